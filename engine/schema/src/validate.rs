@@ -400,7 +400,7 @@ mod tests {
         json!({
             "class_uid": 3002, "category_uid": 3, "activity_id": 1, "type_uid": 300_201,
             "severity_id": 1, "time": 1_700_000_000_000_i64,
-            "metadata": {"version": "1.8.0", "product": {"vendor_name": "V"}},
+            "metadata": {"version": "1.8.0", "product": {"name": "P", "vendor_name": "V"}},
             "user": {"name": "ada"},
             "dst_endpoint": {"ip": "192.0.2.1", "port": 22},
         })

@@ -1,0 +1,277 @@
+//! Tests under rules and mappings.
+
+use tripline_base::Diagnostic;
+use tripline_event::{Path, Value, parse_time};
+use tripline_schema::Class;
+use tripline_syntax::ast::{self, Expr, ExprKind, Matcher, Operand};
+
+use super::{Checker, Scope};
+use crate::codes;
+use crate::typed::{Expectation, Expected, Kind, Mapping, Negation, Root, Rule, Severity, Statement, Test, Ty, Typed};
+
+/// Rounds of one `repeat`, nested ones multiplied.
+const MOST_ROUNDS: u64 = 1_000_000;
+
+/// Whose test it is.
+enum Owner<'o> {
+    Rule { class: Option<&'static Class>, scope: &'o Scope, rule: &'o Rule },
+    Mapping(&'o Mapping),
+}
+
+impl Checker<'_> {
+    pub(super) fn rule_test(&mut self, test: &ast::Test, class: Option<&'static Class>, scope: &Scope, rule: &Rule) -> Test {
+        self.test(test, &Owner::Rule { class, scope, rule })
+    }
+
+    pub(super) fn mapping_test(&mut self, test: &ast::Test, mapping: &Mapping) -> Test {
+        self.test(test, &Owner::Mapping(mapping))
+    }
+
+    fn test(&mut self, test: &ast::Test, owner: &Owner<'_>) -> Test {
+        let statements = self.statements(&test.statements, owner, 1);
+        let expects = |s: &ast::Statement| matches!(s, ast::Statement::Expect(_));
+        if !test.statements.iter().any(expects) {
+            self.report(
+                Diagnostic::new(&codes::BAD_EXPECTATION, test.name.span, "this test expects nothing, not even `expect nothing`")
+                    .help("end it with `expect alert { … }` or `expect nothing`"),
+            );
+        }
+        Test { name: test.name.value.clone(), span: test.name.span, statements }
+    }
+
+    fn statements(&mut self, statements: &[ast::Statement], owner: &Owner<'_>, rounds: u64) -> Vec<Statement> {
+        let mut out = Vec::new();
+        for statement in statements {
+            match statement {
+                ast::Statement::Event(event) => out.extend(self.event(event, owner)),
+                ast::Statement::Advance { by, .. } => out.push(Statement::Advance(by.nanos)),
+                ast::Statement::At { time, .. } => match parse_time(&time.value) {
+                    Some(time) => out.push(Statement::At(time)),
+                    None => self.report(
+                        Diagnostic::new(&codes::BAD_DATE, time.span, format!("`{}` is not a time", time.value))
+                            .help("a time is `2026-01-31T08:00:00Z`"),
+                    ),
+                },
+                ast::Statement::Repeat { span, count, every, binding, body } => {
+                    let all = rounds.saturating_mul((*count).max(1));
+                    if all > MOST_ROUNDS {
+                        let message = format!("a test may have at most {MOST_ROUNDS} rounds");
+                        self.report(Diagnostic::new(&codes::BAD_VALUE, *span, message));
+                        continue;
+                    }
+                    let body = self.statements(body, owner, all);
+                    out.push(Statement::Repeat {
+                        count: *count,
+                        every: every.as_ref().map(|d| d.nanos),
+                        binding: binding.as_ref().map(|b| b.text.clone()),
+                        body,
+                    });
+                }
+                ast::Statement::Expect(expect) => out.extend(self.expect(expect, owner).map(Statement::Expect)),
+            }
+        }
+        out
+    }
+
+    fn event(&mut self, event: &ast::EventStatement, owner: &Owner<'_>) -> Option<Statement> {
+        let source = match (&event.source, owner) {
+            (Some(name), _) => {
+                self.source_names(std::slice::from_ref(name));
+                name.text.clone()
+            }
+            (None, Owner::Mapping(mapping)) => mapping.source.clone(),
+            (None, Owner::Rule { rule, .. }) if rule.sources.len() == 1 => rule.sources.first().cloned()?,
+            (None, Owner::Rule { .. }) => {
+                self.report(
+                    Diagnostic::new(&codes::MISSING_FIELD, event.span, "this event does not say its source")
+                        .help("write `event aws.cloudtrail from \"…\"`"),
+                );
+                return None;
+            }
+        };
+        let mut with = Vec::new();
+        if let Some(Expr { kind: ExprKind::Object(entries), .. }) = &event.with {
+            for (path, value) in entries {
+                let Some(segments) = self.key_path(path) else { continue };
+                let segments = match segments.split_first() {
+                    // `raw.x` and `x` are the same place of a raw event.
+                    Some((tripline_event::Segment::Key(key), rest)) if &**key == "raw" && !rest.is_empty() => rest.to_vec(),
+                    _ => segments,
+                };
+                if let Some(value) = self.constant(value) {
+                    with.push((Path(segments), value));
+                }
+            }
+        }
+        Some(Statement::Event {
+            source,
+            fixture: event.from.as_ref().map(|text| (text.value.clone(), text.span)),
+            with,
+            redelivered: event.redelivered,
+            span: event.span,
+        })
+    }
+
+    /// A value written out, as JSON would hold it.
+    fn constant(&mut self, expr: &Expr) -> Option<Value<'static>> {
+        Some(match &expr.bare().kind {
+            ExprKind::Text(text) => Value::text(text.value.clone()),
+            ExprKind::Int(n) => Value::Int(*n),
+            ExprKind::Float(n) => Value::Float(*n),
+            ExprKind::Bool(b) => Value::Bool(*b),
+            ExprKind::Null => Value::Null,
+            ExprKind::List(items) => {
+                Value::Array(items.iter().map(|item| self.constant(item)).collect::<Option<Vec<_>>>()?)
+            }
+            ExprKind::Object(entries) => {
+                let mut object = Value::Object(Vec::new());
+                for (path, value) in entries {
+                    let segments = self.key_path(path)?;
+                    object.set(&segments, self.constant(value)?);
+                }
+                object
+            }
+            _ => {
+                self.report(
+                    Diagnostic::new(&codes::BAD_VALUE, expr.span, "an event's field is set to a value that is written out")
+                        .help("text stands in quotes"),
+                );
+                return None;
+            }
+        })
+    }
+
+    fn expect(&mut self, expect: &ast::Expect, owner: &Owner<'_>) -> Option<Expectation> {
+        let what = match (&expect.what, owner) {
+            (ast::Expected::Nothing, Owner::Rule { .. }) => Expected::Nothing,
+            (ast::Expected::Alerts(count), Owner::Rule { .. }) => Expected::Alerts(*count),
+            (ast::Expected::Event(name), Owner::Mapping(_)) => Expected::Event(self.class(name)?),
+            (ast::Expected::Event(name), Owner::Rule { .. }) => {
+                let hint = tripline_base::did_you_mean(&name.text, ["alert", "alerts", "nothing"]);
+                self.report(
+                    Diagnostic::new(&codes::BAD_EXPECTATION, name.span, format!("a rule does not produce `{}`", name.text))
+                        .maybe_help(hint)
+                        .help("in a rule's test: `expect alert { … }`, `expect 2 alerts`, `expect nothing`"),
+                );
+                return None;
+            }
+            (_, Owner::Mapping(_)) => {
+                self.report(
+                    Diagnostic::new(&codes::BAD_EXPECTATION, expect.span, "a mapping raises no alerts")
+                        .help("in a mapping's test: `expect authentication { status_id: \"Failure\" }`"),
+                );
+                return None;
+            }
+        };
+        let class = match (&what, owner) {
+            (Expected::Event(class), _) => Some(*class),
+            (_, Owner::Rule { class, .. }) => *class,
+            _ => None,
+        };
+        let mut scope = match (class, owner) {
+            (_, Owner::Rule { scope, .. }) => (*scope).clone(),
+            (Some(class), _) => Scope::of_class(class, "an expectation"),
+            (None, _) => Scope::raw_only("an expectation"),
+        };
+        scope.place = "an expectation";
+        scope.aggregates = false;
+        let mut entries = Vec::new();
+        for entry in &expect.entries {
+            let text = self.sources.slice(entry.span).to_string();
+            if let Some(typed) = self.expect_entry(entry, owner, &scope) {
+                entries.push((text, typed));
+            }
+        }
+        Some(Expectation { span: expect.span, what, entries })
+    }
+
+    fn expect_entry(&mut self, entry: &ast::ExpectEntry, owner: &Owner<'_>, scope: &Scope) -> Option<Typed> {
+        let left = match owner {
+            Owner::Rule { rule, .. } => match self.alert_path(&entry.path, rule)? {
+                Some(typed) => typed,
+                None => self.path(&entry.path, scope),
+            },
+            Owner::Mapping(_) => self.path(&entry.path, scope),
+        };
+        let span = entry.span;
+        let is_severity = matches!(&left.kind, Kind::Path(Root::Finding, path) if *path == Path::keys(["severity"]));
+        Some(match &entry.matcher {
+            Matcher::Exists(_) => self.make(Kind::Exists(Box::new(left)), Ty::Bool, span),
+            Matcher::Absent(_) => {
+                let exists = self.make(Kind::Exists(Box::new(left)), Ty::Bool, span);
+                self.make(Kind::Not(Box::new(exists), Negation::Not), Ty::Bool, span)
+            }
+            Matcher::Compare(op, operand) if is_severity => {
+                let operand = match operand {
+                    Operand::One(expr) => expr,
+                    Operand::Any(_, at) | Operand::All(_, at) => {
+                        self.report(Diagnostic::new(&codes::BAD_VALUE, *at, "a severity is one word"));
+                        return None;
+                    }
+                };
+                let named = operand.as_word().and_then(|word| Severity::by_name(&word.text));
+                let Some(severity) = named else {
+                    let names: Vec<&str> = Severity::ALL.iter().map(|(n, _)| *n).collect();
+                    let word = operand.as_word().map(|w| w.text.clone()).unwrap_or_default();
+                    self.report(
+                        Diagnostic::new(&codes::BAD_VALUE, operand.span, "this is no severity")
+                            .maybe_help(tripline_base::did_you_mean(&word, names.iter().copied()))
+                            .help(format!("a severity is one of {}", names.join(", "))),
+                    );
+                    return None;
+                };
+                let number = Expr { span: operand.span, kind: ExprKind::Int(severity.id()) };
+                self.compare(left, *op, span, &Operand::One(Box::new(number)), span, scope)
+            }
+            Matcher::Compare(op, operand) => {
+                // `tags: ["a", "b"]` compares a whole array.
+                if let (ast::CompareOp::Eq, Operand::One(expr), Ty::Array(_)) = (op, operand, &left.ty)
+                    && matches!(expr.bare().kind, ExprKind::List(_))
+                {
+                    let right = self.expr(expr, scope, Some(&left.ty.clone()));
+                    let kind = Kind::Compare {
+                        op: crate::typed::Op::Eq,
+                        left: Box::new(left),
+                        right: Box::new(right),
+                        fold: false,
+                    };
+                    return Some(self.make(kind, Ty::Bool, span));
+                }
+                self.compare(left, *op, span, operand, span, scope)
+            }
+        })
+    }
+
+    /// `title`, `severity`, `count`, `key`, `context.NAME`; nothing where the path is one of the event.
+    #[expect(clippy::option_option, reason = "outer: something was wrong and said; inner: not a path of the alert")]
+    fn alert_path(&mut self, path: &ast::Path, rule: &Rule) -> Option<Option<Typed>> {
+        let ast::Root::Name(root) = &path.root else { return Some(None) };
+        let own = |checker: &mut Self, keys: &[&str], ty: Ty| {
+            Some(Some(checker.make(Kind::Path(Root::Finding, Path::keys(keys.iter().copied())), ty, path.span)))
+        };
+        match (root.text.as_str(), path.steps.as_slice()) {
+            ("title", []) => own(self, &["title"], Ty::Text),
+            ("severity", []) => own(self, &["severity"], Ty::Int),
+            ("count", []) => own(self, &["count"], Ty::Int),
+            ("context", [ast::PathStep::Field { name, .. }]) => {
+                let found = rule.alert.context.iter().find(|(n, _)| *n == name.text).map(|(_, value)| value.ty.clone());
+                match found {
+                    Some(ty) => own(self, &["context", &name.text.clone()], ty),
+                    None => {
+                        let names: Vec<&str> = rule.alert.context.iter().map(|(n, _)| n.as_str()).collect();
+                        self.report(
+                            Diagnostic::new(
+                                &codes::UNKNOWN_FIELD,
+                                name.span,
+                                format!("the alert has no context `{}`", name.text),
+                            )
+                            .maybe_help(tripline_base::did_you_mean(&name.text, names.iter().copied())),
+                        );
+                        None
+                    }
+                }
+            }
+            _ => Some(None),
+        }
+    }
+}
