@@ -1,1 +1,132 @@
-//! placeholder
+//! From the checked program to the one that is evaluated: mappings are substituted into rules, so that
+//! a test on a normalised field becomes a test on the raw one.
+//!
+//! Invariants: lowering is exact; every pass keeps the result, and each can be switched off ([`Options`]),
+//! which the oracle uses to hold them to it. A rule that is broken or stateful is not planned.
+//!
+//! Deliberately lacks: evaluation; and the index that names candidate rules for an event, which takes
+//! its place beside `passes` over the same arena.
+
+mod lower;
+mod passes;
+
+use std::sync::Arc;
+
+use tripline_ir as ir;
+use tripline_semantic::Program;
+use tripline_semantic::typed::{self, Subject};
+
+/// Which passes run. All on by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Push comparisons into the cases of `match`, `if` and `??`.
+    pub cases: bool,
+    /// Evaluate what is constant.
+    pub fold: bool,
+    /// Make equal expressions one.
+    pub intern: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { cases: true, fold: true, intern: true }
+    }
+}
+
+impl Options {
+    /// No pass at all.
+    pub const NONE: Options = Options { cases: false, fold: false, intern: false };
+}
+
+/// Whether a rule is planned: it has no error, and this version can evaluate it.
+pub fn is_planned(rule: &typed::Rule) -> bool {
+    !rule.broken && rule.stateful.is_none()
+}
+
+/// Plans every rule that can be. Broken mappings give sources without arms.
+pub fn plan(program: &Program, options: Options) -> ir::Program {
+    let mut out = ir::Program {
+        arena: ir::Arena::new(options.intern),
+        lists: program.lists.iter().map(|list| Arc::clone(&list.items)).collect(),
+        tables: program.tables.iter().map(|table| Arc::new(table.rows.clone())).collect(),
+        ..ir::Program::default()
+    };
+    let mut mappings: Vec<&typed::Mapping> = program.mappings.iter().filter(|m| !m.broken).collect();
+    mappings.sort_by(|a, b| a.source.cmp(&b.source));
+    for mapping in mappings {
+        let source = source(mapping, program, &mut out.arena, options);
+        out.sources.push(source);
+    }
+    out
+}
+
+fn source(mapping: &typed::Mapping, program: &Program, arena: &mut ir::Arena, options: Options) -> ir::Source {
+    let detect = mapping.detect.as_ref().map(|d| lower::Lowering::new(arena, options, None).bool(d));
+    let mut before: Vec<ir::Id> = Vec::new();
+    let mut arms = Vec::new();
+    for arm in &mapping.arms {
+        let mut lowering = lower::Lowering::new(arena, options, Some(arm));
+        let mut parts: Vec<ir::Id> = Vec::new();
+        for condition in &before {
+            parts.push(lowering.not(*condition));
+        }
+        if let Some(condition) = &arm.condition {
+            let condition = lowering.bool(condition);
+            parts.push(condition);
+            before.push(condition);
+        }
+        let guard = lowering.and(parts);
+        if arm.condition.is_none() {
+            before.push(lowering.constant(tripline_event::Value::Bool(true)));
+        }
+        let definitions =
+            arm.definitions.iter().map(|d| (d.path.clone(), lowering.value(&d.value))).collect();
+        let rules = program
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| is_planned(rule) && looks_at(rule, mapping, arm))
+            .map(|(at, rule)| rule_plan(at, rule, guard, &mut lowering))
+            .collect();
+        arms.push(ir::Arm { guard, class: arm.class, definitions, rules });
+    }
+    ir::Source { name: mapping.source.clone(), detect, arms }
+}
+
+fn looks_at(rule: &typed::Rule, mapping: &typed::Mapping, arm: &typed::Arm) -> bool {
+    matches!(&rule.subject, Some(Subject::Class(class)) if class.uid == arm.class.uid)
+        && (rule.sources.is_empty() || rule.sources.contains(&mapping.source))
+}
+
+fn rule_plan(at: usize, rule: &typed::Rule, guard: ir::Id, lowering: &mut lower::Lowering<'_>) -> ir::RulePlan {
+    let mut parts = vec![guard];
+    if let Some(condition) = &rule.condition {
+        parts.push(lowering.bool(condition));
+    }
+    let condition = lowering.and(parts);
+    let exceptions =
+        rule.exceptions.iter().enumerate().map(|(n, e)| (n, lowering.bool(&e.condition))).collect();
+    let title = match &rule.alert.title {
+        None => vec![ir::Piece::Words(rule.header.title.clone())],
+        Some(template) => template
+            .0
+            .iter()
+            .map(|piece| match piece {
+                typed::TemplatePiece::Words(words) => ir::Piece::Words(words.clone()),
+                typed::TemplatePiece::Value(value) => ir::Piece::Value(lowering.shown(value)),
+            })
+            .collect(),
+    };
+    let severity = rule.alert.severity.iter().map(|(s, c)| (*s, c.as_ref().map(|c| lowering.bool(c)))).collect();
+    let key = rule.alert.key.iter().map(|(_, value)| lowering.value(value)).collect();
+    let entities = rule.alert.entities.iter().map(|e| (e.kind, lowering.value(&e.value))).collect();
+    let context = rule.alert.context.iter().map(|(name, value)| (name.clone(), lowering.shown(value))).collect();
+    let risk = rule.alert.risk.as_ref().map(|(n, e)| (*n, e.kind, lowering.value(&e.value)));
+    ir::RulePlan { rule: at, condition, exceptions, title, severity, key, entities, context, risk }
+}
+
+/// Lowers one expression over the events of an arm, for callers that judge an event by it (tests,
+/// `explain`); without an arm only `raw.…` has values.
+pub fn lower_expression(value: &typed::Typed, arm: Option<&typed::Arm>, arena: &mut ir::Arena, options: Options) -> ir::Id {
+    lower::Lowering::new(arena, options, arm).value(value)
+}

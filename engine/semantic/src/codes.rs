@@ -81,6 +81,6 @@ classes has it.";
     BAD_EXPECTATION = "T0229" error "bad-expectation" "a test expects something that cannot be"
 "In a rule's test: `expect alert`, `expect N alerts`, `expect nothing`. In a mapping's test:
 `expect CLASS { … }`.";
-    INACTIVE_DEPRECATED = "T0230" warning "deprecated-attribute" "the schema advises against this attribute"
+    INACTIVE_DEPRECATED = "T0230" note "deprecated-attribute" "the schema advises against this attribute"
 "OCSF has deprecated the attribute; a later version will drop it.";
 }

@@ -11,9 +11,11 @@ use crate::grammar::Rule as R;
 type P<'i> = Pair<'i, R>;
 
 /// Builds nodes from pairs of a piece of a file that begins at byte `base`.
-pub(crate) struct Builder {
+pub(crate) struct Builder<'c> {
     pub file: FileId,
     pub base: usize,
+    /// The comments of the file, in order.
+    pub comments: &'c [Comment],
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -22,12 +24,25 @@ fn is_keyword(kind: R) -> bool {
     format!("{kind:?}").starts_with("k_")
 }
 
-impl Builder {
+impl Builder<'_> {
     pub fn span(&self, pair: &P<'_>) -> Span {
         let span = pair.as_span();
-        // pest lets a rule that ends in optional parts include the blanks before them.
-        let text = span.as_str().trim_end();
+        // pest lets a rule that ends in optional parts include the blanks and comments before them.
+        let mut text = span.as_str().trim_end();
+        while let Some(comment) = self.comment_at((self.base + span.start() + text.len()).saturating_sub(1)) {
+            let before = (comment.span.start as usize).saturating_sub(self.base + span.start());
+            match text.get(..before) {
+                Some(shorter) if shorter.len() < text.len() => text = shorter.trim_end(),
+                _ => break,
+            }
+        }
         Span::new(self.file, self.base + span.start(), self.base + span.start() + text.len())
+    }
+
+    fn comment_at(&self, at: usize) -> Option<&Comment> {
+        let after = self.comments.partition_point(|comment| comment.span.start as usize <= at);
+        let last = self.comments.get(after.checked_sub(1)?)?;
+        (at < last.span.end as usize).then_some(last)
     }
 
     fn name(&self, pair: &P<'_>) -> Name {
@@ -645,11 +660,12 @@ impl Builder {
         let mut left = self.expr(kids.next()?)?;
         let mut length = 0;
         while let Some(op) = kids.next() {
-            let op = match op.as_str().trim() {
-                "+" => ArithmeticOp::Add,
-                "-" => ArithmeticOp::Sub,
-                "*" => ArithmeticOp::Mul,
-                "/" => ArithmeticOp::Div,
+            // What follows the sign may be blanks and a comment.
+            let op = match op.as_str().as_bytes().first() {
+                Some(b'+') => ArithmeticOp::Add,
+                Some(b'-') => ArithmeticOp::Sub,
+                Some(b'*') => ArithmeticOp::Mul,
+                Some(b'/') => ArithmeticOp::Div,
                 _ => ArithmeticOp::Rem,
             };
             let right = self.expr(kids.next()?)?;

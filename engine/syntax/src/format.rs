@@ -134,6 +134,18 @@ impl<'a> Formatter<'a> {
         rest.get(..end).unwrap_or("")
     }
 
+    /// The first `)` at or after `at` that is in no comment.
+    fn closing(&self, at: usize) -> usize {
+        let mut at = at;
+        for line in self.text.get(at..).unwrap_or("").split_inclusive('\n') {
+            if let Some(found) = line.split("//").next().and_then(|code| code.find(')')) {
+                return at + found;
+            }
+            at += line.len();
+        }
+        at
+    }
+
     fn blank_before(&self, at: u32) -> bool {
         let before = self.text.get(..at as usize).unwrap_or("");
         before.get(before.trim_end().len()..).is_some_and(|gap| gap.matches('\n').count() > 1)

@@ -8,7 +8,7 @@ use pest::Parser as _;
 use pest::error::{ErrorVariant, InputLocation};
 use tripline_base::{Diagnostic, FileId, Span, did_you_mean};
 
-use crate::ast::{Expr, File, Item, Mapping, Name, Rule};
+use crate::ast::{Comment, Expr, File, Item, Mapping, Name, Rule};
 use crate::build::Builder;
 use crate::codes;
 use crate::grammar::{Grammar, Rule as R};
@@ -36,13 +36,15 @@ pub fn parse_file(file: FileId, text: &str) -> Parse {
         return Parse { file: File::default(), diagnostics: vec![diagnostic.help("split the file")] };
     }
     let scanned = scan(file, text);
-    let mut parse = Parse { file: File { items: Vec::new(), comments: scanned.comments }, diagnostics: scanned.diagnostics };
+    let mut parse = Parse { file: File::default(), diagnostics: scanned.diagnostics };
     if scanned.fatal {
+        parse.file.comments = scanned.comments;
         return parse;
     }
     let lexical = parse.diagnostics.len();
-    let mut reader = Reader { file, text, tokens: &scanned.tokens, out: &mut parse };
+    let mut reader = Reader { file, text, tokens: &scanned.tokens, comments: &scanned.comments, out: &mut parse };
     reader.run();
+    parse.file.comments = scanned.comments;
     // An open string or bracket makes the grammar stumble over the same words: say it once.
     let lexical: Vec<Span> = parse.diagnostics.iter().take(lexical).map(Diagnostic::span).collect();
     if !lexical.is_empty() {
@@ -65,12 +67,16 @@ pub fn parse_file(file: FileId, text: &str) -> Parse {
 /// Reads one expression at `start..end` of a file's text.
 pub fn parse_expression(file: FileId, text: &str, start: usize, end: usize) -> (Option<Expr>, Vec<Diagnostic>) {
     let piece = text.get(start..end).unwrap_or("");
-    let scanned = scan(file, piece);
+    let mut scanned = scan(file, piece);
+    for comment in &mut scanned.comments {
+        let span = comment.span;
+        comment.span = Span::new(file, start + span.start as usize, start + span.end as usize);
+    }
     if scanned.fatal || !within_ifs(piece, &scanned.tokens) {
         let span = Span::new(file, start, end);
         return (None, vec![Diagnostic::new(&codes::TOO_DEEP, span, "this expression nests too deep")]);
     }
-    let mut builder = Builder { file, base: start, diagnostics: Vec::new() };
+    let mut builder = Builder { file, base: start, comments: &scanned.comments, diagnostics: Vec::new() };
     match Grammar::parse(R::expr_only, piece) {
         Ok(mut pairs) => {
             let expr =
@@ -90,6 +96,7 @@ struct Reader<'a> {
     file: FileId,
     text: &'a str,
     tokens: &'a [Token],
+    comments: &'a [Comment],
     out: &'a mut Parse,
 }
 
@@ -159,7 +166,7 @@ impl<'a> Reader<'a> {
             );
             return;
         }
-        let mut builder = Builder { file: self.file, base: start, diagnostics: Vec::new() };
+        let mut builder = Builder { file: self.file, base: start, comments: self.comments, diagnostics: Vec::new() };
         match Grammar::parse(R::item_only, piece) {
             Ok(mut pairs) => {
                 let item = pairs.next().and_then(|p| p.into_inner().next()).and_then(|p| builder.item(p));
@@ -248,7 +255,7 @@ impl<'a> Reader<'a> {
         };
         let (start, end) = (first.start, last.end);
         let piece = self.text.get(start..end).unwrap_or("");
-        let mut builder = Builder { file: self.file, base: start, diagnostics: Vec::new() };
+        let mut builder = Builder { file: self.file, base: start, comments: self.comments, diagnostics: Vec::new() };
         let entry = if is_rule { R::rule_clauses } else { R::mapping_clauses };
         match Grammar::parse(entry, piece) {
             Ok(mut pairs) => {

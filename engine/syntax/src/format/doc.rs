@@ -108,20 +108,20 @@ pub(super) fn render(doc: &Doc) -> String {
     let mut stack = vec![Job { indent: 0, flat: false, doc }];
     while let Some(Job { indent, flat, doc }) = stack.pop() {
         match doc {
-            Doc::Text(words) => out.write(words, indent),
+            Doc::Text(words) => out.write(words),
             Doc::Concat(parts) => stack.extend(parts.iter().rev().map(|doc| Job { indent, flat, doc })),
             Doc::Indent(inner) => stack.push(Job { indent: indent + 2, flat, doc: inner }),
             Doc::Group(inner, broken) => {
                 let candidate = Job { indent, flat: true, doc: inner };
-                let flat = flat || (!broken && fits(&stack, candidate, WIDTH.saturating_sub(out.column(indent))));
+                let flat = flat || (!broken && fits(&stack, candidate, WIDTH.saturating_sub(out.column())));
                 stack.push(Job { indent, flat, doc: inner });
             }
-            Doc::Line(Break::Space) if flat => out.write(" ", indent),
+            Doc::Line(Break::Space) if flat => out.write(" "),
             Doc::Line(Break::Nothing) if flat => {}
             Doc::Line(_) => out.end_line(indent),
             Doc::Blank if flat => {}
             Doc::Blank => out.blank = true,
-            Doc::IfBroken(words) if !flat => out.write(words, indent),
+            Doc::IfBroken(words) if !flat => out.write(words),
             Doc::IfBroken(_) => {}
             Doc::Suffix(words) => out.suffixes.push(words.clone()),
         }
@@ -179,43 +179,50 @@ struct Page {
     text: String,
     /// Columns written on the current line; none on an empty one.
     written: Option<usize>,
+    /// Of the current line.
+    indent: usize,
     suffixes: Vec<String>,
     blank: bool,
 }
 
 impl Page {
-    fn column(&self, indent: usize) -> usize {
-        self.written.unwrap_or(indent)
+    fn column(&self) -> usize {
+        self.written.unwrap_or(self.indent)
     }
 
-    fn write(&mut self, words: &str, indent: usize) {
+    fn indented(&mut self) {
+        self.text.extend(std::iter::repeat_n(' ', self.indent));
+    }
+
+    fn write(&mut self, words: &str) {
         if words.is_empty() {
             return;
         }
         if self.written.is_none() {
-            self.text.extend(std::iter::repeat_n(' ', indent));
+            self.indented();
         }
         self.text.push_str(words);
         self.written = Some(match words.rsplit_once('\n') {
             Some((_, last)) => columns(last),
-            None => self.column(indent) + columns(words),
+            None => self.column() + columns(words),
         });
     }
 
     fn end_line(&mut self, indent: usize) {
-        for comment in std::mem::take(&mut self.suffixes) {
+        for (n, comment) in std::mem::take(&mut self.suffixes).into_iter().enumerate() {
+            // Two comments cannot close one line.
+            if n > 0 {
+                self.text.push('\n');
+                self.written = None;
+            }
             match self.written {
-                // Two comments cannot close one line.
-                Some(0) => {
-                    self.text.push('\n');
-                    self.text.extend(std::iter::repeat_n(' ', indent));
-                }
                 Some(_) => self.text.push(' '),
-                None => self.text.extend(std::iter::repeat_n(' ', indent)),
+                None => self.indented(),
             }
             self.text.push_str(&comment);
             self.written = Some(0);
         }
+        self.indent = indent;
         if self.written.is_some() {
             self.text.push('\n');
         }

@@ -397,8 +397,8 @@ impl Formatter<'_> {
     fn def(&mut self, def: &Def) -> Doc {
         let (from, to) = (def.name.span.end as usize, def.body.span.start as usize);
         let whole = |(name, ty): &(Name, Name)| name.span.to(ty.span);
-        // The region of the parameters ends before the body: comments by the `=` are the item's.
-        let to = def.params.last().map_or(from, |(_, ty)| ty.span.end as usize).min(to);
+        // The parameters end at their bracket: comments by the `=` are the item's.
+        let to = self.closing(def.params.last().map_or(from, |(_, ty)| ty.span.end as usize)).min(to);
         let laid = self.lay(from, to, &def.params, whole, |_, (name, ty)| text(format!("{}: {}", name.text, ty.text)));
         let head = concat([text(format!("def {}", def.name.text)), bracketed(ARGUMENTS, laid, false), text(" =")]);
         match self.chain(&def.body) {

@@ -1,0 +1,44 @@
+//! The OCSF form of a raw event.
+
+use tripline_event::{Path, Value};
+use tripline_ir::{Arm, Source};
+
+use crate::Evaluator;
+
+/// The arm of a source's mapping that an event takes, with its place.
+pub fn arm<'p>(evaluator: &Evaluator<'p>, source: &'p Source, raw: &Value<'_>) -> Option<(usize, &'p Arm)> {
+    source.arms.iter().enumerate().find(|(_, arm)| evaluator.test(arm.guard, raw))
+}
+
+/// The normalised event: an object by the schema's names; times are [`Value::Time`].
+pub fn normalize<'f>(evaluator: &Evaluator<'_>, arm: &Arm, raw: &'f Value<'f>) -> Value<'f> {
+    let mut out = Value::Object(Vec::new());
+    for (path, id) in &arm.definitions {
+        let value = evaluator.value(*id, raw);
+        if !value.is_absent() && !matches!(&value, Value::Array(items) if items.is_empty()) {
+            out.set(&path.0, value);
+        }
+    }
+    out
+}
+
+/// The event's time, nanoseconds, as its mapping defines it.
+pub fn time(evaluator: &Evaluator<'_>, arm: &Arm, raw: &Value<'_>) -> Option<i64> {
+    match defined(evaluator, arm, &["time"], raw)? {
+        Value::Time(time) => Some(time),
+        _ => None,
+    }
+}
+
+/// The event's id, as its mapping defines it.
+pub fn event_id(evaluator: &Evaluator<'_>, arm: &Arm, raw: &Value<'_>) -> Option<String> {
+    let value = defined(evaluator, arm, &["metadata", "uid"], raw)?;
+    tripline_event::to_text(&value).map(|text| text.into_owned())
+}
+
+fn defined(evaluator: &Evaluator<'_>, arm: &Arm, keys: &[&str], raw: &Value<'_>) -> Option<Value<'static>> {
+    let path = Path::keys(keys.iter().copied());
+    let (_, id) = arm.definitions.iter().find(|(p, _)| *p == path)?;
+    let value = evaluator.value(*id, raw).into_owned();
+    (!value.is_absent()).then_some(value)
+}

@@ -1,0 +1,81 @@
+//! What the reader hands out: many records in one buffer, so that a batch can go to another thread.
+
+use std::ops::Range;
+
+/// How many characters of an unparsed piece are kept.
+const EXCERPT: usize = 200;
+/// How many bytes are enough for an excerpt (a character has up to four).
+pub(crate) const EXCERPT_BYTES: usize = EXCERPT * 4;
+
+/// Records, and what could not be cut into records.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The bytes of all records.
+    pub buffer: Vec<u8>,
+    /// Where the records are in the buffer, in the order of the input.
+    pub records: Vec<RecordRange>,
+    /// What is no record, in the order of the input.
+    pub unparsed: Vec<UnparsedLine>,
+}
+
+/// Where a record is in its batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordRange {
+    /// The bytes in [`Batch::buffer`].
+    pub range: Range<usize>,
+    /// The line that the record begins on, or its number; both from 1.
+    pub line: u64,
+}
+
+/// The bytes of one record; not yet known to be JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The text, without white space around it.
+    pub bytes: &'a [u8],
+    /// The line that the record begins on, or its number; both from 1.
+    pub line: u64,
+}
+
+/// A piece of the input that is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnparsedLine {
+    /// The line that it begins on, or its number among the records; both from 1.
+    pub line: u64,
+    /// Why it is no record.
+    pub reason: String,
+    /// Its beginning, safe to print.
+    pub excerpt: String,
+}
+
+impl Batch {
+    /// The records.
+    pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
+        self.records.iter().map(|record| Record {
+            bytes: self.buffer.get(record.range.clone()).unwrap_or_default(),
+            line: record.line,
+        })
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.unparsed.is_empty()
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        self.buffer.len() + self.records.len() * size_of::<RecordRange>() + self.unparsed.len() * 512
+    }
+}
+
+/// The first 200 characters; what is not UTF-8 is replaced, and what does not print is escaped.
+pub fn excerpt(bytes: &[u8]) -> String {
+    let head = bytes.get(..EXCERPT_BYTES).unwrap_or(bytes);
+    let mut text = String::new();
+    for c in String::from_utf8_lossy(head).chars().take(EXCERPT) {
+        match c {
+            '"' | '\'' | '\\' => text.push(c),
+            _ => text.extend(c.escape_debug()),
+        }
+    }
+    text
+}

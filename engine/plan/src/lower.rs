@@ -1,0 +1,291 @@
+//! Lowering: one typed expression to one node, with the definitions of an arm in the place of
+//! normalised fields.
+
+use std::sync::Arc;
+
+use tripline_event::{Path, Segment, Value};
+use tripline_ir::{Arena, Id, Kind, Root, Scalar, Target};
+use tripline_semantic::typed::{self, Kind as T, Ty, Typed, VarId};
+
+use crate::{Options, passes};
+
+/// Lowers expressions over the events of one arm.
+pub(crate) struct Lowering<'a> {
+    pub arena: &'a mut Arena,
+    pub options: Options,
+    arm: Option<&'a typed::Arm>,
+    /// Elements that are bound, innermost last.
+    vars: Vec<VarId>,
+}
+
+impl<'a> Lowering<'a> {
+    pub fn new(arena: &'a mut Arena, options: Options, arm: Option<&'a typed::Arm>) -> Self {
+        Lowering { arena, options, arm, vars: Vec::new() }
+    }
+
+    pub fn constant(&mut self, value: Value<'static>) -> Id {
+        self.arena.add(Kind::Const(value))
+    }
+
+    pub fn and(&mut self, parts: Vec<Id>) -> Id {
+        passes::fold::and(self.arena, parts, self.options)
+    }
+
+    pub fn or(&mut self, parts: Vec<Id>) -> Id {
+        passes::fold::or(self.arena, parts, self.options)
+    }
+
+    pub fn not(&mut self, inner: Id) -> Id {
+        passes::fold::not(self.arena, inner, self.options)
+    }
+
+    /// A condition.
+    pub fn bool(&mut self, typed: &Typed) -> Id {
+        self.value(typed)
+    }
+
+    /// A value for people: an enum as its caption.
+    pub fn shown(&mut self, typed: &Typed) -> Id {
+        let id = self.value(typed);
+        match &typed.ty {
+            Ty::Enum(attribute) => self.arena.add(Kind::Caption(id, attribute)),
+            _ => id,
+        }
+    }
+
+    fn values(&mut self, parts: &[Typed]) -> Vec<Id> {
+        parts.iter().map(|part| self.value(part)).collect()
+    }
+
+    /// Any expression.
+    pub fn value(&mut self, typed: &Typed) -> Id {
+        match &typed.kind {
+            T::Const(value) => self.constant(value.clone()),
+            T::Path(root, path) => self.path(root, path),
+            T::Then(inner, path) => {
+                let inner = self.value(inner);
+                self.then(inner, path.0.clone())
+            }
+            T::Lookup { table, key, column } => {
+                let key = self.value(key);
+                self.arena.add(Kind::Lookup { table: *table, key, column: *column })
+            }
+            T::And(parts) => {
+                let parts = self.values(parts);
+                self.and(parts)
+            }
+            T::Or(parts) => {
+                let parts = self.values(parts);
+                self.or(parts)
+            }
+            T::Not(inner, _) => {
+                let inner = self.value(inner);
+                self.not(inner)
+            }
+            T::Compare { op, left, right, fold } => {
+                let (left, right) = (self.value(left), self.value(right));
+                let (op, fold) = (*op, *fold);
+                self.test(left, &|left| Kind::Compare { op, left, right, fold })
+            }
+            T::Matches { left, pattern } => {
+                let left = self.value(left);
+                let pattern = Arc::new((**pattern).clone());
+                self.test(left, &|left| Kind::Matches { left, pattern: Arc::clone(&pattern) })
+            }
+            T::InItems { left, items } => {
+                let left = self.value(left);
+                self.test(left, &|left| Kind::InItems { left, items: Arc::clone(items) })
+            }
+            T::InList { left, list } => {
+                let left = self.value(left);
+                self.test(left, &|left| Kind::InList { left, list: *list })
+            }
+            T::InArray { left, array, .. } => {
+                let (left, array) = (self.value(left), self.value(array));
+                self.arena.add(Kind::InArray { left, array })
+            }
+            T::Exists(inner) => {
+                let inner = self.value(inner);
+                self.test(inner, &|inner| Kind::Exists(inner))
+            }
+            T::Quantified { kind, var, array, condition, .. } => {
+                let array = self.value(array);
+                self.vars.push(*var);
+                let condition = self.value(condition);
+                self.vars.pop();
+                self.arena.add(Kind::Quantified { kind: *kind, array, condition })
+            }
+            T::Comprehension { .. } => {
+                let each = self.comprehension(typed, &[]);
+                self.arena.add(Kind::Collect(each))
+            }
+            T::Coalesce(parts) => {
+                let parts = self.values(parts);
+                passes::fold::coalesce(self.arena, parts, self.options)
+            }
+            T::Arithmetic { op, left, right } => {
+                let (left, right) = (self.value(left), self.value(right));
+                self.arena.add(Kind::Arithmetic { op: *op, left, right })
+            }
+            T::Call { function, args, pattern } => {
+                let args = self.values(args);
+                let pattern = pattern.as_ref().map(|p| Arc::new((**p).clone()));
+                self.arena.add(Kind::Call { function: *function, args, pattern })
+            }
+            T::If(condition, then, otherwise) => {
+                let (condition, then) = (self.value(condition), self.value(then));
+                let always = self.constant(Value::Bool(true));
+                let otherwise = self.value(otherwise);
+                passes::fold::cases(self.arena, vec![(condition, then), (always, otherwise)], self.options)
+            }
+            T::Match(arms) => {
+                let arms = arms.iter().map(|(c, v)| (self.value(c), self.value(v))).collect();
+                passes::fold::cases(self.arena, arms, self.options)
+            }
+            T::Object(members) => {
+                let members = members.iter().map(|(path, value)| (path.clone(), self.value(value))).collect();
+                self.arena.add(Kind::Object(members))
+            }
+            T::Array(parts) => {
+                let parts = self.values(parts);
+                self.arena.add(Kind::Array(parts))
+            }
+            T::Convert(inner) => {
+                let inner = self.value(inner);
+                match target(&typed.ty) {
+                    Some(target) => passes::fold::convert(self.arena, inner, target, self.options),
+                    None => inner,
+                }
+            }
+            T::Caption(inner, attribute) => {
+                let inner = self.value(inner);
+                self.arena.add(Kind::Caption(inner, attribute))
+            }
+            // Rules that hold these are not planned.
+            T::Aggregate { .. } | T::Read { .. } | T::Error => self.constant(Value::Null),
+        }
+    }
+
+    /// A test on one value.
+    fn test(&mut self, left: Id, make: &dyn Fn(Id) -> Kind) -> Id {
+        passes::cases::push(self.arena, left, make, self.options)
+    }
+
+    fn then(&mut self, inner: Id, rest: Vec<Segment>) -> Id {
+        if rest.is_empty() {
+            return inner;
+        }
+        match &self.arena.get(inner).kind {
+            Kind::Path(root, path) => {
+                let (root, mut path) = (*root, path.clone());
+                path.0.extend(rest);
+                self.arena.add(Kind::Path(root, path))
+            }
+            Kind::Const(Value::Null) => inner,
+            _ => self.arena.add(Kind::Then(inner, Path(rest))),
+        }
+    }
+
+    fn path(&mut self, root: &typed::Root, path: &Path) -> Id {
+        match root {
+            typed::Root::Raw => self.arena.add(Kind::Path(Root::Raw, path.clone())),
+            typed::Root::Var(var) => match self.vars.iter().rev().position(|v| v == var) {
+                Some(depth) => {
+                    let depth = u32::try_from(depth).unwrap_or(u32::MAX);
+                    self.arena.add(Kind::Path(Root::Element(depth), path.clone()))
+                }
+                None => self.constant(Value::Null),
+            },
+            typed::Root::Event => self.event(path),
+            typed::Root::Step(_) | typed::Root::Finding => self.constant(Value::Null),
+        }
+    }
+
+    /// A normalised field: what the arm defines there.
+    fn event(&mut self, path: &Path) -> Id {
+        let Some(arm) = self.arm else { return self.constant(Value::Null) };
+        // Definitions are closed: elements bound around the field are none of theirs.
+        let outer = std::mem::take(&mut self.vars);
+        let id = self.defined(arm, path);
+        self.vars = outer;
+        id
+    }
+
+    fn defined(&mut self, arm: &'a typed::Arm, path: &Path) -> Id {
+        let members = arm.definitions.iter().map(|d| (&d.path, &d.value));
+        self.member(members, path)
+    }
+
+    fn member<'m>(&mut self, members: impl Iterator<Item = (&'m Path, &'m Typed)>, path: &Path) -> Id {
+        let mut inside = Vec::new();
+        for (at, value) in members {
+            if let Some(rest) = path.0.strip_prefix(at.0.as_slice()) {
+                return self.project(value, rest);
+            }
+            if let Some(rest) = at.0.strip_prefix(path.0.as_slice()) {
+                let value = self.value(value);
+                inside.push((Path(rest.to_vec()), value));
+            }
+        }
+        if inside.is_empty() {
+            return self.constant(Value::Null);
+        }
+        self.arena.add(Kind::Object(inside))
+    }
+
+    /// A place in what a definition gives.
+    fn project(&mut self, value: &Typed, rest: &[Segment]) -> Id {
+        let Some((first, more)) = rest.split_first() else { return self.value(value) };
+        match (&value.kind, first) {
+            (T::Array(items), Segment::Each) => {
+                let items: Vec<Id> = items.iter().map(|item| self.project(item, more)).collect();
+                match items.as_slice() {
+                    [one] => *one,
+                    _ => self.arena.add(Kind::Each(items)),
+                }
+            }
+            (T::Comprehension { .. }, Segment::Each) => self.comprehension(value, more),
+            (T::Object(members), _) => {
+                let members: Vec<(&Path, &Typed)> = members.iter().map(|(path, value)| (path, value)).collect();
+                self.member(members.into_iter(), &Path(rest.to_vec()))
+            }
+            _ => {
+                let inner = self.value(value);
+                self.then(inner, rest.to_vec())
+            }
+        }
+    }
+
+    /// The values of a comprehension, or of a place in each of its elements.
+    fn comprehension(&mut self, typed: &Typed, rest: &[Segment]) -> Id {
+        let T::Comprehension { var, array, condition, value } = &typed.kind else { return self.value(typed) };
+        let array = self.value(array);
+        self.vars.push(*var);
+        let condition = condition.as_ref().map(|c| self.value(c));
+        let value = self.project(value, rest);
+        self.vars.pop();
+        self.arena.add(Kind::For { array, condition, value })
+    }
+}
+
+fn scalar(ty: &Ty) -> Option<Scalar> {
+    Some(match ty {
+        Ty::Bool => Scalar::Bool,
+        Ty::Int => Scalar::Int,
+        Ty::Float => Scalar::Float,
+        Ty::Text => Scalar::Text,
+        Ty::Ip => Scalar::Ip,
+        Ty::Cidr => Scalar::Cidr,
+        Ty::Time => Scalar::Time,
+        Ty::Enum(attribute) => Scalar::Enum(attribute),
+        Ty::Raw | Ty::Object(_) => Scalar::Any,
+        _ => return None,
+    })
+}
+
+fn target(ty: &Ty) -> Option<Target> {
+    match ty {
+        Ty::Array(inner) => scalar(inner).map(Target::Array),
+        ty => scalar(ty).map(Target::One),
+    }
+}
