@@ -1,1 +1,24 @@
-//! placeholder
+//! The façade for embedders: [`Compiler`] → [`Ruleset`] → [`Detector`]; a rule's own tests, their mutants,
+//! and explanations.
+//!
+//! Invariants: one bad rule keeps no other from loading; findings depend on the rules and the event alone
+//! (no clock, no network), and have the same uid at every run.
+//!
+//! Deliberately lacks: state over several events, delivery, and anything that waits.
+
+mod alert;
+mod compiler;
+mod detector;
+mod files;
+mod finding;
+pub mod harness;
+pub mod mutate;
+mod ocsf;
+pub mod scan;
+
+pub use alert::{Alert, group};
+pub use compiler::{Compiler, Ruleset, all_codes};
+pub use detector::{Detector, SourceChoice};
+pub use files::DiskFiles;
+pub use finding::{Finding, Shown};
+pub use ocsf::{event_json, finding_json};

@@ -1,31 +1,61 @@
 //! Why a condition holds or not: the tree of an expression with each part's truth and the values it saw.
 
+use tripline_base::Span;
 use tripline_event::{Value, to_text};
-use tripline_ir::{Arena, Id, Kind, Program};
+use tripline_ir::{Explain, Shape};
 
 use crate::Evaluator;
 
 /// How many values of a multiple path are kept.
 const MOST_VALUES: usize = 8;
 
-/// What a condition saw: its truth, and the values of its left side.
+/// A condition with what it saw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
+    /// Where it is written.
+    pub span: Span,
     /// Whether it holds.
     pub truth: bool,
-    /// The values looked at, for people; empty where absent.
+    /// The values that a test looked at, for people; empty where there was none.
     pub values: Vec<String>,
+    /// Whether it is a test, which looks at values.
+    pub test: bool,
+    /// How its parts make it up.
+    pub shape: Shape,
+    /// Its parts.
+    pub parts: Vec<Seen>,
 }
 
-/// Evaluates a condition that was lowered on its own, and the value it looks at.
-pub fn see(program: &Program, arena: &Arena, condition: Id, subject: Option<Id>, raw: &Value<'_>) -> Seen {
-    let evaluator = Evaluator::over(program, arena);
-    evaluator.next_event();
-    let truth = evaluator.test(condition, raw);
-    let values = subject
+/// Evaluates a condition part by part.
+pub fn see(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>) -> Seen {
+    let values = explain
+        .subject
         .map(|subject| evaluator.values(subject, raw).iter().take(MOST_VALUES).map(show).collect())
         .unwrap_or_default();
-    Seen { truth, values }
+    Seen {
+        span: explain.span,
+        truth: evaluator.test(explain.condition, raw),
+        values,
+        test: explain.subject.is_some(),
+        shape: explain.shape,
+        parts: explain.parts.iter().map(|part| see(evaluator, part, raw)).collect(),
+    }
+}
+
+impl Seen {
+    /// The tests that decided: those that made it hold, or those that kept it from holding.
+    pub fn reasons(&self) -> Vec<&Seen> {
+        match self.shape {
+            Shape::Test => vec![self],
+            Shape::Not => vec![self],
+            Shape::And | Shape::Or => {
+                let deciding: Vec<&Seen> = self.parts.iter().filter(|part| part.truth == self.truth).collect();
+                let first = !self.truth && self.shape == Shape::And || self.truth && self.shape == Shape::Or;
+                let take = if first { 1 } else { deciding.len() };
+                deciding.into_iter().take(take).flat_map(Seen::reasons).collect()
+            }
+        }
+    }
 }
 
 /// A value for people.
@@ -49,18 +79,4 @@ pub fn show(value: &Value<'_>) -> String {
 fn clip(text: &str) -> String {
     const LONGEST: usize = 120;
     if text.chars().count() <= LONGEST { text.to_string() } else { text.chars().take(LONGEST).chain(['…']).collect() }
-}
-
-/// The side of a test that is looked at.
-pub fn subject(arena: &Arena, id: Id) -> Option<Id> {
-    match &arena.get(id).kind {
-        Kind::Compare { left, .. }
-        | Kind::Matches { left, .. }
-        | Kind::InItems { left, .. }
-        | Kind::InList { left, .. }
-        | Kind::InArray { left, .. } => Some(*left),
-        Kind::Exists(inner) => Some(*inner),
-        Kind::Not(inner) => subject(arena, *inner),
-        _ => None,
-    }
 }

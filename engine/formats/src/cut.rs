@@ -3,8 +3,12 @@
 
 use std::io::BufRead;
 
-use crate::batch::{Batch, EXCERPT_BYTES, RecordRange, UnparsedLine, excerpt};
+use crate::batch::Batch;
 use crate::scan::{Head, Scan, Step};
+
+mod piece;
+
+use piece::Piece;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -49,16 +53,6 @@ enum Until {
     Line,
     /// At the next line with a `{` after so many blanks.
     Object(usize),
-}
-
-/// What is being read into the end of the buffer.
-struct Piece {
-    start: usize,
-    line: u64,
-    /// How many blanks are before it on its line; none if there is something else.
-    indent: Option<usize>,
-    /// It is longer than the limit; only its beginning is kept.
-    too_long: bool,
 }
 
 /// Which array the elements are of.
@@ -389,14 +383,6 @@ impl Cutter {
         rest.len()
     }
 
-    /// A new piece begins at the next byte.
-    fn begin(&mut self) {
-        self.scan = Scan::default();
-        self.head = Head::default();
-        self.piece =
-            Some(Piece { start: self.batch.buffer.len(), line: self.line, indent: self.indent, too_long: false });
-    }
-
     fn open(&mut self, container: Container) {
         self.container = Some(container);
         self.state = State::Elements;
@@ -429,79 +415,8 @@ impl Cutter {
             _ => self.indent = None,
         }
     }
-
-    /// Adds to the piece, up to the limit.
-    fn push(&mut self, bytes: &[u8]) {
-        let Some(piece) = &mut self.piece else { return };
-        let length = self.batch.buffer.len() - piece.start;
-        piece.too_long |= length + bytes.len() > self.max_record;
-        if piece.too_long {
-            self.keep(bytes);
-        } else {
-            self.batch.buffer.extend_from_slice(bytes);
-        }
-    }
-
-    /// Adds to the piece only what its excerpt needs.
-    fn keep(&mut self, bytes: &[u8]) {
-        let Some(piece) = &self.piece else { return };
-        let end = piece.start + EXCERPT_BYTES;
-        let room = end.saturating_sub(self.batch.buffer.len());
-        self.batch.buffer.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        self.batch.buffer.truncate(end);
-    }
-
-    /// Forgets the piece.
-    fn discard(&mut self) {
-        if let Some(piece) = self.piece.take() {
-            self.batch.buffer.truncate(piece.start);
-        }
-    }
-
-    /// The piece is a record.
-    fn emit(&mut self) {
-        if self.piece.as_ref().is_some_and(|piece| piece.too_long) {
-            self.reject("");
-            return;
-        }
-        let Some(piece) = self.piece.take() else { return };
-        while self.batch.buffer.len() > piece.start && self.batch.buffer.last().copied().is_some_and(is_blank) {
-            self.batch.buffer.pop();
-        }
-        let line = self.number(piece.line);
-        self.batch.records.push(RecordRange { range: piece.start..self.batch.buffer.len(), line });
-    }
-
-    /// The piece is no record.
-    fn reject(&mut self, reason: &str) {
-        let Some(piece) = self.piece.take() else { return };
-        let line = self.number(piece.line);
-        let reason = if piece.too_long { too_long(self.max_record) } else { reason.to_string() };
-        let excerpt = excerpt(self.batch.buffer.get(piece.start..).unwrap_or_default());
-        self.batch.buffer.truncate(piece.start);
-        self.batch.unparsed.push(UnparsedLine { line, reason, excerpt });
-    }
-
-    /// The line or the number of the piece that is done.
-    fn number(&mut self, line: u64) -> u64 {
-        let first = self.container.is_some() && self.mode == Mode::Unknown;
-        if !*self.counting.get_or_insert(first) {
-            return line;
-        }
-        self.count += 1;
-        self.count
-    }
 }
 
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-fn too_long(limit: usize) -> String {
-    const MIB: usize = 1 << 20;
-    if limit.is_multiple_of(MIB) {
-        format!("longer than {} MiB", limit / MIB)
-    } else {
-        format!("longer than {limit} bytes")
-    }
 }

@@ -12,6 +12,7 @@ mod print;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tripline_base::Span;
 use tripline_event::{Path, Value};
 use tripline_schema::{Attribute, Class};
 pub use tripline_semantic::typed::{ArithmeticOp, Function, Item, Op, Pattern, Quantifier, Severity, Ty};
@@ -329,6 +330,34 @@ pub struct Arm {
     pub rules: Vec<RulePlan>,
 }
 
+/// A condition as it was written, for telling why it holds or not.
+#[derive(Clone, Debug)]
+pub struct Explain {
+    /// Where it is written.
+    pub span: Span,
+    /// The condition.
+    pub condition: Id,
+    /// The value that a test looks at.
+    pub subject: Option<Id>,
+    /// How its parts make it up.
+    pub shape: Shape,
+    /// Its parts.
+    pub parts: Vec<Explain>,
+}
+
+/// How parts make up a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// All parts hold.
+    And,
+    /// Some part holds.
+    Or,
+    /// The one part does not hold.
+    Not,
+    /// A test, without parts.
+    Test,
+}
+
 /// A rule over the raw events of one arm.
 #[derive(Debug)]
 pub struct RulePlan {
@@ -336,6 +365,8 @@ pub struct RulePlan {
     pub rule: usize,
     /// Holds for the events that match: the guard included.
     pub condition: Id,
+    /// The rule's condition as written, without the guard.
+    pub explain: Option<Explain>,
     /// Exceptions, in order: index and condition.
     pub exceptions: Vec<(usize, Id)>,
     /// The title.

@@ -43,8 +43,15 @@ pub fn is_planned(rule: &typed::Rule) -> bool {
     !rule.broken && rule.stateful.is_none()
 }
 
-/// Plans every rule that can be. Broken mappings give sources without arms.
+/// Plans every rule that can be. Broken mappings are left out.
 pub fn plan(program: &Program, options: Options) -> ir::Program {
+    let rules: Vec<(usize, &typed::Rule)> = program.rules.iter().enumerate().collect();
+    plan_rules(program, &rules, options)
+}
+
+/// Plans these rules (by their index in the program, or standing for that rule), and the sources that
+/// they look at; with no rules, all sources.
+pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: Options) -> ir::Program {
     let mut out = ir::Program {
         arena: ir::Arena::new(options.intern),
         lists: program.lists.iter().map(|list| Arc::clone(&list.items)).collect(),
@@ -53,14 +60,20 @@ pub fn plan(program: &Program, options: Options) -> ir::Program {
     };
     let mut mappings: Vec<&typed::Mapping> = program.mappings.iter().filter(|m| !m.broken).collect();
     mappings.sort_by(|a, b| a.source.cmp(&b.source));
+    let every = rules.is_empty() || rules.len() == program.rules.len();
     for mapping in mappings {
-        let source = source(mapping, program, &mut out.arena, options);
+        let wanted = every || rules.iter().any(|(_, rule)| mapping.arms.iter().any(|arm| looks_at(rule, mapping, arm)));
+        let tested = rules.iter().any(|(_, rule)| rule.sources.is_empty() || rule.sources.contains(&mapping.source));
+        if !wanted && !tested {
+            continue;
+        }
+        let source = source(mapping, rules, &mut out.arena, options);
         out.sources.push(source);
     }
     out
 }
 
-fn source(mapping: &typed::Mapping, program: &Program, arena: &mut ir::Arena, options: Options) -> ir::Source {
+fn source(mapping: &typed::Mapping, rules: &[(usize, &typed::Rule)], arena: &mut ir::Arena, options: Options) -> ir::Source {
     let detect = mapping.detect.as_ref().map(|d| lower::Lowering::new(arena, options, None).bool(d));
     let mut before: Vec<ir::Id> = Vec::new();
     let mut arms = Vec::new();
@@ -81,12 +94,10 @@ fn source(mapping: &typed::Mapping, program: &Program, arena: &mut ir::Arena, op
         }
         let definitions =
             arm.definitions.iter().map(|d| (d.path.clone(), lowering.value(&d.value))).collect();
-        let rules = program
-            .rules
+        let rules = rules
             .iter()
-            .enumerate()
             .filter(|(_, rule)| is_planned(rule) && looks_at(rule, mapping, arm))
-            .map(|(at, rule)| rule_plan(at, rule, guard, &mut lowering))
+            .map(|(at, rule)| rule_plan(*at, rule, guard, &mut lowering))
             .collect();
         arms.push(ir::Arm { guard, class: arm.class, definitions, rules });
     }
@@ -104,6 +115,7 @@ fn rule_plan(at: usize, rule: &typed::Rule, guard: ir::Id, lowering: &mut lower:
         parts.push(lowering.bool(condition));
     }
     let condition = lowering.and(parts);
+    let explain = rule.condition.as_ref().map(|condition| lowering.explain(condition));
     let exceptions =
         rule.exceptions.iter().enumerate().map(|(n, e)| (n, lowering.bool(&e.condition))).collect();
     let title = match &rule.alert.title {
@@ -122,7 +134,7 @@ fn rule_plan(at: usize, rule: &typed::Rule, guard: ir::Id, lowering: &mut lower:
     let entities = rule.alert.entities.iter().map(|e| (e.kind, lowering.value(&e.value))).collect();
     let context = rule.alert.context.iter().map(|(name, value)| (name.clone(), lowering.shown(value))).collect();
     let risk = rule.alert.risk.as_ref().map(|(n, e)| (*n, e.kind, lowering.value(&e.value)));
-    ir::RulePlan { rule: at, condition, exceptions, title, severity, key, entities, context, risk }
+    ir::RulePlan { rule: at, condition, explain, exceptions, title, severity, key, entities, context, risk }
 }
 
 /// Lowers one expression over the events of an arm, for callers that judge an event by it (tests,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tripline_event::{Path, Segment, Value};
-use tripline_ir::{Arena, Id, Kind, Root, Scalar, Target};
+use tripline_ir::{Arena, Explain, Id, Kind, Root, Scalar, Shape, Target};
 use tripline_semantic::typed::{self, Kind as T, Ty, Typed, VarId};
 
 use crate::{Options, passes};
@@ -51,6 +51,20 @@ impl<'a> Lowering<'a> {
             Ty::Enum(attribute) => self.arena.add(Kind::Caption(id, attribute)),
             _ => id,
         }
+    }
+
+    /// A condition as it is written, each part lowered on its own.
+    pub fn explain(&mut self, typed: &Typed) -> Explain {
+        let condition = self.value(typed);
+        let (shape, parts): (Shape, Vec<&Typed>) = match &typed.kind {
+            T::And(parts) => (Shape::And, parts.iter().collect()),
+            T::Or(parts) => (Shape::Or, parts.iter().collect()),
+            T::Not(inner, typed::Negation::Not) => (Shape::Not, vec![inner]),
+            _ => (Shape::Test, Vec::new()),
+        };
+        let parts = parts.into_iter().map(|part| self.explain(part)).collect();
+        let subject = looked_at(typed).map(|subject| self.shown(subject));
+        Explain { span: typed.span, condition, subject, shape, parts }
     }
 
     fn values(&mut self, parts: &[Typed]) -> Vec<Id> {
@@ -265,6 +279,26 @@ impl<'a> Lowering<'a> {
         let value = self.project(value, rest);
         self.vars.pop();
         self.arena.add(Kind::For { array, condition, value })
+    }
+}
+
+/// The value that a test looks at, before the conversion that the comparison asked for.
+fn looked_at(typed: &Typed) -> Option<&Typed> {
+    match &typed.kind {
+        T::Compare { left, .. }
+        | T::Matches { left, .. }
+        | T::InItems { left, .. }
+        | T::InList { left, .. }
+        | T::InArray { left, .. } => match &left.kind {
+            T::Const(_) => None,
+            T::Convert(inner) => Some(inner),
+            _ => Some(left),
+        },
+        T::Exists(inner) => Some(inner),
+        T::Not(inner, _) => looked_at(inner),
+        T::Quantified { array, .. } => Some(array),
+        T::Path(..) => Some(typed),
+        _ => None,
     }
 }
 

@@ -756,4 +756,71 @@ impl Typed {
             }
         }
     }
+
+    /// A copy in which `change` has replaced nodes, outermost first; what it replaced is not entered.
+    #[must_use]
+    pub fn map(&self, change: &mut dyn FnMut(&Typed) -> Option<Typed>) -> Typed {
+        if let Some(changed) = change(self) {
+            return changed;
+        }
+        let mut one = |x: &Typed| Box::new(x.map(change));
+        let kind = match &self.kind {
+            Kind::Const(_) | Kind::Path(..) | Kind::Error => self.kind.clone(),
+            Kind::Then(x, path) => Kind::Then(one(x), path.clone()),
+            Kind::Not(x, negation) => Kind::Not(one(x), *negation),
+            Kind::Exists(x) => Kind::Exists(one(x)),
+            Kind::Convert(x) => Kind::Convert(one(x)),
+            Kind::Caption(x, attribute) => Kind::Caption(one(x), attribute),
+            Kind::Lookup { table, key, column } => Kind::Lookup { table: *table, key: one(key), column: *column },
+            Kind::And(parts) => Kind::And(parts.iter().map(|x| x.map(change)).collect()),
+            Kind::Or(parts) => Kind::Or(parts.iter().map(|x| x.map(change)).collect()),
+            Kind::Coalesce(parts) => Kind::Coalesce(parts.iter().map(|x| x.map(change)).collect()),
+            Kind::Array(parts) => Kind::Array(parts.iter().map(|x| x.map(change)).collect()),
+            Kind::Compare { op, left, right, fold } => {
+                Kind::Compare { op: *op, left: one(left), right: one(right), fold: *fold }
+            }
+            Kind::Arithmetic { op, left, right } => {
+                Kind::Arithmetic { op: *op, left: one(left), right: one(right) }
+            }
+            Kind::Matches { left, pattern } => Kind::Matches { left: one(left), pattern: pattern.clone() },
+            Kind::InItems { left, items } => Kind::InItems { left: one(left), items: Arc::clone(items) },
+            Kind::InList { left, list } => Kind::InList { left: one(left), list: *list },
+            Kind::InArray { left, array, fold } => {
+                Kind::InArray { left: one(left), array: one(array), fold: *fold }
+            }
+            Kind::Quantified { kind, var, name, array, condition } => Kind::Quantified {
+                kind: *kind,
+                var: *var,
+                name: name.clone(),
+                array: one(array),
+                condition: one(condition),
+            },
+            Kind::Comprehension { var, array, condition, value } => Kind::Comprehension {
+                var: *var,
+                array: one(array),
+                condition: condition.as_ref().map(|x| Box::new(x.map(change))),
+                value: Box::new(value.map(change)),
+            },
+            Kind::Call { function, args, pattern } => Kind::Call {
+                function: *function,
+                args: args.iter().map(|x| x.map(change)).collect(),
+                pattern: pattern.clone(),
+            },
+            Kind::If(a, b, c) => Kind::If(one(a), one(b), one(c)),
+            Kind::Match(arms) => {
+                Kind::Match(arms.iter().map(|(c, v)| (c.map(change), v.map(change))).collect())
+            }
+            Kind::Object(members) => {
+                Kind::Object(members.iter().map(|(path, x)| (path.clone(), x.map(change))).collect())
+            }
+            Kind::Aggregate { name, args } => {
+                Kind::Aggregate { name, args: args.iter().map(|x| x.map(change)).collect() }
+            }
+            Kind::Read { feature, subject } => Kind::Read {
+                feature: feature.clone(),
+                subject: subject.as_ref().map(|x| Box::new(x.map(change))),
+            },
+        };
+        Typed { kind, ty: self.ty.clone(), span: self.span }
+    }
 }

@@ -89,11 +89,7 @@ impl Builder<'_> {
             R::field => RuleClause::Field(self.field(kid)?),
             R::attack => RuleClause::Attack(Attack {
                 span: self.span(&kid),
-                techniques: kid
-                    .into_inner()
-                    .filter(|p| p.as_rule() == R::technique)
-                    .map(|p| self.name(&p))
-                    .collect(),
+                techniques: kid.into_inner().filter(|p| p.as_rule() == R::technique).map(|p| self.name(&p)).collect(),
             }),
             R::on => RuleClause::On(self.on(kid)?),
             R::where_ => RuleClause::Where(self.condition(kid)?),
@@ -449,7 +445,18 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        Some(Feature { span, name: name?, aggregate: aggregate?, of, per, by, over: over?, options, on: on?, condition })
+        Some(Feature {
+            span,
+            name: name?,
+            aggregate: aggregate?,
+            of,
+            per,
+            by,
+            over: over?,
+            options,
+            on: on?,
+            condition,
+        })
     }
 
     fn list(&mut self, pair: P<'_>) -> Option<List> {
@@ -574,15 +581,16 @@ impl Builder<'_> {
             R::k_false => ExprKind::Bool(false),
             R::k_null => ExprKind::Null,
             R::paren => ExprKind::Paren(Box::new(self.expr(pair.into_inner().next()?)?)),
-            R::list_literal => ExprKind::List(self.exprs(pair)?),
-            R::comprehension => {
+            R::bracket if pair.clone().into_inner().any(|p| p.as_rule() == R::k_for) => {
                 let mut kids = pair.into_inner().filter(|p| !is_keyword(p.as_rule()));
                 let value = Box::new(self.expr(kids.next()?)?);
                 let binding = self.name(&kids.next()?);
                 let array = Box::new(self.expr(kids.next()?)?);
-                let condition = kids.next().map(|p| self.expr(p)).map_or(Some(None), |e| e.map(|e| Some(Box::new(e))))?;
+                let condition =
+                    kids.next().map(|p| self.expr(p)).map_or(Some(None), |e| e.map(|e| Some(Box::new(e))))?;
                 ExprKind::Comprehension { value, binding, array, condition }
             }
+            R::bracket | R::list_literal => ExprKind::List(self.exprs(pair)?),
             R::object => {
                 let mut entries = Vec::new();
                 for kid in pair.into_inner() {
@@ -821,8 +829,11 @@ impl Builder<'_> {
         let span = self.span(&pair);
         let double = pair.as_rule() == R::double;
         let body = pair.into_inner().next()?;
-        let text =
-            if double { self.unescape(body.as_str(), self.span(&body).start as usize) } else { body.as_str().to_string() };
+        let text = if double {
+            self.unescape(body.as_str(), self.span(&body).start as usize)
+        } else {
+            body.as_str().to_string()
+        };
         Some(Name { text, span })
     }
 
@@ -869,8 +880,14 @@ impl Builder<'_> {
         for (start, end) in bad {
             let span = Span::new(self.file, at + start, at + end);
             let words = raw.get(start..end).unwrap_or("\\");
-            let found = self.report(&codes::BAD_ESCAPE, span, format!("`{words}` is not an escape"));
-            found.help.push(r"write `\\` for a backslash, or use '…', where nothing is an escape".into());
+            let (message, help) = match words {
+                r"\u" => (r"`\u` names no character here".into(), r"write its number in hexadecimal, as in `\u{41}`"),
+                _ => (
+                    format!("`{words}` is not an escape"),
+                    r"write `\\` for a backslash, or use '…', where nothing is an escape",
+                ),
+            };
+            self.report(&codes::BAD_ESCAPE, span, message).help.push(help.into());
         }
         text
     }

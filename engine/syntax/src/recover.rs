@@ -2,17 +2,20 @@
 //! refuses is cut into clauses, and each clause that it refuses is one diagnostic. Everything else
 //! reaches the tree.
 
+mod explain;
+
 use std::collections::BTreeSet;
 
 use pest::Parser as _;
-use pest::error::{ErrorVariant, InputLocation};
 use tripline_base::{Diagnostic, FileId, Span, did_you_mean};
 
 use crate::ast::{Comment, Expr, File, Item, Mapping, Name, Rule};
 use crate::build::Builder;
 use crate::codes;
 use crate::grammar::{Grammar, Rule as R};
-use crate::scan::{MAX_IFS, Token, TokenKind, scan};
+use explain::{Place, explain};
+
+use crate::scan::{MAX_IFS, MAX_MATCHES, Token, TokenKind, scan};
 
 /// What a file gave.
 #[derive(Debug, Default)]
@@ -41,18 +44,21 @@ pub fn parse_file(file: FileId, text: &str) -> Parse {
         parse.file.comments = scanned.comments;
         return parse;
     }
-    let lexical = parse.diagnostics.len();
-    let mut reader = Reader { file, text, tokens: &scanned.tokens, comments: &scanned.comments, out: &mut parse };
-    reader.run();
+    let lexical: Vec<Span> = parse.diagnostics.iter().map(Diagnostic::span).collect();
+    let (tokens, comments) = (&scanned.tokens, &scanned.comments);
+    let mut reader = Reader { file, text, tokens, comments, open: &lexical, out: &mut parse };
+    on_large_stack(|| reader.run());
     parse.file.comments = scanned.comments;
     // An open string or bracket makes the grammar stumble over the same words: say it once.
-    let lexical: Vec<Span> = parse.diagnostics.iter().take(lexical).map(Diagnostic::span).collect();
     if !lexical.is_empty() {
-        let line = |at: u32| text.get(..at as usize).map_or(0, |before| before.matches('\n').count());
+        let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+        let line = |at: u32| ends.partition_point(|end| *end < at as usize);
         let lines: BTreeSet<usize> = lexical.iter().map(|span| line(span.start)).collect();
         let near = |d: &Diagnostic| {
             let at = line(d.span().start);
-            lines.contains(&at) || (at > 0 && lines.contains(&(at - 1))) || d.span().start as usize >= text.trim_end().len()
+            lines.contains(&at)
+                || (at > 0 && lines.contains(&(at - 1)))
+                || d.span().start as usize >= text.trim_end().len()
         };
         let mut index = 0;
         parse.diagnostics.retain(|d| {
@@ -72,24 +78,72 @@ pub fn parse_expression(file: FileId, text: &str, start: usize, end: usize) -> (
         let span = comment.span;
         comment.span = Span::new(file, start + span.start as usize, start + span.end as usize);
     }
-    if scanned.fatal || !within_ifs(piece, &scanned.tokens) {
+    if scanned.fatal || too_deep(piece, &scanned.tokens).is_some() {
         let span = Span::new(file, start, end);
         return (None, vec![Diagnostic::new(&codes::TOO_DEEP, span, "this expression nests too deep")]);
     }
     let mut builder = Builder { file, base: start, comments: &scanned.comments, diagnostics: Vec::new() };
-    match Grammar::parse(R::expr_only, piece) {
+    let shallow = scanned.tokens.iter().all(|t| {
+        t.depth < 2 && !(t.kind == TokenKind::Word && matches!(piece.get(t.start..t.end), Some("if" | "match")))
+    });
+    let read = || match Grammar::parse(R::expr_only, piece) {
         Ok(mut pairs) => {
-            let expr =
-                pairs.next().and_then(|p| p.into_inner().find(|p| p.as_rule() == R::expr)).and_then(|p| builder.expr(p));
+            let expr = pairs
+                .next()
+                .and_then(|p| p.into_inner().find(|p| p.as_rule() == R::expr))
+                .and_then(|p| builder.expr(p));
             (expr, builder.diagnostics)
         }
-        Err(error) => (None, vec![explain(file, text, start, end, &error, &[])]),
+        Err(error) => (None, vec![explain(&Place { file, text, start, end, clauses: &[] }, &error)]),
+    };
+    if shallow { read() } else { on_large_stack(read) }
+}
+
+/// Runs `work` where the deepest text that `scan` lets through can be read. The parser recurses through some
+/// fifteen functions a bracket, more than the stack of a worker thread holds in a build without optimisation.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    const STACK: usize = 64 << 20;
+    let mut work = Some(work);
+    let mut done = None;
+    std::thread::scope(|scope| {
+        let run = || done = work.take().map(|work| work());
+        // Without a new thread, the one at hand must do.
+        if let Ok(thread) = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run)
+            && let Err(panic) = thread.join()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    match (done, work) {
+        (Some(done), _) => done,
+        (None, Some(work)) => work(),
+        (None, None) => unreachable!("the work is either done or still to do"),
     }
 }
 
-fn within_ifs(text: &str, tokens: &[Token]) -> bool {
-    let ifs = tokens.iter().filter(|t| t.kind == TokenKind::Word && text.get(t.start..t.end) == Some("if")).count();
-    ifs <= MAX_IFS
+/// What nests without brackets, where it nests too deep.
+fn too_deep(text: &str, tokens: &[Token]) -> Option<(Token, String)> {
+    let (mut ifs, mut matches) = (0, 0);
+    for token in tokens {
+        match text.get(token.start..token.end) {
+            Some("if") => {
+                ifs += 1;
+                if ifs > MAX_IFS {
+                    return Some((*token, format!("more than {MAX_IFS} `if` in one item")));
+                }
+            }
+            Some("match") => {
+                matches += 1;
+                if matches > MAX_MATCHES {
+                    return Some((*token, format!("more than {MAX_MATCHES} `match` in a row")));
+                }
+                continue;
+            }
+            _ => {}
+        }
+        matches = 0;
+    }
+    None
 }
 
 struct Reader<'a> {
@@ -97,12 +151,18 @@ struct Reader<'a> {
     text: &'a str,
     tokens: &'a [Token],
     comments: &'a [Comment],
+    /// Where strings and brackets are open: what follows there is no mistake of its own.
+    open: &'a [Span],
     out: &'a mut Parse,
 }
 
 impl<'a> Reader<'a> {
     fn word(&self, token: &Token) -> &'a str {
         self.text.get(token.start..token.end).unwrap_or("")
+    }
+
+    fn place(&self, start: usize, end: usize, clauses: &'a [&'a str]) -> Place<'a> {
+        Place { file: self.file, text: self.text, start, end, clauses }
     }
 
     fn run(&mut self) {
@@ -141,7 +201,8 @@ impl<'a> Reader<'a> {
     }
 
     fn item(&mut self, from: usize, to: usize) {
-        let (Some(first), Some(last)) = (self.tokens.get(from), to.checked_sub(1).and_then(|n| self.tokens.get(n))) else {
+        let (Some(first), Some(last)) = (self.tokens.get(from), to.checked_sub(1).and_then(|n| self.tokens.get(n)))
+        else {
             return;
         };
         let (start, end) = (first.start, last.end);
@@ -158,11 +219,11 @@ impl<'a> Reader<'a> {
             return;
         }
         let tokens = self.tokens.get(from..to).unwrap_or(&[]);
-        if !within_ifs(self.text, tokens) {
-            let span = Span::new(self.file, first.start, first.end);
-            let message = format!("more than {MAX_IFS} `if` in one item");
+        if let Some((token, message)) = too_deep(self.text, tokens) {
+            let span = Span::new(self.file, token.start, token.end);
             self.out.diagnostics.push(
-                Diagnostic::new(&codes::TOO_DEEP, span, message).help("use `match`, or split the item with `def`s"),
+                Diagnostic::new(&codes::TOO_DEEP, span, message)
+                    .help("use one `match` with more arms, or split the item with `def`s"),
             );
             return;
         }
@@ -187,12 +248,11 @@ impl<'a> Reader<'a> {
 
     fn broken_item(&mut self, from: usize, to: usize, start: usize, end: usize, error: &pest::error::Error<R>) {
         let kind = self.tokens.get(from).map_or("", |t| self.word(t));
-        let open = (from..to).find(|n| {
-            self.tokens.get(*n).is_some_and(|t| t.depth == 0 && t.kind == TokenKind::Open(b'{'))
-        });
+        let open =
+            (from..to).find(|n| self.tokens.get(*n).is_some_and(|t| t.depth == 0 && t.kind == TokenKind::Open(b'{')));
         let name = self.tokens.get(from + 1).filter(|t| t.kind == TokenKind::Word);
         let (Some(open), Some(name), true) = (open, name, matches!(kind, "rule" | "mapping")) else {
-            self.out.diagnostics.push(explain(self.file, self.text, start, end, error, &[]));
+            self.out.diagnostics.push(explain(&self.place(start, end, &[]), error));
             return;
         };
         let name = Name { text: self.word(name).to_string(), span: Span::new(self.file, name.start, name.end) };
@@ -205,7 +265,7 @@ impl<'a> Reader<'a> {
                 Some(Name { text: self.text.get(a..b).unwrap_or("").to_string(), span: Span::new(self.file, a, b) })
             }
             _ => {
-                self.out.diagnostics.push(explain(self.file, self.text, start, end, error, &[]));
+                self.out.diagnostics.push(explain(&self.place(start, end, &[]), error));
                 return;
             }
         };
@@ -214,8 +274,13 @@ impl<'a> Reader<'a> {
         let is_rule = kind == "rule";
         let words: &[&str] = if is_rule { &RULE_WORDS } else { &MAPPING_WORDS };
         let mut rule = Rule { span, name: name.clone(), clauses: Vec::new(), partial: true };
-        let mut mapping =
-            Mapping { span, name, source: source.unwrap_or_else(|| rule.name.clone()), clauses: Vec::new(), partial: true };
+        let mut mapping = Mapping {
+            span,
+            name,
+            source: source.unwrap_or_else(|| rule.name.clone()),
+            clauses: Vec::new(),
+            partial: true,
+        };
         let closed = self.tokens.get(to - 1).is_some_and(|t| t.depth == 0 && t.kind == TokenKind::Close(b'}'));
         let stop = if closed { to - 1 } else { to };
         let mut at = open + 1;
@@ -224,9 +289,10 @@ impl<'a> Reader<'a> {
             self.clause(at, next, is_rule, &mut rule, &mut mapping, words);
             at = next;
         }
-        if self.out.diagnostics.len() == before {
+        let reported = self.open.iter().any(|s| start <= s.start as usize && (s.end as usize) <= end);
+        if self.out.diagnostics.len() == before && !reported {
             // Every clause is fine on its own, so the mistake is around them.
-            self.out.diagnostics.push(explain(self.file, self.text, start, end, error, words));
+            self.out.diagnostics.push(explain(&self.place(start, end, words), error));
         }
         self.out.file.items.push(if is_rule { Item::Rule(rule) } else { Item::Mapping(mapping) });
     }
@@ -236,7 +302,20 @@ impl<'a> Reader<'a> {
         token.depth == 1
             && token.first
             && token.kind == TokenKind::Word
-            && (words.contains(&self.word(token)) || self.defines(at))
+            && (words.contains(&self.word(token)) || self.defines(at) || self.misspelt(at, words))
+    }
+
+    /// Whether the word at `at` begins a line after a clause that may end there, and is nearly a clause's word.
+    fn misspelt(&self, at: usize, words: &[&str]) -> bool {
+        const WITHIN: [&str; 12] =
+            ["and", "or", "not", "where", "from", "until", "within", "then", "else", "if", "for", "because"];
+        let word = self.tokens.get(at).map_or("", |t| self.word(t));
+        let ended = at.checked_sub(1).and_then(|n| self.tokens.get(n)).is_some_and(|before| match before.kind {
+            TokenKind::Word => !WITHIN.contains(&self.word(before)),
+            TokenKind::Text | TokenKind::Close(_) => true,
+            _ => false,
+        });
+        ended && word.len() > 2 && !WITHIN.contains(&word) && did_you_mean(word, words.iter().copied()).is_some()
     }
 
     /// Whether the tokens at `at` read `a.b.c:`, the beginning of a field.
@@ -249,8 +328,17 @@ impl<'a> Reader<'a> {
             .is_some_and(|t| t.kind == TokenKind::Other(b':') && t.depth == 1)
     }
 
-    fn clause(&mut self, from: usize, to: usize, is_rule: bool, rule: &mut Rule, mapping: &mut Mapping, words: &[&str]) {
-        let (Some(first), Some(last)) = (self.tokens.get(from), to.checked_sub(1).and_then(|n| self.tokens.get(n))) else {
+    fn clause(
+        &mut self,
+        from: usize,
+        to: usize,
+        is_rule: bool,
+        rule: &mut Rule,
+        mapping: &mut Mapping,
+        words: &[&str],
+    ) {
+        let (Some(first), Some(last)) = (self.tokens.get(from), to.checked_sub(1).and_then(|n| self.tokens.get(n)))
+        else {
             return;
         };
         let (start, end) = (first.start, last.end);
@@ -268,148 +356,11 @@ impl<'a> Reader<'a> {
                 }
                 self.out.diagnostics.append(&mut builder.diagnostics);
             }
+            Err(_) if self.open.iter().any(|s| start <= s.start as usize && (s.end as usize) <= end) => {}
             Err(error) => {
-                let diagnostic = explain(self.file, self.text, start, end, &error, words);
+                let diagnostic = explain(&self.place(start, end, words), &error);
                 self.out.diagnostics.push(diagnostic);
             }
         }
     }
-}
-
-/// Puts pest's error into words.
-fn explain(
-    file: FileId,
-    text: &str,
-    start: usize,
-    end: usize,
-    error: &pest::error::Error<R>,
-    clauses: &[&str],
-) -> Diagnostic {
-    let offset = match error.location {
-        InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
-    };
-    let mut at = (start + offset).min(text.len());
-    // pest may stand on the blank before the word.
-    while at < end && text.as_bytes().get(at).is_some_and(u8::is_ascii_whitespace) {
-        at += 1;
-    }
-    let rest = text.get(at..).unwrap_or("");
-    let width = match rest.chars().next() {
-        None => 0,
-        Some(c) if c.is_ascii_alphanumeric() || c == '_' => {
-            rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len())
-        }
-        Some(c) => c.len_utf8(),
-    };
-    let found = rest.get(..width).unwrap_or("");
-    let past = at >= end;
-    let span = if past {
-        let last = text.get(..end).map_or(0, |before| before.trim_end().len());
-        let back = text.get(..last).and_then(|before| before.chars().next_back()).map_or(0, char::len_utf8);
-        Span::new(file, last - back, last)
-    } else {
-        Span::new(file, at, at + width)
-    };
-    let mut expected = BTreeSet::new();
-    let mut keywords = BTreeSet::new();
-    if let ErrorVariant::ParsingError { positives, .. } = &error.variant {
-        for kind in positives {
-            let (said, word) = friendly(*kind);
-            expected.insert(said);
-            keywords.extend(word);
-        }
-    }
-    let said = list(&expected);
-    let message = if past {
-        "something is missing after this".to_string()
-    } else if found == "=" && !text.get(at + 1..).is_some_and(|rest| rest.starts_with('=')) {
-        "`=` is not an operator here".to_string()
-    } else {
-        format!("`{found}` cannot stand here")
-    };
-    let mut diagnostic = Diagnostic::new(&codes::SYNTAX, span, message);
-    if !said.is_empty() {
-        diagnostic = diagnostic.label(format!("expected {said}"));
-    }
-    match found {
-        "=" => diagnostic.help("to compare, write `==`; to set a field, write `:`"),
-        "&" => diagnostic.help("write `and`"),
-        "|" => diagnostic.help("write `or`"),
-        "!" => diagnostic.help("write `not`, or `!=` between two values"),
-        "==" | "<" | ">" | "!=" => diagnostic.help("comparisons cannot be chained; join two with `and`"),
-        _ => {
-            let mut words: Vec<String> = keywords.into_iter().collect();
-            words.extend(clauses.iter().map(|word| (*word).to_string()));
-            if !clauses.is_empty() {
-                words.extend(["and", "or", "not", "contains", "starts_with", "ends_with", "matches"].map(String::from));
-            }
-            let hint = (!words.iter().any(|word| word == found))
-                .then(|| did_you_mean(found, words.iter().map(String::as_str)))
-                .flatten();
-            diagnostic.maybe_help(hint)
-        }
-    }
-}
-
-fn list(expected: &BTreeSet<String>) -> String {
-    const MOST: usize = 6;
-    let mut parts: Vec<&str> = expected.iter().map(String::as_str).collect();
-    if parts.len() > MOST {
-        parts.retain(|part| !part.starts_with('`'));
-        parts.truncate(MOST);
-    }
-    match parts.as_slice() {
-        [] => String::new(),
-        [one] => (*one).to_string(),
-        [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
-    }
-}
-
-/// What a user calls a rule of the grammar; and the word itself for a keyword.
-fn friendly(kind: R) -> (String, Option<String>) {
-    let name = format!("{kind:?}");
-    if let Some(word) = name.strip_prefix("k_") {
-        return (format!("`{word}`"), Some(word.to_string()));
-    }
-    let said = match kind {
-        R::EOI => "the end",
-        R::word | R::name | R::root_name => "a name",
-        R::rule_clause => "a clause of a rule",
-        R::mapping_clause => "a clause of a mapping",
-        R::statement => "a statement of a test",
-        R::alert_field | R::field => "a field",
-        R::expr | R::and_expr | R::not_expr | R::comparison | R::postfix | R::unary | R::sum | R::product
-        | R::coalesce | R::literal | R::path => "a value",
-        R::comparator | R::compare_op | R::not_in => "a comparison",
-        R::feature_read => "`is`",
-        R::operand => "a value",
-        R::step | R::field_step | R::each_step | R::index_step | R::lookup_step | R::key_step => "`.`, `[]`",
-        R::add_op | R::mul_op | R::negate => "an operator",
-        R::string | R::triple | R::double | R::single | R::prefix => "a text in quotes",
-        R::int => "a whole number",
-        R::duration => "a duration such as `10m`",
-        R::date => "a date such as `2026-12-31`",
-        R::percent => "a percentage such as `1%`",
-        R::technique => "an ATT&CK technique",
-        R::source => "a source",
-        R::list_literal => "a list in `[]`",
-        R::object => "an object in `{}`",
-        R::match_arm | R::pattern | R::wildcard => "an arm such as `\"a\" => \"b\"`",
-        R::matcher => "what it must be",
-        R::definition | R::key_path | R::quoted_root => "`path: value`",
-        R::where_ => "`where`",
-        R::from => "`from`",
-        R::by => "`by`",
-        R::seq_step => "a step",
-        R::arm | R::arm_body => "an arm in `{}`",
-        R::expect_entry | R::expect_body | R::alerts_expected | R::class_expected => "what is expected",
-        R::param => "a parameter such as `x: ip`",
-        R::call | R::quantified | R::quantifier => "a call",
-        R::repeat_range | R::range_min | R::range_max => "a repetition such as `[3..]`",
-        R::window_kind => "`tumbling` or `session`",
-        R::feature_option => "an option",
-        R::rule | R::mapping | R::feature | R::list | R::table | R::def => "an item",
-        _ => "something else",
-    };
-    (said.to_string(), None)
 }

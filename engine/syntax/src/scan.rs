@@ -11,6 +11,10 @@ use crate::codes;
 pub const MAX_NESTING: usize = 48;
 /// `if` in one item; an `else if` chain nests.
 pub const MAX_IFS: usize = 64;
+/// `match` directly after `match` nests, too.
+pub const MAX_MATCHES: usize = 8;
+/// Mistakes that this pass reports of one file: a file with more is no `.trip` file.
+const MAX_REPORTS: usize = 64;
 
 /// A lexical token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +63,18 @@ pub struct Scan {
 
 /// Runs the pass.
 pub fn scan(file: FileId, text: &str) -> Scan {
-    Scanner { file, text, bytes: text.as_bytes(), at: 0, out: Scan::default(), open: Vec::new(), line_start: 0, first: true }
-        .run()
+    Scanner {
+        file,
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        out: Scan::default(),
+        open: Vec::new(),
+        line_start: 0,
+        head: 0,
+        first: true,
+    }
+    .run()
 }
 
 struct Scanner<'a> {
@@ -71,6 +85,8 @@ struct Scanner<'a> {
     out: Scan,
     open: Vec<(u8, usize)>,
     line_start: usize,
+    /// The first token of the line.
+    head: usize,
     first: bool,
 }
 
@@ -80,7 +96,7 @@ impl Scanner<'_> {
     }
 
     fn run(mut self) -> Scan {
-        while self.at < self.bytes.len() {
+        while self.at < self.bytes.len() && !self.out.fatal {
             let c = self.byte(self.at);
             match c {
                 b'\n' => {
@@ -118,7 +134,9 @@ impl Scanner<'_> {
             }
         }
         while let Some((c, at)) = self.open.pop() {
-            self.unclosed(c, at);
+            if !self.out.fatal {
+                self.unclosed(c, at);
+            }
         }
         self.out
     }
@@ -126,12 +144,21 @@ impl Scanner<'_> {
     fn push(&mut self, kind: TokenKind, start: usize, end: usize) {
         let depth = self.open.len();
         let column_zero = start == self.line_start;
+        if self.first {
+            self.head = self.out.tokens.len();
+        }
         self.out.tokens.push(Token { kind, start, end, depth, first: self.first, column_zero });
         self.first = false;
     }
 
     fn report(&mut self, code: &'static tripline_base::Code, start: usize, end: usize, message: String) {
-        self.out.diagnostics.push(Diagnostic::new(code, Span::new(self.file, start, end), message));
+        self.say(Diagnostic::new(code, Span::new(self.file, start, end), message));
+    }
+
+    fn say(&mut self, diagnostic: Diagnostic) {
+        if self.out.diagnostics.len() < MAX_REPORTS {
+            self.out.diagnostics.push(diagnostic);
+        }
     }
 
     fn unclosed(&mut self, c: u8, at: usize) {
@@ -146,7 +173,7 @@ impl Scanner<'_> {
             format!("this `{}` is never closed", c as char),
         )
         .help(format!("add the missing `{other}`"));
-        self.out.diagnostics.push(diagnostic);
+        self.say(diagnostic);
     }
 
     fn close(&mut self, c: u8) {
@@ -165,7 +192,9 @@ impl Scanner<'_> {
                 self.unclosed(open, opened);
             }
         } else {
-            self.report(&codes::UNBALANCED, at, at + 1, format!("this `{}` closes nothing", c as char));
+            let message = format!("this `{}` closes nothing", c as char);
+            let help = format!("remove it, or add the `{}` that it closes", wanted as char);
+            self.say(Diagnostic::new(&codes::UNBALANCED, Span::new(self.file, at, at + 1), message).help(help));
         }
         self.push(TokenKind::Close(c), at, at + 1);
     }
@@ -198,8 +227,13 @@ impl Scanner<'_> {
         if self.open.is_empty() || self.byte(self.at) == b'[' {
             return;
         }
-        let Some(head) = self.out.tokens.iter().rposition(|t| t.first) else { return };
-        let line: Vec<&Token> = self.out.tokens.iter().skip(head).collect();
+        // Heads are short; a long line need not be read again at every bracket.
+        const LONGEST: usize = 64;
+        let head = self.head;
+        let line = self.out.tokens.get(head..).unwrap_or(&[]);
+        if line.len() > LONGEST {
+            return;
+        }
         let words: Vec<&str> = line.iter().filter_map(|t| self.text.get(t.start..t.end)).collect();
         let is_head = line.first().is_some_and(|t| t.column_zero)
             && matches!(
@@ -249,7 +283,13 @@ impl Scanner<'_> {
             at += 1;
         }
         if !closed {
-            let quotes = if triple { "\"\"\"" } else if quote == b'"' { "\"" } else { "'" };
+            let quotes = if triple {
+                "\"\"\""
+            } else if quote == b'"' {
+                "\""
+            } else {
+                "'"
+            };
             let end = quote_at + quotes.len();
             let message = "this text is never closed".to_string();
             let help = if triple {
@@ -258,7 +298,7 @@ impl Scanner<'_> {
                 format!("add `{quotes}` at its end; text over several lines stands in `\"\"\"`")
             };
             let span = Span::new(self.file, start, end);
-            self.out.diagnostics.push(Diagnostic::new(&codes::OPEN_STRING, span, message).help(help));
+            self.say(Diagnostic::new(&codes::OPEN_STRING, span, message).help(help));
         }
         self.push(TokenKind::Text, start, at);
         self.at = at;

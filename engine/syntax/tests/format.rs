@@ -1,5 +1,7 @@
 //! The formatter keeps the tree and every comment, and formatting twice changes nothing.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 mod common;
 
 use common::{check_format, examples, golden, parse, trip_files};
@@ -45,18 +47,4 @@ fn line_ends_become_newlines() {
     let text = "rule a {\r\n  runbook: \"\"\"\r\n    one\r\n    two\r\n  \"\"\"\r\n  on b // c\r\n}\r\n";
     let found = check_format(text).unwrap();
     assert!(!found.contains('\r'), "{found:?}");
-}
-
-/// `cargo test -p tripline-syntax --test format -- --ignored --nocapture`: how the shipped files would change.
-#[test]
-#[ignore = "prints, for a look"]
-fn show_changes() {
-    for folder in ["rules", "connectors"] {
-        for (path, text) in trip_files(folder) {
-            match check_format(&text) {
-                Ok(found) => std::fs::write(std::env::temp_dir().join("trip-formatted").join(path.file_name().unwrap()), found).unwrap(),
-                Err(problem) => println!("{}: {problem}", path.display()),
-            }
-        }
-    }
 }

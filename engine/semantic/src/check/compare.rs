@@ -268,7 +268,7 @@ impl Checker<'_> {
             return self.in_list(left, list, name.span, span);
         }
         match &right.bare().kind {
-            ExprKind::List(items) if items.iter().all(|item| is_literal(item)) => {
+            ExprKind::List(items) if items.iter().all(is_literal) => {
                 let left = match (&left.ty, items.first()) {
                     (Ty::Raw, Some(first)) => {
                         let ty = natural(first);

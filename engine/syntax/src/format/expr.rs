@@ -73,13 +73,8 @@ impl Formatter<'_> {
             ExprKind::Path(path) => self.path(path),
             ExprKind::List(items) => self.brackets(LIST, span, items),
             ExprKind::Comprehension { value, binding, array, condition } => {
-                let mut parts = vec![
-                    SOFT,
-                    self.expr(value),
-                    LINE,
-                    text(format!("for {} in ", binding.text)),
-                    self.expr(array),
-                ];
+                let mut parts =
+                    vec![SOFT, self.expr(value), LINE, text(format!("for {} in ", binding.text)), self.expr(array)];
                 if let Some(condition) = condition {
                     parts.extend([LINE, text("if "), self.expr(condition)]);
                 }
@@ -121,27 +116,42 @@ impl Formatter<'_> {
             }
             ExprKind::Quantified { kind, binding, array, condition } => {
                 let parts = [(binding.span.to(array.span), true), (condition.span, false)];
-                let laid = self.lay(span.start as usize, span.end as usize, &parts, |p| p.0, |f, (_, first)| {
-                    if *first {
-                        concat([text(format!("{} in ", binding.text)), f.expr(array)])
-                    } else {
-                        f.expr(condition)
-                    }
-                });
+                let laid = self.lay(
+                    span.start as usize,
+                    span.end as usize,
+                    &parts,
+                    |p| p.0,
+                    |f, (_, first)| {
+                        if *first {
+                            concat([text(format!("{} in ", binding.text)), f.expr(array)])
+                        } else {
+                            f.expr(condition)
+                        }
+                    },
+                );
                 concat([text(kind.as_str()), bracketed(PAREN, laid, false)])
             }
             ExprKind::If { .. } => self.conditional(expr),
             ExprKind::Match { value, arms } => {
                 let head = self.expr(value);
-                let laid =
-                    self.lay(value.span.end as usize, span.end as usize, arms, |arm| arm.span, |f, arm| f.match_arm(arm));
+                let laid = self.lay(
+                    value.span.end as usize,
+                    span.end as usize,
+                    arms,
+                    |arm| arm.span,
+                    |f, arm| f.match_arm(arm),
+                );
                 concat([text("match "), head, text(" "), bracketed(OBJECT, laid, false)])
             }
             ExprKind::Paren(inner) => {
                 let parts = [inner.as_ref()];
-                let laid = self.lay(span.start as usize, span.end as usize, &parts, |e| e.span, |f, e| {
-                    f.chain(e).map(|chain| concat([chain.first, chain.rest])).unwrap_or_else(|| f.expr(e))
-                });
+                let laid = self.lay(
+                    span.start as usize,
+                    span.end as usize,
+                    &parts,
+                    |e| e.span,
+                    |f, e| f.chain(e).map(|chain| concat([chain.first, chain.rest])).unwrap_or_else(|| f.expr(e)),
+                );
                 bracketed(PAREN, laid, false)
             }
         }

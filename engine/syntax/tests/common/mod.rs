@@ -1,4 +1,5 @@
 //! What the tests of this crate share: examples, trees without places, golden files.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::path::{Path, PathBuf};
@@ -45,7 +46,12 @@ pub fn rendered(name: &str, text: &str) -> String {
     let mut sources = SourceMap::new();
     let id = sources.add(name, text);
     let parse = parse_file(id, text);
-    parse.diagnostics.iter().map(|d| terminal::render(d, &sources, terminal::Colour::Never)).collect::<Vec<_>>().join("\n")
+    parse
+        .diagnostics
+        .iter()
+        .map(|d| terminal::render(d, &sources, terminal::Colour::Never))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The tree's items without places: what must survive formatting.
@@ -81,7 +87,11 @@ pub fn check_format(text: &str) -> Result<String, String> {
         return Err(format!("formatted text does not parse:\n{}\n{text}\n=>\n{once}", rendered("formatted", &once)));
     }
     if tree(&first.file) != tree(&second.file) {
-        return Err(format!("formatting changed the tree:\n{text}\n=>\n{once}\n{}\n{}", tree(&first.file), tree(&second.file)));
+        return Err(format!(
+            "formatting changed the tree:\n{text}\n=>\n{once}\n{}\n{}",
+            tree(&first.file),
+            tree(&second.file)
+        ));
     }
     if comments(&first.file) != comments(&second.file) {
         return Err(format!("formatting changed the comments:\n{text}\n=>\n{once}"));

@@ -1,0 +1,128 @@
+//! Texts in, a [`Ruleset`] and diagnostics out.
+
+use std::sync::Arc;
+
+use tripline_base::{Code, Diagnostic, FileId, Level, SourceMap};
+use tripline_ir as ir;
+use tripline_plan::Options;
+use tripline_semantic::{Files, Program};
+use tripline_syntax::ast;
+
+/// Takes `.trip` texts and compiles them together.
+#[derive(Default)]
+pub struct Compiler {
+    sources: SourceMap,
+    files: Vec<ast::File>,
+    diagnostics: Vec<Diagnostic>,
+    options: Options,
+}
+
+/// A compiled program. What could not be used is in `diagnostics`; the rest runs.
+#[derive(Debug)]
+pub struct Ruleset {
+    /// The texts.
+    pub sources: SourceMap,
+    /// The checked program.
+    pub program: Program,
+    /// What is evaluated.
+    pub ir: Arc<ir::Program>,
+    /// Everything said about the texts, in their order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Every code that any floor can report, by id.
+pub fn all_codes() -> Vec<&'static Code> {
+    let mut all: Vec<&'static Code> = [
+        tripline_syntax::codes::ALL,
+        tripline_semantic::codes::ALL,
+        tripline_semantic::lint::ALL,
+    ]
+    .concat();
+    all.sort_by_key(|code| code.id);
+    all
+}
+
+impl Compiler {
+    /// An empty compiler.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Chooses which passes run.
+    #[must_use]
+    pub fn with_options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Takes a text in, under the name that people know it by.
+    pub fn add(&mut self, name: &str, text: &str) -> FileId {
+        let id = self.sources.add(name, text);
+        let parse = tripline_syntax::parse_file(id, text);
+        self.files.push(parse.file);
+        self.diagnostics.extend(parse.diagnostics);
+        id
+    }
+
+    /// Takes a file's bytes in; what is no UTF-8 is a diagnostic.
+    pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> FileId {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.add(name, text),
+            Err(error) => {
+                let text = String::from_utf8_lossy(bytes);
+                let id = self.sources.add(name, text.as_ref());
+                let at = error.valid_up_to();
+                let span = tripline_base::Span::new(id, at, at);
+                self.diagnostics.push(
+                    Diagnostic::new(&tripline_syntax::codes::NOT_TEXT, span, "the file is not UTF-8 text from here on")
+                        .help("save it as UTF-8"),
+                );
+                id
+            }
+        }
+    }
+
+    /// Compiles what was taken in. `today` (nanoseconds since 1970, UTC) is what expired exceptions are
+    /// judged by.
+    pub fn compile(self, read: &dyn Files, today: i64) -> Ruleset {
+        let Compiler { sources, files, mut diagnostics, options } = self;
+        let (program, found) = tripline_semantic::check(&files, &sources, read);
+        diagnostics.extend(found);
+        diagnostics.extend(tripline_semantic::lint::lint(&program, &sources, today));
+        tripline_base::diagnostic::sort(&mut diagnostics);
+        let ir = Arc::new(tripline_plan::plan(&program, options));
+        Ruleset { sources, program, ir, diagnostics }
+    }
+}
+
+impl Ruleset {
+    /// Whether any diagnostic is an error.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.level() == Level::Error)
+    }
+
+    /// Rules that run.
+    pub fn active(&self) -> impl Iterator<Item = &tripline_semantic::typed::Rule> {
+        self.program.rules.iter().filter(|rule| tripline_plan::is_planned(rule))
+    }
+
+    /// Rules that are whole but hold a clause that this version does not evaluate: name and clause.
+    pub fn not_evaluated(&self) -> Vec<(&str, &'static str)> {
+        self.program
+            .rules
+            .iter()
+            .filter(|rule| !rule.broken)
+            .filter_map(|rule| Some((rule.name.as_str(), rule.stateful?.0)))
+            .collect()
+    }
+
+    /// Rules with an error, by name.
+    pub fn broken(&self) -> Vec<&str> {
+        self.program.rules.iter().filter(|rule| rule.broken).map(|rule| rule.name.as_str()).collect()
+    }
+
+    /// The names of all sources.
+    pub fn source_names(&self) -> Vec<&str> {
+        self.ir.sources.iter().map(|source| source.name.as_str()).collect()
+    }
+}

@@ -1,0 +1,181 @@
+//! One rule matched one event.
+
+use sha2::{Digest as _, Sha256};
+use tripline_base::SourceMap;
+use tripline_event::{Origin, Value, to_text};
+use tripline_eval::explain::{Seen, see, show};
+use tripline_eval::{Evaluator, Match, normalize};
+use tripline_ir::{Piece, Severity};
+use tripline_semantic::typed::Rule;
+
+/// A finding: everything that an analyst is told.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Index of the rule in the program.
+    pub rule: usize,
+    /// The same at every run over the same event.
+    pub uid: String,
+    /// What happened.
+    pub title: String,
+    /// How grave.
+    pub severity: Severity,
+    /// Event time in nanoseconds; none where the event has none.
+    pub time: Option<i64>,
+    /// The event's own id.
+    pub event_id: Option<String>,
+    /// Where the event stands.
+    pub origin: Origin,
+    /// Its source.
+    pub source: String,
+    /// The class it was normalised to.
+    pub class: &'static str,
+    /// The alert's key; empty where the rule has none.
+    pub key: Vec<String>,
+    /// Who and what: kind and value, absent ones left out.
+    pub entities: Vec<(&'static str, String)>,
+    /// Context: name and value, absent ones left out.
+    pub context: Vec<(String, Value<'static>)>,
+    /// Risk: how much, upon whom.
+    pub risk: Option<(i64, &'static str, String)>,
+    /// Why it matched.
+    pub why: Vec<Shown>,
+    /// The event as it came.
+    pub raw: String,
+}
+
+/// A test and what it saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The test, as written.
+    pub test: String,
+    /// What it looked at; empty where there was none.
+    pub saw: Vec<String>,
+}
+
+/// What all findings of one event share.
+pub(crate) struct Context<'c> {
+    pub evaluator: &'c Evaluator<'c>,
+    pub sources: &'c SourceMap,
+    pub source: &'c str,
+    pub raw: &'c Value<'c>,
+    pub bytes: &'c [u8],
+    pub origin: Origin,
+    pub time: Option<i64>,
+    pub event_id: Option<String>,
+}
+
+pub(crate) fn finding(context: &Context<'_>, found: &Match<'_>, rule: &Rule) -> Finding {
+    let (evaluator, raw, plan) = (context.evaluator, context.raw, found.plan);
+    let text = |id| to_text(&evaluator.value(id, raw)).map(|text| text.into_owned());
+    let severity = plan
+        .severity
+        .iter()
+        .find(|(_, condition)| condition.is_none_or(|c| evaluator.test(c, raw)))
+        .map(|(severity, _)| *severity)
+        .or(rule.header.severity)
+        .unwrap_or(Severity::Medium);
+    let title = plan
+        .title
+        .iter()
+        .map(|piece| match piece {
+            Piece::Words(words) => words.clone(),
+            Piece::Value(id) => title_value(&evaluator.values(*id, raw)),
+        })
+        .collect();
+    let why = plan.explain.as_ref().map(|explain| reasons(&see(evaluator, explain, raw), context.sources));
+    Finding {
+        rule: plan.rule,
+        uid: uid(&rule.name, context),
+        title,
+        severity,
+        time: context.time,
+        event_id: context.event_id.clone(),
+        origin: context.origin.clone(),
+        source: context.source.to_string(),
+        class: found.arm.class.name,
+        key: plan.key.iter().map(|id| text(*id).unwrap_or_default()).collect(),
+        entities: plan
+            .entities
+            .iter()
+            .flat_map(|(kind, id)| {
+                let values = evaluator.values(*id, raw);
+                values.iter().filter_map(|v| to_text(v).map(|t| (*kind, t.into_owned()))).collect::<Vec<_>>()
+            })
+            .collect(),
+        context: plan
+            .context
+            .iter()
+            .filter_map(|(name, id)| {
+                let mut values = evaluator.values(*id, raw);
+                let value = match values.len() {
+                    0 => return None,
+                    1 => values.pop()?,
+                    _ => Value::Array(values),
+                };
+                Some((name.clone(), value.into_owned()))
+            })
+            .collect(),
+        risk: plan.risk.and_then(|(amount, kind, id)| Some((amount, kind, text(id)?))),
+        why: why.unwrap_or_default(),
+        raw: String::from_utf8_lossy(context.bytes).trim().to_string(),
+    }
+}
+
+fn title_value(values: &[Value<'_>]) -> String {
+    const LONGEST: usize = 200;
+    let words: Vec<String> = values
+        .iter()
+        .take(5)
+        .map(|value| to_text(value).map_or_else(|| show(value), |text| text.into_owned()))
+        .collect();
+    if words.is_empty() {
+        return "-".into();
+    }
+    let mut text = words.join(", ");
+    if values.len() > 5 {
+        text.push_str(&format!(" and {} more", values.len() - 5));
+    }
+    // What an attacker put into a field must not draw on the analyst's screen.
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if clean.chars().count() > LONGEST { clean.chars().take(LONGEST).chain(['…']).collect() } else { clean }
+}
+
+/// The tests that decided, with what they saw.
+pub(crate) fn reasons(seen: &Seen, sources: &SourceMap) -> Vec<Shown> {
+    let mut out: Vec<Shown> = Vec::new();
+    for part in seen.reasons() {
+        let words: Vec<&str> = sources.slice(part.span).split_whitespace().collect();
+        let shown = Shown { test: words.join(" "), saw: part.values.clone() };
+        if !out.contains(&shown) {
+            out.push(shown);
+        }
+    }
+    out
+}
+
+/// From the rule and the event: its id, or its content where it has none.
+fn uid(rule: &str, context: &Context<'_>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(rule.as_bytes());
+    hash.update([0]);
+    hash.update(context.source.as_bytes());
+    hash.update([0]);
+    match &context.event_id {
+        Some(id) => hash.update(id.as_bytes()),
+        None => {
+            hash.update([1]);
+            hash.update(context.bytes);
+        }
+    }
+    let digest = hash.finalize();
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Time and id of an event, from its mapping.
+pub(crate) fn time_and_id(
+    evaluator: &Evaluator<'_>,
+    arm: &tripline_ir::Arm,
+    raw: &Value<'_>,
+) -> (Option<i64>, Option<String>) {
+    (normalize::time(evaluator, arm, raw), normalize::event_id(evaluator, arm, raw))
+}

@@ -1,0 +1,113 @@
+//! Runs the tests that stand under rules and mappings.
+
+mod events;
+mod judge;
+
+use rayon::prelude::*;
+use tripline_base::Span;
+use tripline_ir as ir;
+use tripline_plan::Options;
+use tripline_semantic::typed;
+
+use crate::{DiskFiles, Ruleset};
+
+/// How a test ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The rule or mapping.
+    pub item: String,
+    /// The test.
+    pub test: String,
+    /// Where it is written.
+    pub span: Span,
+    /// What went wrong, a paragraph each; empty where it passed.
+    pub failures: Vec<String>,
+    /// Why it was not run, where it was not.
+    pub skipped: Option<String>,
+}
+
+impl Outcome {
+    /// Whether it passed.
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty() && self.skipped.is_none()
+    }
+}
+
+/// Runs every test whose `ITEM/TEST` contains `filter`, in parallel; outcomes are in the order of the files.
+pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str) -> Vec<Outcome> {
+    let wanted = |item: &str, test: &str| filter.is_empty() || format!("{item}/{test}").contains(filter);
+    let rules = ruleset.program.rules.iter().enumerate().map(|(at, rule)| Job::Rule(at, rule));
+    let mappings = ruleset.program.mappings.iter().map(Job::Mapping);
+    let jobs: Vec<Job<'_>> = mappings.chain(rules).collect();
+    let outcomes: Vec<Vec<Outcome>> = jobs
+        .par_iter()
+        .map(|job| match job {
+            Job::Mapping(mapping) => {
+                let tests = mapping.tests.iter().filter(|test| wanted(&mapping.name, &test.name));
+                if mapping.broken {
+                    return tests.map(|test| skip(&mapping.name, test, "the mapping has an error")).collect();
+                }
+                tests.map(|test| judge::mapping_test(ruleset, files, mapping, test)).collect()
+            }
+            Job::Rule(at, rule) => {
+                let tests: Vec<&typed::Test> =
+                    rule.tests.iter().filter(|test| wanted(&rule.name, &test.name)).collect();
+                if rule.broken {
+                    return tests.iter().map(|test| skip(&rule.name, test, "the rule has an error")).collect();
+                }
+                if let Some((what, _)) = rule.stateful {
+                    let why = format!("`{what}` is not evaluated by this version");
+                    return tests.iter().map(|test| skip(&rule.name, test, &why)).collect();
+                }
+                if tests.is_empty() {
+                    return Vec::new();
+                }
+                let plan = tripline_plan::plan_rules(&ruleset.program, &[(*at, rule)], Options::default());
+                let mut fixtures = events::Fixtures::default();
+                tests
+                    .iter()
+                    .map(|test| {
+                        let failures = judge::rule_test(ruleset, files, &mut fixtures, &plan, rule, test, true);
+                        Outcome {
+                            item: rule.name.clone(),
+                            test: test.name.clone(),
+                            span: test.span,
+                            failures,
+                            skipped: None,
+                        }
+                    })
+                    .collect()
+            }
+        })
+        .collect();
+    outcomes.into_iter().flatten().collect()
+}
+
+enum Job<'j> {
+    Rule(usize, &'j typed::Rule),
+    Mapping(&'j typed::Mapping),
+}
+
+fn skip(item: &str, test: &typed::Test, why: &str) -> Outcome {
+    Outcome {
+        item: item.to_string(),
+        test: test.name.clone(),
+        span: test.span,
+        failures: Vec::new(),
+        skipped: Some(why.to_string()),
+    }
+}
+
+/// Whether some test of a rule fails when the rule is replaced by `mutant`.
+pub(crate) fn kills(
+    ruleset: &Ruleset,
+    files: &DiskFiles,
+    fixtures: &mut events::Fixtures,
+    at: usize,
+    mutant: &typed::Rule,
+) -> bool {
+    let plan: ir::Program = tripline_plan::plan_rules(&ruleset.program, &[(at, mutant)], Options::default());
+    mutant.tests.iter().any(|test| !judge::rule_test(ruleset, files, fixtures, &plan, mutant, test, false).is_empty())
+}
+
+pub(crate) use events::Fixtures;

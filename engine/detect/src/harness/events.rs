@@ -1,0 +1,165 @@
+//! The events of a test: fixtures with overrides, repetition, and the test's clock.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tripline_event::{Path, Segment, Value, format_time, parse_date, parse_json};
+use tripline_semantic::typed::{Expectation, Statement};
+
+use crate::{DiskFiles, Ruleset};
+
+/// Fixtures that were read: file and name to text.
+#[derive(Default)]
+pub struct Fixtures(HashMap<(String, String), Result<String, String>>);
+
+/// An event of a test.
+pub struct TestEvent {
+    /// Its source.
+    pub source: String,
+    /// Its text.
+    pub json: String,
+    /// What it is called in messages.
+    pub name: String,
+}
+
+/// What a test does.
+pub struct Played<'t> {
+    /// Its events, in order, with redelivered ones left out.
+    pub events: Vec<TestEvent>,
+    /// Its expectations, each with how many events came before it.
+    pub expects: Vec<(usize, &'t Expectation)>,
+}
+
+struct Player<'p, 't> {
+    ruleset: &'p Ruleset,
+    files: &'p DiskFiles,
+    fixtures: &'p mut Fixtures,
+    beside: String,
+    clock: Option<i64>,
+    bindings: Vec<(String, u64)>,
+    played: Played<'t>,
+    seen: BTreeSet<String>,
+}
+
+/// Makes the events of a test.
+///
+/// # Errors
+/// A sentence where a fixture cannot be read.
+pub fn play<'t>(
+    ruleset: &Ruleset,
+    files: &DiskFiles,
+    fixtures: &mut Fixtures,
+    beside: &str,
+    statements: &'t [Statement],
+) -> Result<Played<'t>, String> {
+    let mut player = Player {
+        ruleset,
+        files,
+        fixtures,
+        beside: beside.to_string(),
+        clock: uses_clock(statements).then(|| parse_date("2026-01-01").unwrap_or(0)),
+        bindings: Vec::new(),
+        played: Played { events: Vec::new(), expects: Vec::new() },
+        seen: BTreeSet::new(),
+    };
+    player.statements(statements)?;
+    Ok(player.played)
+}
+
+fn uses_clock(statements: &[Statement]) -> bool {
+    statements.iter().any(|statement| match statement {
+        Statement::Advance(_) | Statement::At(_) => true,
+        Statement::Repeat { every, body, .. } => every.is_some() || uses_clock(body),
+        _ => false,
+    })
+}
+
+impl<'t> Player<'_, 't> {
+    fn statements(&mut self, statements: &'t [Statement]) -> Result<(), String> {
+        for statement in statements {
+            match statement {
+                Statement::Event { source, fixture, with, redelivered, .. } => {
+                    self.event(source, fixture.as_ref().map(|(name, _)| name.as_str()), with, *redelivered)?;
+                }
+                Statement::Advance(by) => self.clock = self.clock.map(|now| now.saturating_add(*by)),
+                Statement::At(time) => self.clock = Some(*time),
+                Statement::Expect(expect) => self.played.expects.push((self.played.events.len(), expect)),
+                Statement::Repeat { count, every, binding, body } => {
+                    for round in 1..=*count {
+                        if let Some(name) = binding {
+                            self.bindings.push((name.clone(), round));
+                        }
+                        self.statements(body)?;
+                        if binding.is_some() {
+                            self.bindings.pop();
+                        }
+                        if let Some(every) = every {
+                            self.clock = self.clock.map(|now| now.saturating_add(*every));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn event(
+        &mut self,
+        source: &str,
+        fixture: Option<&str>,
+        with: &[(Path, Value<'static>)],
+        redelivered: bool,
+    ) -> Result<(), String> {
+        let (mut value, name) = match fixture {
+            Some(name) => {
+                let key = (self.beside.clone(), name.to_string());
+                let files = self.files;
+                let text = self.fixtures.0.entry(key).or_insert_with(|| files.fixture(&self.beside, name));
+                let text = text.as_ref().map_err(|why| format!("the fixture `{name}` cannot be read: {why}"))?;
+                let value = parse_json(text.as_bytes())
+                    .map_err(|why| format!("the fixture `{name}` is not one JSON event: {why}"))?
+                    .into_owned();
+                if !matches!(value, Value::Object(_)) {
+                    return Err(format!("the fixture `{name}` is not one JSON object"));
+                }
+                (value, name.to_string())
+            }
+            None => (Value::Object(Vec::new()), "the event written out".to_string()),
+        };
+        let time = self.ruleset.program.mappings.iter().find(|m| m.source == source).and_then(|m| m.time_path.clone());
+        if let (Some(clock), Some(path)) = (self.clock, &time)
+            && !with.iter().any(|(set, _)| set == path)
+            && path.0.iter().all(|segment| matches!(segment, Segment::Key(_)))
+        {
+            value.set(&path.0, Value::text(format_time(clock)));
+        }
+        for (path, set) in with {
+            value.set(&path.0, self.bind(set));
+        }
+        let json = serde_json::to_string(&value).map_err(|why| why.to_string())?;
+        // Delivered again: recognised, and judged once.
+        if redelivered && self.seen.contains(&json) {
+            return Ok(());
+        }
+        self.seen.insert(json.clone());
+        self.played.events.push(TestEvent { source: source.to_string(), json, name });
+        Ok(())
+    }
+
+    /// `{n}` in texts is the number of the round.
+    fn bind(&self, value: &Value<'static>) -> Value<'static> {
+        match value {
+            Value::Text(text) if !self.bindings.is_empty() => {
+                let mut text = text.to_string();
+                for (name, round) in &self.bindings {
+                    text = text.replace(&format!("{{{name}}}"), &round.to_string());
+                }
+                Value::text(text)
+            }
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.bind(item)).collect()),
+            Value::Object(members) => {
+                Value::Object(members.iter().map(|(key, value)| (key.clone(), self.bind(value))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+}

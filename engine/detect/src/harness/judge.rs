@@ -1,0 +1,363 @@
+//! What a test expects, held against what came.
+
+use std::sync::Arc;
+
+use tripline_event::{Origin, Path, Value, parse_json};
+use tripline_eval::explain::{Seen, see, show};
+use tripline_eval::{Evaluator, Matcher, normalize};
+use tripline_ir as ir;
+use tripline_plan::{Options, lower_expression};
+use tripline_semantic::typed::{self, Expected, Kind, Root, Subject, Typed};
+
+use super::Outcome;
+use super::events::{Fixtures, Played, TestEvent, play};
+use crate::finding::{Context, finding, reasons, time_and_id};
+use crate::{Alert, DiskFiles, Finding, Ruleset, group};
+
+/// Runs one test of a rule. Empty where it passes; with `tell` off, one word for a failure.
+pub fn rule_test(
+    ruleset: &Ruleset,
+    files: &DiskFiles,
+    fixtures: &mut Fixtures,
+    plan: &ir::Program,
+    rule: &typed::Rule,
+    test: &typed::Test,
+    tell: bool,
+) -> Vec<String> {
+    let beside = ruleset.sources.name(test.span.file);
+    let played = match play(ruleset, files, fixtures, beside, &test.statements) {
+        Ok(played) => played,
+        Err(why) => return vec![why],
+    };
+    let judged = match judge(ruleset, plan, rule, &played) {
+        Ok(judged) => judged,
+        Err(why) => return vec![why],
+    };
+    let findings = judged.iter().flat_map(|event| event.findings.iter().cloned()).collect();
+    let alerts = group(ruleset, findings);
+    let mut failures = Vec::new();
+    for (_, expect) in &played.expects {
+        let failure = expectation(ruleset, rule, expect, &alerts, &judged, tell);
+        failures.extend(failure);
+    }
+    failures
+}
+
+/// What became of one event.
+struct JudgedEvent<'p> {
+    name: String,
+    class: Option<&'static str>,
+    seen: Option<Seen>,
+    excepted: Option<String>,
+    findings: Vec<Finding>,
+    source: &'p ir::Source,
+}
+
+fn judge<'p>(
+    ruleset: &Ruleset,
+    plan: &'p ir::Program,
+    rule: &typed::Rule,
+    played: &Played<'_>,
+) -> Result<Vec<JudgedEvent<'p>>, String> {
+    let matcher = Matcher::new(plan);
+    let mut out = Vec::new();
+    for (number, event) in played.events.iter().enumerate() {
+        let source = plan
+            .sources
+            .iter()
+            .find(|source| source.name == event.source)
+            .ok_or_else(|| format!("the rule does not look at the source `{}`", event.source))?;
+        let raw = parse_json(event.json.as_bytes()).map_err(|why| why.to_string())?;
+        let evaluator = matcher.evaluator();
+        let mut judged = JudgedEvent {
+            name: event.name.clone(),
+            class: None,
+            seen: None,
+            excepted: None,
+            findings: Vec::new(),
+            source,
+        };
+        evaluator.next_event();
+        if let Some((_, arm)) = normalize::arm(evaluator, source, &raw) {
+            judged.class = Some(arm.class.name);
+            for plan in &arm.rules {
+                judged.seen = plan.explain.as_ref().map(|explain| see(evaluator, explain, &raw));
+                if !evaluator.test(plan.condition, &raw) {
+                    continue;
+                }
+                let (time, event_id) = time_and_id(evaluator, arm, &raw);
+                let excepted = plan.exceptions.iter().find(|(at, condition)| {
+                    let until = rule.exceptions.get(*at).and_then(|e| e.until);
+                    until.is_none_or(|until| time.is_some_and(|time| time < until)) && evaluator.test(*condition, &raw)
+                });
+                if let Some((at, _)) = excepted {
+                    judged.excepted = rule.exceptions.get(*at).map(|e| e.reason.clone());
+                    continue;
+                }
+                let context = Context {
+                    evaluator,
+                    sources: &ruleset.sources,
+                    source: &source.name,
+                    raw: &raw,
+                    bytes: event.json.as_bytes(),
+                    origin: Origin { file: Arc::from(event.name.as_str()), line: number as u64 + 1 },
+                    time,
+                    event_id,
+                };
+                judged.findings.push(finding(&context, &tripline_eval::Match { plan, arm }, rule));
+            }
+        }
+        out.push(judged);
+    }
+    Ok(out)
+}
+
+fn expectation(
+    ruleset: &Ruleset,
+    rule: &typed::Rule,
+    expect: &typed::Expectation,
+    alerts: &[Alert],
+    judged: &[JudgedEvent<'_>],
+    tell: bool,
+) -> Option<String> {
+    let fitting = |alert: &&Alert| alert.findings.iter().any(|f| misfits(ruleset, expect, alert, f).is_empty());
+    let fits = || alerts.iter().filter(fitting).count();
+    match &expect.what {
+        Expected::Nothing if alerts.is_empty() => None,
+        Expected::Nothing if !tell => Some(String::new()),
+        Expected::Nothing => Some(unexpected(ruleset, alerts)),
+        Expected::Alerts(None) if fits() > 0 => None,
+        Expected::Alerts(Some(count)) if fits() as u64 == *count => None,
+        Expected::Alerts(_) if !tell => Some(String::new()),
+        Expected::Alerts(count) => Some(missing(ruleset, rule, expect, *count, fits(), alerts, judged)),
+        Expected::Event(_) => Some("a rule's test cannot expect an event".into()),
+    }
+}
+
+fn unexpected(ruleset: &Ruleset, alerts: &[Alert]) -> String {
+    let mut out = format!("expected nothing, and got {}", count_of(alerts.len(), "alert"));
+    for alert in alerts.iter().take(3) {
+        out.push_str(&format!("\n  \"{}\" ({})", alert.title(), alert.severity().name()));
+        if let Some(finding) = alert.findings.first() {
+            out.push_str(&format!(", from {}, because", finding.origin.file));
+            for shown in &finding.why {
+                out.push_str(&format!("\n    {}", told(&shown.test, &shown.saw)));
+            }
+        }
+    }
+    let _ = ruleset;
+    out
+}
+
+fn missing(
+    ruleset: &Ruleset,
+    rule: &typed::Rule,
+    expect: &typed::Expectation,
+    count: Option<u64>,
+    fits: usize,
+    alerts: &[Alert],
+    judged: &[JudgedEvent<'_>],
+) -> String {
+    let wanted = count.map_or_else(|| "an alert".to_string(), |n| count_of(n as usize, "alert"));
+    let such = if expect.entries.is_empty() { "" } else { " that fits" };
+    let mut out = match (alerts.len(), fits) {
+        (0, _) => format!("expected {wanted}{such}, and there is none"),
+        (n, 0) => format!("expected {wanted}{such}; there {} {}, and none fits", be(n), count_of(n, "alert")),
+        (_, fits) => format!("expected {wanted}{such}, and {} {}", fits, if fits == 1 { "does" } else { "do" }),
+    };
+    for alert in alerts.iter().take(3) {
+        let Some(finding) = alert.findings.first() else { continue };
+        out.push_str(&format!("\n  \"{}\" ({})", alert.title(), alert.severity().name()));
+        for (text, found) in misfits(ruleset, expect, alert, finding) {
+            out.push_str(&format!("\n    - expected {text}\n    + got      {found}"));
+        }
+    }
+    if alerts.is_empty() {
+        for (number, event) in judged.iter().enumerate().take(5) {
+            out.push_str(&format!("\n  event {} ({}): ", number + 1, event.name));
+            out.push_str(&why_not(ruleset, rule, event));
+        }
+        if judged.len() > 5 {
+            out.push_str(&format!("\n  and {} more events", judged.len() - 5));
+        }
+        if judged.is_empty() {
+            out.push_str("\n  the test has no event");
+        }
+    }
+    out
+}
+
+fn why_not(ruleset: &Ruleset, rule: &typed::Rule, event: &JudgedEvent<'_>) -> String {
+    if let Some(reason) = &event.excepted {
+        return format!("matched, and the exception \"{reason}\" took it away");
+    }
+    let looks_at = match &rule.subject {
+        Some(Subject::Class(class)) => class.name,
+        _ => "finding",
+    };
+    match (event.class, &event.seen) {
+        (None, _) => format!("the mapping of `{}` gives it no class", event.source.name),
+        (Some(class), _) if class != looks_at => {
+            format!("the mapping makes it `{class}`, and the rule looks at `{looks_at}`")
+        }
+        (_, Some(seen)) if !seen.truth => {
+            let tests: Vec<String> = reasons(seen, &ruleset.sources)
+                .iter()
+                .map(|shown| format!("\n    false: {}", told(&shown.test, &shown.saw)))
+                .collect();
+            format!("the condition stopped it{}", tests.concat())
+        }
+        _ => format!("the rule does not look at the source `{}`", event.source.name),
+    }
+}
+
+fn told(test: &str, saw: &[String]) -> String {
+    match saw {
+        [] => format!("{test}   (no value)"),
+        [one] => format!("{test}   (it is {one})"),
+        many => format!("{test}   (they are {})", many.join(", ")),
+    }
+}
+
+fn be(n: usize) -> &'static str {
+    if n == 1 { "is" } else { "are" }
+}
+
+fn count_of(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The entries of an expectation that a finding does not fulfil: the text, and what there was.
+fn misfits(ruleset: &Ruleset, expect: &typed::Expectation, alert: &Alert, finding: &Finding) -> Vec<(String, String)> {
+    let arm = ruleset
+        .program
+        .mappings
+        .iter()
+        .filter(|mapping| mapping.source == finding.source)
+        .flat_map(|mapping| arm_of(ruleset, mapping, &finding.raw))
+        .next();
+    expect
+        .entries
+        .iter()
+        .filter_map(|(text, condition)| {
+            let concrete = with_alert(condition, alert, finding);
+            let (truth, found) = evaluate(ruleset, &concrete, arm, &finding.raw);
+            (!truth).then(|| (text.clone(), found))
+        })
+        .collect()
+}
+
+fn arm_of<'r>(ruleset: &'r Ruleset, mapping: &'r typed::Mapping, raw: &str) -> Option<&'r typed::Arm> {
+    let source = ruleset.ir.sources.iter().find(|source| source.name == mapping.source)?;
+    let raw = parse_json(raw.as_bytes()).ok()?;
+    let evaluator = Evaluator::new(&ruleset.ir);
+    evaluator.next_event();
+    let (at, _) = normalize::arm(&evaluator, source, &raw)?;
+    mapping.arms.get(at)
+}
+
+/// A condition of a test, over an event: its truth, and what its left side was.
+fn evaluate(ruleset: &Ruleset, condition: &Typed, arm: Option<&typed::Arm>, raw: &str) -> (bool, String) {
+    let Ok(raw) = parse_json(raw.as_bytes()) else { return (false, "no event".into()) };
+    let mut arena = ir::Arena::new(false);
+    let id = lower_expression(condition, arm, &mut arena, Options::default());
+    let left = left_side(condition).map(|left| {
+        let shown = match &left.ty {
+            typed::Ty::Enum(attribute) => Typed {
+                kind: Kind::Caption(Box::new(left.clone()), attribute),
+                ty: typed::Ty::Text,
+                span: left.span,
+            },
+            _ => left.clone(),
+        };
+        lower_expression(&shown, arm, &mut arena, Options::default())
+    });
+    let evaluator = Evaluator::over(&ruleset.ir, &arena);
+    evaluator.next_event();
+    let truth = evaluator.test(id, &raw);
+    let values: Vec<String> = left.map(|left| evaluator.values(left, &raw).iter().map(show).collect()).unwrap_or_default();
+    (truth, if values.is_empty() { "nothing (absent)".into() } else { values.join(", ") })
+}
+
+fn left_side(condition: &Typed) -> Option<&Typed> {
+    match &condition.kind {
+        Kind::Compare { left, .. }
+        | Kind::Matches { left, .. }
+        | Kind::InItems { left, .. }
+        | Kind::InList { left, .. }
+        | Kind::InArray { left, .. } => Some(left),
+        Kind::Exists(inner) | Kind::Not(inner, _) => left_side(inner).or(Some(inner)),
+        Kind::And(parts) | Kind::Or(parts) => parts.first().and_then(left_side),
+        _ => None,
+    }
+}
+
+/// Puts the alert's own fields into a condition.
+fn with_alert(condition: &Typed, alert: &Alert, finding: &Finding) -> Typed {
+    condition.map(&mut |node| {
+        let Kind::Path(Root::Finding, path) = &node.kind else { return None };
+        let is = |keys: &[&str]| *path == Path::keys(keys.iter().copied());
+        let value = if is(&["title"]) {
+            Value::text(alert.title().to_string())
+        } else if is(&["severity"]) {
+            Value::Int(alert.severity().id())
+        } else if is(&["count"]) {
+            Value::Int(i64::try_from(alert.findings.len()).unwrap_or(i64::MAX))
+        } else {
+            finding
+                .context
+                .iter()
+                .find(|(name, _)| is(&["context", name]))
+                .map_or(Value::Null, |(_, value)| value.clone())
+        };
+        Some(Typed { kind: Kind::Const(value), ty: node.ty.clone(), span: node.span })
+    })
+}
+
+/// Runs one test of a mapping.
+pub fn mapping_test(ruleset: &Ruleset, files: &DiskFiles, mapping: &typed::Mapping, test: &typed::Test) -> Outcome {
+    let mut outcome = Outcome {
+        item: mapping.name.clone(),
+        test: test.name.clone(),
+        span: test.span,
+        failures: Vec::new(),
+        skipped: None,
+    };
+    let beside = ruleset.sources.name(test.span.file).to_string();
+    let mut fixtures = Fixtures::default();
+    match play(ruleset, files, &mut fixtures, &beside, &test.statements) {
+        Err(why) => outcome.failures.push(why),
+        Ok(played) => {
+            for (before, expect) in &played.expects {
+                let event = before.checked_sub(1).and_then(|at| played.events.get(at));
+                match event {
+                    None => outcome.failures.push("no event comes before this expectation".into()),
+                    Some(event) => outcome.failures.extend(mapped(ruleset, mapping, expect, event)),
+                }
+            }
+        }
+    }
+    outcome
+}
+
+fn mapped(ruleset: &Ruleset, mapping: &typed::Mapping, expect: &typed::Expectation, event: &TestEvent) -> Option<String> {
+    let Expected::Event(class) = expect.what else { return Some("a mapping's test expects a class".into()) };
+    if event.source != mapping.source {
+        return Some(format!("the event is of `{}`, and the mapping reads `{}`", event.source, mapping.source));
+    }
+    let Some(arm) = arm_of(ruleset, mapping, &event.json) else {
+        return Some(format!("expected `{}`, and no arm takes the event ({})", class.name, event.name));
+    };
+    if arm.class.uid != class.uid {
+        return Some(format!("expected `{}`, and the event ({}) became `{}`", class.name, event.name, arm.class.name));
+    }
+    let wrong: Vec<String> = expect
+        .entries
+        .iter()
+        .filter_map(|(text, condition)| {
+            let (truth, found) = evaluate(ruleset, condition, Some(arm), &event.json);
+            (!truth).then(|| format!("\n    - expected {text}\n    + got      {found}"))
+        })
+        .collect();
+    (!wrong.is_empty()).then(|| format!("the event ({}) became `{}`, but{}", event.name, class.name, wrong.concat()))
+}
