@@ -22,3 +22,4 @@ pub use detector::{Detector, SourceChoice};
 pub use files::DiskFiles;
 pub use finding::{Finding, Shown};
 pub use ocsf::{event_json, finding_json};
+pub use tripline_ir::Shape;

@@ -1,0 +1,12 @@
+//! The commands, one per file.
+
+pub mod check;
+pub mod explain;
+pub mod fmt;
+pub mod new;
+pub mod normalize;
+pub mod scan;
+pub mod test;
+
+/// What a command gives: an exit code, or a sentence for the user (exit code 2).
+pub type Outcome = Result<u8, String>;

@@ -1,0 +1,91 @@
+//! `tripline check`: everything that can be known about rules without running them.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use tripline_base::{Level, json, sarif, terminal};
+
+use super::Outcome;
+use crate::load;
+
+/// Check rules, mappings and everything else in `.trip` files.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files and folders; the shipped rules where none are named
+    paths: Vec<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Treat warnings as errors
+    #[arg(long)]
+    strict: bool,
+    /// Print the page of a diagnostic code, such as T0201
+    #[arg(long, value_name = "CODE")]
+    explain: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let codes = tripline_detect::all_codes();
+    if let Some(wanted) = &args.explain {
+        let found = codes.iter().find(|code| code.id.eq_ignore_ascii_case(wanted) || code.name == wanted);
+        let Some(code) = found else {
+            let hint = tripline_base::did_you_mean(wanted, codes.iter().map(|code| code.id)).unwrap_or_default();
+            return Err(format!("there is no code `{wanted}`; {hint} docs/DIAGNOSTICS.md lists them all"));
+        };
+        println!("{} {} ({})\n\n{}\n\n{}", code.id, code.name, code.level, code.title, code.page);
+        return Ok(0);
+    }
+    let (ruleset, _) = load::ruleset(&args.paths)?;
+    let count = |level| ruleset.diagnostics.iter().filter(|d| d.level() == level).count();
+    let (errors, warnings) = (count(Level::Error), count(Level::Warning));
+    match args.format {
+        Format::Text => {
+            for diagnostic in &ruleset.diagnostics {
+                println!("{}", terminal::render(diagnostic, &ruleset.sources, stdout_colour()));
+            }
+            let raw = ruleset.program.rules.iter().filter(|rule| reads_raw(rule)).count();
+            println!(
+                "{} rules ({raw} read raw fields), {} mappings: {}",
+                ruleset.program.rules.len(),
+                ruleset.program.mappings.len(),
+                terminal::tally(&ruleset.diagnostics).unwrap_or_else(|| "nothing to say".into())
+            );
+        }
+        Format::Json => {
+            let all: Vec<_> = ruleset.diagnostics.iter().map(|d| json::render(d, &ruleset.sources)).collect();
+            let out = serde_json::json!({ "diagnostics": all, "errors": errors, "warnings": warnings });
+            println!("{out}");
+        }
+        Format::Sarif => println!("{}", sarif::render(&ruleset.diagnostics, &ruleset.sources, &codes)),
+    }
+    Ok(if errors > 0 || (args.strict && warnings > 0) { 2 } else { 0 })
+}
+
+fn reads_raw(rule: &tripline_semantic::typed::Rule) -> bool {
+    use tripline_semantic::typed::{Kind, Root};
+    let mut raw = false;
+    for typed in rule.condition.iter().chain(rule.exceptions.iter().map(|e| &e.condition)) {
+        typed.walk(&mut |node| raw |= matches!(node.kind, Kind::Path(Root::Raw, _)));
+    }
+    raw
+}
+
+fn stdout_colour() -> terminal::Colour {
+    use std::io::IsTerminal as _;
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        terminal::Colour::Always
+    } else {
+        terminal::Colour::Never
+    }
+}

@@ -1,0 +1,114 @@
+//! `tripline explain RULE EVENT`: the rule's condition with each part's truth and what it saw.
+
+use std::path::{Path, PathBuf};
+
+use tripline_detect::{Detector, Ruleset, Shape, SourceChoice};
+use tripline_eval::explain::{Seen, see};
+use tripline_eval::normalize;
+
+use super::Outcome;
+use crate::load;
+
+
+/// Show why a rule matches an event or not.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The rule's name
+    rule: String,
+    /// A file with the event (the first one in it), or FILE:N for the N-th; `-` is standard input
+    event: String,
+    /// Files and folders of rules; the shipped rules where none are named
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    rules: Vec<PathBuf>,
+    /// The event's source; told from the event where it is left out
+    #[arg(long)]
+    source: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let (ruleset, _) = load::ruleset(&args.rules)?;
+    load::say(&ruleset.diagnostics, &ruleset.sources, false);
+    let names = || ruleset.program.rules.iter().map(|rule| rule.name.as_str());
+    let Some(at) = names().position(|name| name == args.rule) else {
+        let hint = tripline_base::did_you_mean(&args.rule, names()).unwrap_or_default();
+        return Err(format!("there is no rule `{}`; {hint}", args.rule));
+    };
+    let bytes = event(&args.event)?;
+    let raw = tripline_formats::parse(&bytes)?;
+    let detector = Detector::new(&ruleset);
+    let choice = args.source.clone().map_or(SourceChoice::Detect, SourceChoice::Named);
+    let Some(source) = detector.source(&choice, &raw) else {
+        return Err(format!(
+            "no mapping knows this event's source; name it with --source ({})",
+            ruleset.source_names().join(", ")
+        ));
+    };
+    let evaluator = detector.matcher().evaluator();
+    evaluator.next_event();
+    let Some((_, arm)) = normalize::arm(evaluator, source, &raw) else {
+        println!("source {}: the mapping gives this event no class", source.name);
+        return Ok(1);
+    };
+    println!("source {}, class {}", source.name, arm.class.name);
+    let Some(plan) = arm.rules.iter().find(|plan| plan.rule == at) else {
+        println!("the rule {} does not look at such events", args.rule);
+        return Ok(1);
+    };
+    match &plan.explain {
+        Some(explain) => tree(&ruleset, &see(evaluator, explain, &raw), 0),
+        None => println!("true   every event of the class"),
+    }
+    let matched = evaluator.test(plan.condition, &raw);
+    let mut excepted = false;
+    for (index, condition) in &plan.exceptions {
+        let holds = evaluator.test(*condition, &raw);
+        excepted |= holds;
+        let reason = ruleset.program.rules.get(at).and_then(|rule| rule.exceptions.get(*index)).map(|e| &e.reason);
+        println!("{:<6} exception \"{}\"", holds, reason.map_or("", String::as_str));
+    }
+    println!("=> {}", if matched && !excepted { "the rule fires" } else { "the rule does not fire" });
+    Ok(u8::from(!matched || excepted))
+}
+
+fn tree(ruleset: &Ruleset, seen: &Seen, depth: usize) {
+    let words: Vec<&str> = ruleset.sources.slice(seen.span).split_whitespace().collect();
+    let text = match seen.shape {
+        Shape::And => "all of".to_string(),
+        Shape::Or => "any of".to_string(),
+        Shape::Not => "not".to_string(),
+        Shape::Test => words.join(" "),
+    };
+    let saw = match (seen.shape, seen.values.as_slice()) {
+        (Shape::Test, []) if seen.test => "   <- absent".to_string(),
+        (Shape::Test, values) if !values.is_empty() => format!("   <- {}", values.join(", ")),
+        _ => String::new(),
+    };
+    println!("{:<6} {}{text}{saw}", seen.truth, "  ".repeat(depth));
+    for part in &seen.parts {
+        tree(ruleset, part, depth + 1);
+    }
+}
+
+/// The bytes of one event: the first of a file, or the N-th with `FILE:N`.
+pub fn event(given: &str) -> Result<Vec<u8>, String> {
+    let (path, number) = match given.rsplit_once(':') {
+        Some((path, number)) if !Path::new(given).exists() => match number.parse::<usize>() {
+            Ok(number) if number > 0 => (path, number),
+            _ => (given, 1),
+        },
+        _ => (given, 1),
+    };
+    let input = tripline_formats::open(Path::new(path)).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
+    let mut reader = tripline_formats::Reader::new(input);
+    let mut left = number;
+    while let Some(batch) = reader.next_batch().map_err(|error| format!("`{path}` cannot be read: {error}"))? {
+        for record in batch.iter() {
+            left -= 1;
+            if left == 0 {
+                return Ok(record.bytes.to_vec());
+            }
+        }
+    }
+    Err(format!("`{path}` has fewer than {number} events"))
+}

@@ -1,0 +1,161 @@
+//! `tripline scan`: rules over files.
+
+mod print;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use tripline_detect::SourceChoice;
+use tripline_detect::scan::{Told, Totals, Wanted, scan};
+
+use super::Outcome;
+use crate::load;
+
+/// Evaluate rules over log files.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files and folders of rules; the shipped rules where none are named
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    rules: Vec<PathBuf>,
+    /// The source of every event, such as aws.cloudtrail; told from each event where it is left out
+    #[arg(long)]
+    source: Option<String>,
+    /// How to print findings
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Print each line that is no event, with its place
+    #[arg(long)]
+    show_unparsed: bool,
+    /// Exit with 1 where there are findings
+    #[arg(long)]
+    fail_on_findings: bool,
+    /// Fail where any rule cannot be used, instead of running the others
+    #[arg(long)]
+    strict: bool,
+    /// Worker threads; all cores where left out
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Log files, plain or compressed with gzip or zstd; `-` is standard input
+    #[arg(required = true, last = false)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For an analyst
+    Text,
+    /// Counts per rule
+    Summary,
+    /// One OCSF Detection Finding a line
+    Ndjson,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| error.to_string())?;
+    }
+    let (ruleset, _) = load::ruleset(&args.rules)?;
+    let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);
+    for name in ruleset.broken() {
+        eprintln!("tripline: the rule `{name}` has an error and is left out");
+    }
+    for (name, what) in ruleset.not_evaluated() {
+        eprintln!("tripline: the rule `{name}` is left out: this version does not evaluate `{what}`");
+    }
+    if args.strict && (errors > 0 || !ruleset.not_evaluated().is_empty()) {
+        return Err("some rules cannot be used, and --strict was given".into());
+    }
+    if ruleset.active().next().is_none() {
+        return Err("there is no rule to evaluate".into());
+    }
+    let source = match &args.source {
+        None => SourceChoice::Detect,
+        Some(name) => {
+            let known = ruleset.source_names();
+            if !known.contains(&name.as_str()) {
+                let hint = tripline_base::did_you_mean(name, known.iter().copied()).unwrap_or_default();
+                return Err(format!("no mapping reads a source `{name}`; {hint} (there are {})", known.join(", ")));
+            }
+            SourceChoice::Named(name.clone())
+        }
+    };
+    let wanted = Wanted { source, findings: args.format != Format::Summary };
+    let mut totals = Totals::default();
+    let begun = Instant::now();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut failed: Vec<String> = Vec::new();
+    let mut pipe_closed = false;
+    for path in &args.files {
+        let name = path.display().to_string();
+        let input = match tripline_formats::open(path) {
+            Ok(input) => input,
+            Err(error) => {
+                failed.push(format!("`{name}` cannot be read: {error}"));
+                continue;
+            }
+        };
+        let progress = Progress::new(&name);
+        let result = scan(&ruleset, &name, input, &wanted, &mut totals, &mut |told| match told {
+            Told::Finding(finding) => {
+                let written = match args.format {
+                    Format::Ndjson => writeln!(out, "{}", tripline_detect::finding_json(&ruleset, &finding)),
+                    _ => print::finding(&mut out, &ruleset, &finding),
+                };
+                pipe_closed |= written.is_err();
+            }
+            Told::Unparsed { line, reason, excerpt } => {
+                if args.show_unparsed {
+                    eprintln!("{name}:{line}: not an event: {reason}: {excerpt}");
+                }
+            }
+            Told::Progress(bytes) => progress.show(bytes),
+        });
+        progress.end();
+        if pipe_closed {
+            return Ok(0);
+        }
+        if let Err(error) = result {
+            failed.push(format!("`{name}` was read only in part: {error}"));
+        }
+    }
+    let seconds = begun.elapsed().as_secs_f64().max(1e-9);
+    let ended = match args.format {
+        Format::Summary => print::counts(&mut out, &ruleset, &totals),
+        _ => Ok(()),
+    };
+    if ended.and_then(|()| out.flush()).is_err() {
+        return Ok(0);
+    }
+    print::summary(&ruleset, &totals, seconds);
+    if !failed.is_empty() {
+        return Err(failed.join("\ntripline: "));
+    }
+    Ok(u8::from(args.fail_on_findings && totals.findings > 0))
+}
+
+/// Progress on a terminal.
+struct Progress {
+    name: String,
+    on: bool,
+}
+
+impl Progress {
+    fn new(name: &str) -> Self {
+        Progress { name: name.to_string(), on: std::io::stderr().is_terminal() && !std::io::stdout().is_terminal() }
+    }
+
+    fn show(&self, bytes: u64) {
+        if self.on {
+            eprint!("\r\x1b[K{}: {} MiB", self.name, bytes >> 20);
+        }
+    }
+
+    fn end(&self) {
+        if self.on {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

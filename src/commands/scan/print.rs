@@ -1,0 +1,107 @@
+//! Findings for an analyst, and the summary of a scan.
+
+use std::io::{IsTerminal as _, Result, Write};
+
+use tripline_detect::scan::Totals;
+use tripline_detect::{Finding, Ruleset};
+use tripline_event::{format_time, to_text};
+use tripline_eval::explain::show;
+use tripline_semantic::typed::Severity;
+
+/// A finding, a paragraph of its own.
+pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding) -> Result<()> {
+    let Some(rule) = ruleset.program.rules.get(finding.rule) else { return Ok(()) };
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let (on, off) = if colour { (severity_colour(finding.severity), "\x1b[0m") } else { ("", "") };
+    writeln!(out, "{on}{:<8}{off} {}", finding.severity.name().to_uppercase(), plain(&finding.title))?;
+    let mut row = |name: &str, value: &str| writeln!(out, "  {name:<10} {}", plain(value));
+    if let Some(time) = finding.time {
+        row("when", &format_time(time))?;
+    }
+    let who: Vec<String> = finding.entities.iter().map(|(kind, value)| format!("{kind} {value}")).collect();
+    if !who.is_empty() {
+        row("who", &who.join(", "))?;
+    }
+    let owner = rule.header.owner.as_deref().map(|owner| format!(" (owner {owner})")).unwrap_or_default();
+    row("rule", &format!("{}{owner}", rule.name))?;
+    let attack: Vec<String> =
+        rule.header.attack.iter().map(|t| format!("{} {} ({})", t.id, t.name, t.tactics.join(", "))).collect();
+    if !attack.is_empty() {
+        row("ATT&CK", &attack.join("; "))?;
+    }
+    for (at, shown) in finding.why.iter().enumerate() {
+        let saw = match shown.saw.as_slice() {
+            [] => String::new(),
+            saw => format!("   <- {}", saw.join(", ")),
+        };
+        row(if at == 0 { "because" } else { "" }, &format!("{}{saw}", shown.test))?;
+    }
+    let context: Vec<String> = finding
+        .context
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", to_text(value).map_or_else(|| show(value), |t| t.into_owned())))
+        .collect();
+    if !context.is_empty() {
+        row("context", &context.join(", "))?;
+    }
+    row("event", &format!("{} ({})", finding.origin, finding.source))?;
+    for (at, line) in rule.header.runbook.iter().flat_map(|runbook| runbook.lines()).enumerate() {
+        row(if at == 0 { "runbook" } else { "" }, line)?;
+    }
+    writeln!(out)
+}
+
+/// What came from a log may hold control characters, which a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn severity_colour(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "\x1b[1;37;41m",
+        Severity::High => "\x1b[1;31m",
+        Severity::Medium => "\x1b[1;33m",
+        Severity::Low => "\x1b[1;36m",
+        Severity::Informational => "\x1b[1m",
+    }
+}
+
+/// Counts per rule, the most first.
+pub fn counts(out: &mut impl Write, ruleset: &Ruleset, totals: &Totals) -> Result<()> {
+    let mut rows: Vec<(u64, &str)> = totals
+        .rules
+        .iter()
+        .filter_map(|(rule, count)| Some((*count, ruleset.program.rules.get(*rule)?.name.as_str())))
+        .collect();
+    rows.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    for (count, name) in rows {
+        writeln!(out, "{count:>8}  {name}")?;
+    }
+    Ok(())
+}
+
+/// What was read and found, on standard error.
+pub fn summary(ruleset: &Ruleset, totals: &Totals, seconds: f64) {
+    eprintln!(
+        "{} events, {:.1} MB, {} findings, {} unparsed lines; {} rules, {:.2} s, {:.0} events/s",
+        totals.events,
+        totals.bytes as f64 / 1e6,
+        totals.findings,
+        totals.unparsed,
+        ruleset.active().count(),
+        seconds,
+        totals.events as f64 / seconds
+    );
+    for ((rule, exception), count) in &totals.excepted {
+        let Some(rule) = ruleset.program.rules.get(*rule) else { continue };
+        let Some(exception) = rule.exceptions.get(*exception) else { continue };
+        eprintln!("{count} findings of {} were taken away by the exception \"{}\"", rule.name, exception.reason);
+    }
+    if totals.unknown > 0 {
+        eprintln!(
+            "{} events are of no source that a mapping knows; name it with --source ({})",
+            totals.unknown,
+            ruleset.source_names().join(", ")
+        );
+    }
+}

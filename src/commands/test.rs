@@ -1,0 +1,187 @@
+//! `tripline test`: the tests under rules and mappings, and their mutants.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use serde_json::json;
+use tripline_detect::harness::{self, Outcome as TestOutcome};
+use tripline_detect::{DiskFiles, Ruleset, mutate};
+
+use super::Outcome;
+use crate::load;
+
+/// Run the tests under rules and mappings.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files and folders
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Only tests whose RULE/TEST contains this
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Mutate each rule and report the mutants that no test of the rule notices
+    #[arg(long)]
+    mutate: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+    /// JUnit XML
+    Junit,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let (ruleset, own) = load::ruleset(&args.paths)?;
+    let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);
+    if args.mutate {
+        return mutants(args, &ruleset, errors);
+    }
+    let begun = Instant::now();
+    let mut outcomes = harness::run(&ruleset, &DiskFiles, &args.filter);
+    // Shipped mappings are loaded beside the user's files, and tested where they are named.
+    outcomes.retain(|o| own.iter().any(|name| name == ruleset.sources.name(o.span.file)));
+    let failed = outcomes.iter().filter(|o| !o.failures.is_empty()).count();
+    let skipped = outcomes.iter().filter(|o| o.skipped.is_some()).count();
+    match args.format {
+        Format::Text => {
+            for outcome in outcomes.iter().filter(|o| !o.passed()) {
+                print!("{}", text(&ruleset, outcome));
+            }
+            println!(
+                "{} passed, {failed} failed, {skipped} skipped in {:.2} s",
+                outcomes.len() - failed - skipped,
+                begun.elapsed().as_secs_f64()
+            );
+        }
+        Format::Json => println!("{}", as_json(&ruleset, &outcomes)),
+        Format::Junit => print!("{}", junit(&ruleset, &outcomes)),
+    }
+    if outcomes.is_empty() && errors == 0 {
+        return Err("no test was found".into());
+    }
+    Ok(if errors > 0 { 2 } else { u8::from(failed > 0) })
+}
+
+fn place(ruleset: &Ruleset, outcome: &TestOutcome) -> (String, usize) {
+    let file = ruleset.sources.get(outcome.span.file);
+    let line = file.map_or(0, |file| file.place(outcome.span.start as usize).line);
+    (ruleset.sources.name(outcome.span.file).to_string(), line)
+}
+
+fn text(ruleset: &Ruleset, outcome: &TestOutcome) -> String {
+    let (file, line) = place(ruleset, outcome);
+    let mut out = String::new();
+    if let Some(why) = &outcome.skipped {
+        return format!("SKIPPED {} / {} ({file}:{line}): {why}\n", outcome.item, outcome.test);
+    }
+    out.push_str(&format!("FAILED {} / {} ({file}:{line})\n", outcome.item, outcome.test));
+    for failure in &outcome.failures {
+        for line in failure.lines() {
+            out.push_str(&format!("  {line}\n"));
+        }
+    }
+    out.push('\n');
+    out
+}
+
+fn as_json(ruleset: &Ruleset, outcomes: &[TestOutcome]) -> serde_json::Value {
+    let all: Vec<_> = outcomes
+        .iter()
+        .map(|o| {
+            let (file, line) = place(ruleset, o);
+            json!({
+                "item": o.item, "test": o.test, "file": file, "line": line, "passed": o.passed(),
+                "skipped": o.skipped, "failures": o.failures,
+            })
+        })
+        .collect();
+    json!({ "tests": all })
+}
+
+fn junit(ruleset: &Ruleset, outcomes: &[TestOutcome]) -> String {
+    let failed = outcomes.iter().filter(|o| !o.failures.is_empty()).count();
+    let skipped = outcomes.iter().filter(|o| o.skipped.is_some()).count();
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"tripline\" tests=\"{}\" failures=\"{failed}\" skipped=\"{skipped}\">\n",
+        outcomes.len()
+    );
+    for outcome in outcomes {
+        let (file, line) = place(ruleset, outcome);
+        out.push_str(&format!(
+            "<testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{line}\">",
+            xml(&outcome.item),
+            xml(&outcome.test),
+            xml(&file)
+        ));
+        if let Some(why) = &outcome.skipped {
+            out.push_str(&format!("<skipped message=\"{}\"/>", xml(why)));
+        }
+        for failure in &outcome.failures {
+            let first = failure.lines().next().unwrap_or("");
+            out.push_str(&format!("<failure message=\"{}\">{}</failure>", xml(first), xml(failure)));
+        }
+        out.push_str("</testcase>\n");
+    }
+    out.push_str("</testsuite>\n</testsuites>\n");
+    out
+}
+
+fn xml(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '&' => "&amp;".to_string(),
+            '<' => "&lt;".to_string(),
+            '>' => "&gt;".to_string(),
+            '"' => "&quot;".to_string(),
+            c if c.is_control() && !matches!(c, '\n' | '\t') => ' '.to_string(),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+fn mutants(args: &Args, ruleset: &Ruleset, errors: usize) -> Outcome {
+    let scores = mutate::run(ruleset, &DiskFiles, &args.filter);
+    let (mut killed, mut all) = (0, 0);
+    let mut bad = false;
+    let mut rows = Vec::new();
+    for score in &scores {
+        killed += score.killed;
+        all += score.killed + score.survived.len();
+        bad |= !score.survived.is_empty() || !score.stale.is_empty();
+        rows.push(json!({
+            "rule": score.rule, "score": score.percent(), "killed": score.killed, "survived": score.survived,
+            "equivalent": score.equivalent.iter().map(|(label, why)| json!({ "mutant": label, "because": why })).collect::<Vec<_>>(),
+            "stale": score.stale, "vacuous_tests": score.vacuous,
+        }));
+        if args.format == Format::Text {
+            println!("{:>5.1} %  {} ({} mutants)", score.percent(), score.rule, score.killed + score.survived.len());
+            for label in &score.survived {
+                println!("         survived: {label}");
+            }
+            for (label, why) in &score.equivalent {
+                println!("         equivalent: {label}, because {why}");
+            }
+            for label in &score.stale {
+                println!("         declared equivalent, and no such mutant survives: {label}");
+            }
+            for test in &score.vacuous {
+                println!("         vacuous test (notices no mutant): {test}");
+            }
+        }
+    }
+    match args.format {
+        Format::Text => println!("{killed} of {all} mutants killed in {} rules", scores.len()),
+        Format::Json => println!("{}", json!({ "rules": rows, "killed": killed, "mutants": all })),
+        Format::Junit => return Err("mutants are printed as text or json".into()),
+    }
+    Ok(if errors > 0 { 2 } else { u8::from(bad) })
+}

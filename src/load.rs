@@ -1,0 +1,116 @@
+//! Finds `.trip` files, compiles them with the shipped content, and prints diagnostics.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tripline_base::{Diagnostic, SourceMap, terminal};
+use tripline_detect::{Compiler, DiskFiles, Ruleset};
+
+mod content {
+    include!(concat!(env!("OUT_DIR"), "/content.rs"));
+}
+
+/// The most files that are loaded at once.
+const MOST_FILES: usize = 200_000;
+
+/// Every `.trip` file in these files and folders, in order.
+pub fn trip_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut out = Vec::new();
+    for path in paths {
+        if path.is_file() {
+            out.push(path.clone());
+        } else if path.is_dir() {
+            walk(path, &mut out)?;
+        } else {
+            return Err(format!("there is no file or folder `{}`", path.display()));
+        }
+    }
+    out.sort();
+    out.dedup();
+    Ok(out)
+}
+
+fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), String> {
+    let entries =
+        std::fs::read_dir(folder).map_err(|error| format!("`{}` cannot be read: {error}", folder.display()))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| format!("`{}` cannot be read: {error}", folder.display()))?;
+        let path = entry.path();
+        // Links are not followed into folders: a loop would never end.
+        let kind = entry.file_type().map_err(|error| error.to_string())?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if kind.is_dir() && !hidden {
+            walk(&path, out)?;
+        } else if path.extension().is_some_and(|e| e == "trip") && path.is_file() {
+            out.push(path);
+        }
+        if out.len() > MOST_FILES {
+            return Err(format!("more than {MOST_FILES} files"));
+        }
+    }
+    Ok(())
+}
+
+/// Compiles these files and folders (the shipped rules where none are named) with the shipped mappings;
+/// a mapping of a source that the user maps gives way. The names of the user's files come second.
+pub fn ruleset(paths: &[PathBuf]) -> Result<(Ruleset, Vec<String>), String> {
+    let mut compiler = Compiler::new();
+    let mut own = Vec::new();
+    let mut texts: Vec<(String, Vec<u8>)> = Vec::new();
+    if paths.is_empty() {
+        texts.extend(content::RULES.iter().map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec())));
+    }
+    for path in trip_files(paths)? {
+        let bytes = std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+        texts.push((path.display().to_string(), bytes));
+    }
+    for (name, bytes) in &texts {
+        compiler.add_bytes(name, bytes);
+        own.push(name.clone());
+    }
+    for (name, text) in content::MAPPINGS {
+        let given = |own: &str| sources_of(own).any(|source| sources_of(text).any(|shipped| shipped == source));
+        if !texts.iter().any(|(_, bytes)| std::str::from_utf8(bytes).is_ok_and(given)) {
+            compiler.add(name, text);
+        }
+    }
+    Ok((compiler.compile(&DiskFiles, now()), own))
+}
+
+/// The sources that a text's mappings read.
+fn sources_of(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let mut words = line.trim_start_matches('\u{feff}').strip_prefix("mapping ")?.split_whitespace();
+        words.next()?;
+        (words.next()? == "from").then(|| words.next().unwrap_or("").trim_end_matches('{'))
+    })
+}
+
+/// Nanoseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Whether to colour what goes to standard error.
+pub fn colour() -> terminal::Colour {
+    if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        terminal::Colour::Always
+    } else {
+        terminal::Colour::Never
+    }
+}
+
+/// Prints errors (and, where wanted, the rest) to standard error; gives how many errors there were.
+pub fn say(diagnostics: &[Diagnostic], sources: &SourceMap, all: bool) -> usize {
+    let mut errors = 0;
+    for diagnostic in diagnostics {
+        let error = diagnostic.level() == tripline_base::Level::Error;
+        errors += usize::from(error);
+        if error || all {
+            eprintln!("{}", terminal::render(diagnostic, sources, colour()));
+        }
+    }
+    errors
+}

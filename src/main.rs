@@ -1,0 +1,54 @@
+//! The program `tripline`: one file per command in `commands/`, nothing clever.
+//!
+//! Exit codes: 0 fine; 1 findings or failed tests where asked for; 2 usage or broken input.
+
+mod commands;
+mod load;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "tripline", version, about = "Detection as code: typed rules against normalised logs")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check rules, mappings and everything else in `.trip` files
+    Check(commands::check::Args),
+    /// Write `.trip` files in the one style
+    Fmt(commands::fmt::Args),
+    /// Evaluate rules over log files
+    Scan(commands::scan::Args),
+    /// Run the tests under rules and mappings
+    Test(commands::test::Args),
+    /// Show why a rule matches an event or not
+    Explain(commands::explain::Args),
+    /// Show the OCSF form of raw events
+    Normalize(commands::normalize::Args),
+    /// Start a rule or a mapping
+    New(commands::new::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Check(args) => commands::check::run(&args),
+        Command::Fmt(args) => commands::fmt::run(&args),
+        Command::Scan(args) => commands::scan::run(&args),
+        Command::Test(args) => commands::test::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::Normalize(args) => commands::normalize::run(&args),
+        Command::New(args) => commands::new::run(&args),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => {
+            eprintln!("tripline: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
