@@ -9,7 +9,6 @@ use tripline_eval::normalize;
 use super::Outcome;
 use crate::load;
 
-
 /// Show why a rule matches an event or not.
 #[derive(clap::Args)]
 pub struct Args {

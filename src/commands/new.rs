@@ -98,7 +98,8 @@ const MAPPING: &str = r#"mapping NAME from example.NAME {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let fits = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     if !fits(&args.name) {
         return Err(format!("`{}` is no name: use letters, digits and `_`, beginning with a letter", args.name));

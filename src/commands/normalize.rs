@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tripline_detect::{Detector, SourceChoice};
-use tripline_event::Value;
 use tripline_eval::normalize;
+use tripline_event::Value;
 
 use super::Outcome;
 use crate::load;

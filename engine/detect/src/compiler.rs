@@ -32,12 +32,8 @@ pub struct Ruleset {
 
 /// Every code that any floor can report, by id.
 pub fn all_codes() -> Vec<&'static Code> {
-    let mut all: Vec<&'static Code> = [
-        tripline_syntax::codes::ALL,
-        tripline_semantic::codes::ALL,
-        tripline_semantic::lint::ALL,
-    ]
-    .concat();
+    let mut all: Vec<&'static Code> =
+        [tripline_syntax::codes::ALL, tripline_semantic::codes::ALL, tripline_semantic::lint::ALL].concat();
     all.sort_by_key(|code| code.id);
     all
 }

@@ -1,11 +1,11 @@
 //! Judges events with a compiled ruleset.
 
-use tripline_event::{Origin, Value};
 use tripline_eval::Matcher;
+use tripline_event::{Origin, Value};
 use tripline_ir::Source;
 
-use crate::finding::{Context, Finding, finding, time_and_id};
 use crate::Ruleset;
+use crate::finding::{Context, Finding, finding, time_and_id};
 
 /// How the source of an event is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,13 @@ impl<'r> Detector<'r> {
     }
 
     /// The first exception that takes the match away.
-    fn exception(&self, rule: usize, found: &tripline_eval::Match<'_>, time: Option<i64>, raw: &Value<'_>) -> Option<usize> {
+    fn exception(
+        &self,
+        rule: usize,
+        found: &tripline_eval::Match<'_>,
+        time: Option<i64>,
+        raw: &Value<'_>,
+    ) -> Option<usize> {
         let declared = &self.ruleset.program.rules.get(rule)?.exceptions;
         found
             .plan

@@ -51,7 +51,9 @@ impl DiskFiles {
         let start = if start.as_os_str().is_empty() { Path::new(".") } else { start };
         let mut folder: PathBuf = std::fs::canonicalize(start).map_err(|error| error.to_string())?;
         loop {
-            for candidate in [folder.join(name), folder.join("fixtures").join(name), folder.join("testdata/events").join(name)] {
+            for candidate in
+                [folder.join(name), folder.join("fixtures").join(name), folder.join("testdata/events").join(name)]
+            {
                 if candidate.is_file() {
                     return read(&candidate);
                 }

@@ -2,9 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 use tripline_base::SourceMap;
-use tripline_event::{Origin, Value, to_text};
 use tripline_eval::explain::{Seen, see, show};
 use tripline_eval::{Evaluator, Match, normalize};
+use tripline_event::{Origin, Value, to_text};
 use tripline_ir::{Piece, Severity};
 use tripline_semantic::typed::Rule;
 

@@ -249,7 +249,10 @@ fn variants(node: &Typed, text: &dyn Fn(&Typed) -> String) -> Vec<(String, Typed
                     }
                     (Op::Lt | Op::Le | Op::Gt | Op::Ge, Value::Float(bound)) => {
                         for by in [-1.0, 1.0] {
-                            out.push((format!("shift by {by}: {}", text(node)), compare(*op, Value::Float(bound + by))));
+                            out.push((
+                                format!("shift by {by}: {}", text(node)),
+                                compare(*op, Value::Float(bound + by)),
+                            ));
                         }
                     }
                     _ => {}
@@ -278,7 +281,11 @@ fn variants(node: &Typed, text: &dyn Fn(&Typed) -> String) -> Vec<(String, Typed
                 }
             }
         }
-        Kind::Matches { .. } | Kind::InList { .. } | Kind::InArray { .. } | Kind::Exists(_) | Kind::Quantified { .. } => {
+        Kind::Matches { .. }
+        | Kind::InList { .. }
+        | Kind::InArray { .. }
+        | Kind::Exists(_)
+        | Kind::Quantified { .. } => {
             if !matches!(node.kind, Kind::Quantified { kind: tripline_ir::Quantifier::First, .. }) {
                 negated(node, text, &mut out);
             }

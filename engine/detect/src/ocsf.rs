@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 use tripline_event::{Value, format_time};
-use tripline_schema::{VERSION, attack, ocsf};
 use tripline_ir::Severity;
+use tripline_schema::{VERSION, attack, ocsf};
 
 use crate::{Finding, Ruleset};
 

@@ -34,9 +34,13 @@ fn equal(left: &Value<'_>, right: &Value<'_>, fold: bool) -> bool {
     match (left, right) {
         (Value::Null, _) | (_, Value::Null) => false,
         (Value::Text(a), Value::Text(b)) if fold => {
-            a == b || a.eq_ignore_ascii_case(b) || (!(a.is_ascii() && b.is_ascii()) && a.to_lowercase() == b.to_lowercase())
+            a == b
+                || a.eq_ignore_ascii_case(b)
+                || (!(a.is_ascii() && b.is_ascii()) && a.to_lowercase() == b.to_lowercase())
         }
-        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => order(left, right) == Some(Ordering::Equal),
+        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => {
+            order(left, right) == Some(Ordering::Equal)
+        }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b, fold)),
         (a, b) => a == b,
     }
@@ -44,10 +48,12 @@ fn equal(left: &Value<'_>, right: &Value<'_>, fold: bool) -> bool {
 
 fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
     match (left, right) {
-        (Value::Int(a), Value::Int(b)) | (Value::Time(a), Value::Time(b)) | (Value::Duration(a), Value::Duration(b)) => {
-            Some(a.cmp(b))
+        (Value::Int(a), Value::Int(b))
+        | (Value::Time(a), Value::Time(b))
+        | (Value::Duration(a), Value::Duration(b)) => Some(a.cmp(b)),
+        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => {
+            to_float(left)?.partial_cmp(&to_float(right)?)
         }
-        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => to_float(left)?.partial_cmp(&to_float(right)?),
         (Value::Text(a), Value::Text(b)) => Some(a.as_ref().cmp(b.as_ref())),
         _ => None,
     }

@@ -475,7 +475,9 @@ fn arithmetic<'v>(op: ArithmeticOp, left: &Value<'_>, right: &Value<'_>) -> Valu
         (Value::Text(a), Value::Text(b)) if op == ArithmeticOp::Add => Some(Value::text(format!("{a}{b}"))),
         (Value::Time(a), Value::Duration(b)) => whole(*a, *b).map(Value::Time),
         (Value::Time(a), Value::Time(b)) => whole(*a, *b).map(Value::Duration),
-        (Value::Duration(a), Value::Duration(b)) | (Value::Duration(a), Value::Int(b)) => whole(*a, *b).map(Value::Duration),
+        (Value::Duration(a), Value::Duration(b)) | (Value::Duration(a), Value::Int(b)) => {
+            whole(*a, *b).map(Value::Duration)
+        }
         _ => match (to_float(left), to_float(right)) {
             (Some(a), Some(b)) => {
                 let x = match op {

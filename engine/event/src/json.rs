@@ -134,8 +134,7 @@ impl Serialize for Value<'_> {
                 let mut map = serializer.serialize_map(Some(members.len()))?;
                 for (at, (key, value)) in members.iter().enumerate() {
                     // A key that comes again later is shadowed by it.
-                    let shadowed =
-                        members.len() < 256 && members.iter().skip(at + 1).any(|(later, _)| later == key);
+                    let shadowed = members.len() < 256 && members.iter().skip(at + 1).any(|(later, _)| later == key);
                     if !shadowed {
                         map.serialize_entry(key, value)?;
                     }

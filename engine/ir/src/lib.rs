@@ -243,7 +243,12 @@ impl Arena {
     pub fn children(kind: &Kind) -> Vec<(Id, u32)> {
         match kind {
             Kind::Const(_) | Kind::Path(..) => Vec::new(),
-            Kind::Then(x, _) | Kind::Not(x) | Kind::Exists(x) | Kind::Convert(x, _) | Kind::Caption(x, _) | Kind::Collect(x) => {
+            Kind::Then(x, _)
+            | Kind::Not(x)
+            | Kind::Exists(x)
+            | Kind::Convert(x, _)
+            | Kind::Caption(x, _)
+            | Kind::Collect(x) => {
                 vec![(*x, 0)]
             }
             Kind::Lookup { key, .. } => vec![(*key, 0)],

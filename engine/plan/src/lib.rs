@@ -73,7 +73,12 @@ pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: O
     out
 }
 
-fn source(mapping: &typed::Mapping, rules: &[(usize, &typed::Rule)], arena: &mut ir::Arena, options: Options) -> ir::Source {
+fn source(
+    mapping: &typed::Mapping,
+    rules: &[(usize, &typed::Rule)],
+    arena: &mut ir::Arena,
+    options: Options,
+) -> ir::Source {
     let detect = mapping.detect.as_ref().map(|d| lower::Lowering::new(arena, options, None).bool(d));
     let mut before: Vec<ir::Id> = Vec::new();
     let mut arms = Vec::new();
@@ -92,8 +97,7 @@ fn source(mapping: &typed::Mapping, rules: &[(usize, &typed::Rule)], arena: &mut
         if arm.condition.is_none() {
             before.push(lowering.constant(tripline_event::Value::Bool(true)));
         }
-        let definitions =
-            arm.definitions.iter().map(|d| (d.path.clone(), lowering.value(&d.value))).collect();
+        let definitions = arm.definitions.iter().map(|d| (d.path.clone(), lowering.value(&d.value))).collect();
         let rules = rules
             .iter()
             .filter(|(_, rule)| is_planned(rule) && looks_at(rule, mapping, arm))
@@ -116,8 +120,7 @@ fn rule_plan(at: usize, rule: &typed::Rule, guard: ir::Id, lowering: &mut lower:
     }
     let condition = lowering.and(parts);
     let explain = rule.condition.as_ref().map(|condition| lowering.explain(condition));
-    let exceptions =
-        rule.exceptions.iter().enumerate().map(|(n, e)| (n, lowering.bool(&e.condition))).collect();
+    let exceptions = rule.exceptions.iter().enumerate().map(|(n, e)| (n, lowering.bool(&e.condition))).collect();
     let title = match &rule.alert.title {
         None => vec![ir::Piece::Words(rule.header.title.clone())],
         Some(template) => template
@@ -139,6 +142,11 @@ fn rule_plan(at: usize, rule: &typed::Rule, guard: ir::Id, lowering: &mut lower:
 
 /// Lowers one expression over the events of an arm, for callers that judge an event by it (tests,
 /// `explain`); without an arm only `raw.…` has values.
-pub fn lower_expression(value: &typed::Typed, arm: Option<&typed::Arm>, arena: &mut ir::Arena, options: Options) -> ir::Id {
+pub fn lower_expression(
+    value: &typed::Typed,
+    arm: Option<&typed::Arm>,
+    arena: &mut ir::Arena,
+    options: Options,
+) -> ir::Id {
     lower::Lowering::new(arena, options, arm).value(value)
 }

@@ -17,9 +17,9 @@ use tripline_base::{Code, Diagnostic, Level, SourceMap, Span, did_you_mean};
 use tripline_schema::{Class, ocsf};
 use tripline_syntax::ast;
 
+use crate::codes;
 use crate::program::{Declared, Program};
 use crate::typed::{Kind, Ty, Typed, VarId};
-use crate::codes;
 
 /// Reads the files that lists and tables name.
 pub trait Files {
@@ -271,8 +271,12 @@ impl Checker<'_> {
                     (!all.is_empty()).then(|| format!("the sources are {}", all.join(", ")))
                 });
                 self.report(
-                    Diagnostic::new(&codes::UNKNOWN_SOURCE, name.span, format!("no mapping reads a source `{}`", name.text))
-                        .maybe_help(hint),
+                    Diagnostic::new(
+                        &codes::UNKNOWN_SOURCE,
+                        name.span,
+                        format!("no mapping reads a source `{}`", name.text),
+                    )
+                    .maybe_help(hint),
                 );
             }
         }

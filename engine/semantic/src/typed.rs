@@ -545,9 +545,8 @@ pub struct Entity {
 }
 
 /// The kinds of entity.
-pub const ENTITY_KINDS: [&str; 13] = [
-    "user", "account", "ip", "host", "domain", "url", "file", "process", "resource", "email", "role", "key", "app",
-];
+pub const ENTITY_KINDS: [&str; 13] =
+    ["user", "account", "ip", "host", "domain", "url", "file", "process", "resource", "email", "role", "key", "app"];
 
 /// A checked mapping.
 #[derive(Clone, Debug)]
@@ -711,7 +710,9 @@ impl Typed {
         visit(self);
         match &self.kind {
             Kind::Const(_) | Kind::Path(..) | Kind::Error => {}
-            Kind::Then(x, _) | Kind::Not(x, _) | Kind::Exists(x) | Kind::Convert(x) | Kind::Caption(x, _) => x.walk(visit),
+            Kind::Then(x, _) | Kind::Not(x, _) | Kind::Exists(x) | Kind::Convert(x) | Kind::Caption(x, _) => {
+                x.walk(visit)
+            }
             Kind::Lookup { key, .. } => key.walk(visit),
             Kind::And(parts) | Kind::Or(parts) | Kind::Coalesce(parts) | Kind::Array(parts) => {
                 parts.iter().for_each(|x| x.walk(visit));
@@ -779,15 +780,11 @@ impl Typed {
             Kind::Compare { op, left, right, fold } => {
                 Kind::Compare { op: *op, left: one(left), right: one(right), fold: *fold }
             }
-            Kind::Arithmetic { op, left, right } => {
-                Kind::Arithmetic { op: *op, left: one(left), right: one(right) }
-            }
+            Kind::Arithmetic { op, left, right } => Kind::Arithmetic { op: *op, left: one(left), right: one(right) },
             Kind::Matches { left, pattern } => Kind::Matches { left: one(left), pattern: pattern.clone() },
             Kind::InItems { left, items } => Kind::InItems { left: one(left), items: Arc::clone(items) },
             Kind::InList { left, list } => Kind::InList { left: one(left), list: *list },
-            Kind::InArray { left, array, fold } => {
-                Kind::InArray { left: one(left), array: one(array), fold: *fold }
-            }
+            Kind::InArray { left, array, fold } => Kind::InArray { left: one(left), array: one(array), fold: *fold },
             Kind::Quantified { kind, var, name, array, condition } => Kind::Quantified {
                 kind: *kind,
                 var: *var,
@@ -807,19 +804,16 @@ impl Typed {
                 pattern: pattern.clone(),
             },
             Kind::If(a, b, c) => Kind::If(one(a), one(b), one(c)),
-            Kind::Match(arms) => {
-                Kind::Match(arms.iter().map(|(c, v)| (c.map(change), v.map(change))).collect())
-            }
+            Kind::Match(arms) => Kind::Match(arms.iter().map(|(c, v)| (c.map(change), v.map(change))).collect()),
             Kind::Object(members) => {
                 Kind::Object(members.iter().map(|(path, x)| (path.clone(), x.map(change))).collect())
             }
             Kind::Aggregate { name, args } => {
                 Kind::Aggregate { name, args: args.iter().map(|x| x.map(change)).collect() }
             }
-            Kind::Read { feature, subject } => Kind::Read {
-                feature: feature.clone(),
-                subject: subject.as_ref().map(|x| Box::new(x.map(change))),
-            },
+            Kind::Read { feature, subject } => {
+                Kind::Read { feature: feature.clone(), subject: subject.as_ref().map(|x| Box::new(x.map(change))) }
+            }
         };
         Typed { kind, ty: self.ty.clone(), span: self.span }
     }

@@ -4,8 +4,8 @@ use std::io::{IsTerminal as _, Result, Write};
 
 use tripline_detect::scan::Totals;
 use tripline_detect::{Finding, Ruleset};
-use tripline_event::{format_time, to_text};
 use tripline_eval::explain::show;
+use tripline_event::{format_time, to_text};
 use tripline_semantic::typed::Severity;
 
 /// A finding, a paragraph of its own.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tripline_event::{Origin, Path, Value, parse_json};
 use tripline_eval::explain::{Seen, see, show};
 use tripline_eval::{Evaluator, Matcher, normalize};
+use tripline_event::{Origin, Path, Value, parse_json};
 use tripline_ir as ir;
 use tripline_plan::{Options, lower_expression};
 use tripline_semantic::typed::{self, Expected, Kind, Root, Subject, Typed};
@@ -263,11 +263,9 @@ fn evaluate(ruleset: &Ruleset, condition: &Typed, arm: Option<&typed::Arm>, raw:
     let id = lower_expression(condition, arm, &mut arena, Options::default());
     let left = left_side(condition).map(|left| {
         let shown = match &left.ty {
-            typed::Ty::Enum(attribute) => Typed {
-                kind: Kind::Caption(Box::new(left.clone()), attribute),
-                ty: typed::Ty::Text,
-                span: left.span,
-            },
+            typed::Ty::Enum(attribute) => {
+                Typed { kind: Kind::Caption(Box::new(left.clone()), attribute), ty: typed::Ty::Text, span: left.span }
+            }
             _ => left.clone(),
         };
         lower_expression(&shown, arm, &mut arena, Options::default())
@@ -275,7 +273,8 @@ fn evaluate(ruleset: &Ruleset, condition: &Typed, arm: Option<&typed::Arm>, raw:
     let evaluator = Evaluator::over(&ruleset.ir, &arena);
     evaluator.next_event();
     let truth = evaluator.test(id, &raw);
-    let values: Vec<String> = left.map(|left| evaluator.values(left, &raw).iter().map(show).collect()).unwrap_or_default();
+    let values: Vec<String> =
+        left.map(|left| evaluator.values(left, &raw).iter().map(show).collect()).unwrap_or_default();
     (truth, if values.is_empty() { "nothing (absent)".into() } else { values.join(", ") })
 }
 
@@ -340,7 +339,12 @@ pub fn mapping_test(ruleset: &Ruleset, files: &DiskFiles, mapping: &typed::Mappi
     outcome
 }
 
-fn mapped(ruleset: &Ruleset, mapping: &typed::Mapping, expect: &typed::Expectation, event: &TestEvent) -> Option<String> {
+fn mapped(
+    ruleset: &Ruleset,
+    mapping: &typed::Mapping,
+    expect: &typed::Expectation,
+    event: &TestEvent,
+) -> Option<String> {
     let Expected::Event(class) = expect.what else { return Some("a mapping's test expects a class".into()) };
     if event.source != mapping.source {
         return Some(format!("the event is of `{}`, and the mapping reads `{}`", event.source, mapping.source));

@@ -61,11 +61,8 @@ impl Checker<'_> {
         if args.len() == wanted {
             return true;
         }
-        let message = format!(
-            "`{name}` takes {wanted} argument{}, and has {}",
-            if wanted == 1 { "" } else { "s" },
-            args.len()
-        );
+        let message =
+            format!("`{name}` takes {wanted} argument{}, and has {}", if wanted == 1 { "" } else { "s" }, args.len());
         self.report(Diagnostic::new(&codes::BAD_ARGUMENTS, span, message).help(format!("it is used as `{says}`")));
         false
     }
@@ -77,7 +74,8 @@ impl Checker<'_> {
             let message = format!("text is needed here, and this is {}", a(&typed.ty.name()));
             let words = self.sources.slice(arg.span).to_string();
             self.report(
-                Diagnostic::new(&codes::BAD_ARGUMENTS, arg.span, message).help(format!("convert it: `string({words})`")),
+                Diagnostic::new(&codes::BAD_ARGUMENTS, arg.span, message)
+                    .help(format!("convert it: `string({words})`")),
             );
             return self.wrong(arg.span);
         }
@@ -107,8 +105,12 @@ impl Checker<'_> {
                     && (found.regex.captures_len() < 2 || found.prefix != Prefix::Regex)
                 {
                     self.report(
-                        Diagnostic::new(&codes::BAD_ARGUMENTS, arg.span, "`extract` gives the first group, and there is none")
-                            .help("put parentheses around what you want: `re'user/(.+)$'`"),
+                        Diagnostic::new(
+                            &codes::BAD_ARGUMENTS,
+                            arg.span,
+                            "`extract` gives the first group, and there is none",
+                        )
+                        .help("put parentheses around what you want: `re'user/(.+)$'`"),
                     );
                     return self.wrong(span);
                 }
@@ -202,7 +204,11 @@ impl Checker<'_> {
             return self.error(&codes::MISPLACED, expr.span, message);
         }
         let Some(feature) = args.last().and_then(|arg| arg.as_word()).cloned() else {
-            return self.error(&codes::BAD_ARGUMENTS, expr.span, format!("`{name}` reads a feature by its name: `{says}`"));
+            return self.error(
+                &codes::BAD_ARGUMENTS,
+                expr.span,
+                format!("`{name}` reads a feature by its name: `{says}`"),
+            );
         };
         if self.feature_index(&feature).is_none() {
             return self.wrong(expr.span);
@@ -222,7 +228,8 @@ impl Checker<'_> {
         }
         let hint = did_you_mean(&name.text, self.features.keys().map(String::as_str));
         self.report(
-            Diagnostic::new(&codes::UNKNOWN_NAME, name.span, format!("there is no feature `{}`", name.text)).maybe_help(hint),
+            Diagnostic::new(&codes::UNKNOWN_NAME, name.span, format!("there is no feature `{}`", name.text))
+                .maybe_help(hint),
         );
         None
     }
@@ -251,8 +258,7 @@ impl Checker<'_> {
             let value = self.expr(arg, scope, Some(&ty));
             let value = self.coerce(value, &ty);
             if !assignable(&value.ty, &ty) {
-                let message =
-                    format!("`{}` takes {}, and this is {}", name.text, a(&ty.name()), a(&value.ty.name()));
+                let message = format!("`{}` takes {}, and this is {}", name.text, a(&ty.name()), a(&value.ty.name()));
                 self.report(
                     Diagnostic::new(&codes::TYPE_MISMATCH, arg.span, message).also(param.span, "the parameter"),
                 );

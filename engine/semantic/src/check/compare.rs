@@ -77,7 +77,11 @@ impl Checker<'_> {
             let words = self.sources.slice(left.span).to_string();
             let help = match (op, right) {
                 (CompareOp::Contains | CompareOp::Eq, Operand::One(x)) => {
-                    format!("ask `{} in {words}`, or `{words}[] {} …` for some element", self.sources.slice(x.span), op.as_str())
+                    format!(
+                        "ask `{} in {words}`, or `{words}[] {} …` for some element",
+                        self.sources.slice(x.span),
+                        op.as_str()
+                    )
                 }
                 _ => format!("write `{words}[]` for some element"),
             };
@@ -109,9 +113,7 @@ impl Checker<'_> {
                 // `x != any [a, b]`: differs from some; `x != all [a, b]`: differs from all.
                 let any = matches!(right, Operand::Any(..));
                 let parts = match negation {
-                    Some(negation) => {
-                        parts.into_iter().map(|p| self.negate(p, negation)).collect()
-                    }
+                    Some(negation) => parts.into_iter().map(|p| self.negate(p, negation)).collect(),
                     None => parts,
                 };
                 let kind = if any { Kind::Or(parts) } else { Kind::And(parts) };
@@ -179,7 +181,11 @@ impl Checker<'_> {
                 let message = format!("`{}` looks for text, and this is {}", op.as_str(), a(&right.ty.name()));
                 return self.error(&codes::TYPE_MISMATCH, right.span, message);
             }
-            return self.make(Kind::Compare { op, left: Box::new(left), right: Box::new(right), fold: false }, Ty::Bool, span);
+            return self.make(
+                Kind::Compare { op, left: Box::new(left), right: Box::new(right), fold: false },
+                Ty::Bool,
+                span,
+            );
         }
         if is_literal(right) {
             let left = match &left.ty {
@@ -194,8 +200,12 @@ impl Checker<'_> {
             if matches!(right.bare().kind, ExprKind::Null) {
                 let words = self.sources.slice(left.span).to_string();
                 self.report(
-                    Diagnostic::new(&codes::TYPE_MISMATCH, right.span, "nothing equals `null`: it is the absence of a value")
-                        .help(format!("ask `exists {words}` or `not exists {words}`")),
+                    Diagnostic::new(
+                        &codes::TYPE_MISMATCH,
+                        right.span,
+                        "nothing equals `null`: it is the absence of a value",
+                    )
+                    .help(format!("ask `exists {words}` or `not exists {words}`")),
                 );
                 return self.wrong(span);
             }
@@ -208,7 +218,11 @@ impl Checker<'_> {
             let Some(item) = self.literal(right, &ty, false) else { return self.wrong(span) };
             let right = self.make(Kind::Const(item.value), ty, right.span);
             if ordered && item.fold {
-                return self.error(&codes::BAD_PATTERN, right.span, "`i'…'` goes with `==`, `in`, `contains` and their like");
+                return self.error(
+                    &codes::BAD_PATTERN,
+                    right.span,
+                    "`i'…'` goes with `==`, `in`, `contains` and their like",
+                );
             }
             let kind = Kind::Compare { op, left: Box::new(left), right: Box::new(right), fold: item.fold };
             return self.make(kind, Ty::Bool, span);
@@ -308,8 +322,12 @@ impl Checker<'_> {
                     let words = self.sources.slice(right.span).to_string();
                     let subject = self.sources.slice(left.span).to_string();
                     self.report(
-                        Diagnostic::new(&codes::TYPE_MISMATCH, right.span, "`in` takes a list, a range of addresses or an array")
-                            .help(format!("write `in [{words}]`, or `{subject} contains {words}`")),
+                        Diagnostic::new(
+                            &codes::TYPE_MISMATCH,
+                            right.span,
+                            "`in` takes a list, a range of addresses or an array",
+                        )
+                        .help(format!("write `in [{words}]`, or `{subject} contains {words}`")),
                     );
                     return self.wrong(span);
                 }
@@ -333,9 +351,11 @@ impl Checker<'_> {
                     }
                     other if multiple => other.clone(),
                     other => {
-                        let message = format!("`in` takes a list, a range or an array, and this is {}", a(&other.name()));
+                        let message =
+                            format!("`in` takes a list, a range or an array, and this is {}", a(&other.name()));
                         self.report(
-                            Diagnostic::new(&codes::TYPE_MISMATCH, array.span, message).help("to compare with one value use `==`"),
+                            Diagnostic::new(&codes::TYPE_MISMATCH, array.span, message)
+                                .help("to compare with one value use `==`"),
                         );
                         return self.wrong(span);
                     }
@@ -348,7 +368,8 @@ impl Checker<'_> {
                     _ => (left, array),
                 };
                 if !assignable(&left.ty, &element) {
-                    let message = format!("this holds {} values, and the left side is {}", element.name(), a(&left.ty.name()));
+                    let message =
+                        format!("this holds {} values, and the left side is {}", element.name(), a(&left.ty.name()));
                     return self.error(&codes::TYPE_MISMATCH, array.span, message);
                 }
                 self.make(Kind::InArray { left: Box::new(left), array: Box::new(array), fold: false }, Ty::Bool, span)

@@ -80,7 +80,9 @@ impl Checker<'_> {
                 let inner = self.condition(inner, scope);
                 self.make(Kind::Not(Box::new(inner), Negation::Not), Ty::Bool, span)
             }
-            ExprKind::Compare { left, op, op_span, right } => self.compare_expr(left, *op, *op_span, right, span, scope),
+            ExprKind::Compare { left, op, op_span, right } => {
+                self.compare_expr(left, *op, *op_span, right, span, scope)
+            }
             ExprKind::Exists(inner) => {
                 let inner = self.expr(inner, scope, None);
                 self.make(Kind::Exists(Box::new(inner)), Ty::Bool, span)
@@ -188,8 +190,11 @@ impl Checker<'_> {
 
     fn bind(&mut self, scope: &Scope, binding: &ast::Name, element: Ty) -> (Scope, u32, usize) {
         let var = self.fresh_var();
-        let value =
-            Typed { kind: Kind::Path(Root::Var(var), tripline_event::Path::default()), ty: element, span: binding.span };
+        let value = Typed {
+            kind: Kind::Path(Root::Var(var), tripline_event::Path::default()),
+            ty: element,
+            span: binding.span,
+        };
         self.program.declared.push(Declared {
             kind: "binding",
             name: binding.text.clone(),
@@ -253,17 +258,13 @@ impl Checker<'_> {
 
     /// Parts that must have one type: the first that is no literal says which.
     fn same_type(&mut self, parts: &[Expr], scope: &Scope, want: Option<&Ty>) -> Vec<Typed> {
-        let mut typed: Vec<Option<Typed>> = parts
-            .iter()
-            .map(|part| (!is_literal(part)).then(|| self.expr(part, scope, want)))
-            .collect();
+        let mut typed: Vec<Option<Typed>> =
+            parts.iter().map(|part| (!is_literal(part)).then(|| self.expr(part, scope, want))).collect();
         let known = match want {
             Some(ty) => Some(ty.clone()),
-            None => typed
-                .iter()
-                .flatten()
-                .map(|t| t.ty.clone())
-                .find(|ty| !matches!(ty, Ty::Absent | Ty::Error | Ty::Raw)),
+            None => {
+                typed.iter().flatten().map(|t| t.ty.clone()).find(|ty| !matches!(ty, Ty::Absent | Ty::Error | Ty::Raw))
+            }
         };
         for (slot, part) in typed.iter_mut().zip(parts) {
             if slot.is_none() {
@@ -300,7 +301,9 @@ impl Checker<'_> {
             }
         }
         match (found, want) {
-            (Some(part), _) if matches!(part.ty, Ty::Int) && parts.iter().any(|p| matches!(p.ty, Ty::Float)) => Ty::Float,
+            (Some(part), _) if matches!(part.ty, Ty::Int) && parts.iter().any(|p| matches!(p.ty, Ty::Float)) => {
+                Ty::Float
+            }
             (Some(part), _) => part.ty.clone(),
             (None, Some(ty)) if raw => ty.clone(),
             (None, _) if raw => Ty::Raw,
@@ -328,7 +331,9 @@ impl Checker<'_> {
         let (l, r, ty) = match (&l.ty, &r.ty) {
             (Ty::Error, _) | (_, Ty::Error) => return self.wrong(expr.span),
             (Ty::Int | Ty::Enum(_), Ty::Int) => (l, r, Ty::Int),
-            (Ty::Int | Ty::Float, Ty::Int | Ty::Float) => (self.coerce(l, &Ty::Float), self.coerce(r, &Ty::Float), Ty::Float),
+            (Ty::Int | Ty::Float, Ty::Int | Ty::Float) => {
+                (self.coerce(l, &Ty::Float), self.coerce(r, &Ty::Float), Ty::Float)
+            }
             (Ty::Raw, Ty::Int | Ty::Float | Ty::Raw) if op != ArithmeticOp::Add || !matches!(r.ty, Ty::Raw) => {
                 (self.coerce(l, &Ty::Float), self.coerce_number(r), Ty::Float)
             }
@@ -392,7 +397,11 @@ impl Checker<'_> {
                     (&silent, None)
                 }
                 None => {
-                    return self.error(&codes::UNKNOWN_NAME, read.subject.span, "`is silent for` takes the name of a feature");
+                    return self.error(
+                        &codes::UNKNOWN_NAME,
+                        read.subject.span,
+                        "`is silent for` takes the name of a feature",
+                    );
                 }
             },
         };

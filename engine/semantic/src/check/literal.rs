@@ -55,8 +55,12 @@ impl Checker<'_> {
                 let Some(enumeration) = attribute.enumeration else { return item(Value::Int(*n)) };
                 if enumeration.is_string() || enumeration.by_value(*n).is_none() {
                     self.report(
-                        Diagnostic::new(&codes::UNKNOWN_CAPTION, span, format!("`{}` has no value {n}", attribute.name))
-                            .help(captions(attribute)),
+                        Diagnostic::new(
+                            &codes::UNKNOWN_CAPTION,
+                            span,
+                            format!("`{}` has no value {n}", attribute.name),
+                        )
+                        .help(captions(attribute)),
                     );
                     return None;
                 }
@@ -104,9 +108,7 @@ impl Checker<'_> {
             return None;
         }
         match ty {
-            Ty::Text | Ty::Raw | Ty::Absent => {
-                Some(Item { value: Value::text(text.value.clone()), fold, span })
-            }
+            Ty::Text | Ty::Raw | Ty::Absent => Some(Item { value: Value::text(text.value.clone()), fold, span }),
             Ty::Ip | Ty::Cidr => {
                 if let Ok(ip) = text.value.parse::<std::net::IpAddr>() {
                     return match ty {
@@ -119,7 +121,8 @@ impl Checker<'_> {
                         if net.trunc() != net {
                             let message = format!("`{net}` has bits beyond its prefix");
                             self.report(
-                                Diagnostic::new(&codes::BAD_LITERAL, span, message).help(format!("did you mean `{}`?", net.trunc())),
+                                Diagnostic::new(&codes::BAD_LITERAL, span, message)
+                                    .help(format!("did you mean `{}`?", net.trunc())),
                             );
                             return None;
                         }
@@ -127,8 +130,12 @@ impl Checker<'_> {
                     }
                     Ok(_) => {
                         self.report(
-                            Diagnostic::new(&codes::BAD_LITERAL, span, "this is a range of addresses, and is compared with one")
-                                .help(format!("ask `in \"{}\"`", text.value)),
+                            Diagnostic::new(
+                                &codes::BAD_LITERAL,
+                                span,
+                                "this is a range of addresses, and is compared with one",
+                            )
+                            .help(format!("ask `in \"{}\"`", text.value)),
                         );
                         None
                     }
@@ -227,7 +234,8 @@ impl Checker<'_> {
                     _ => error.to_string(),
                 };
                 let mut diagnostic =
-                    Diagnostic::new(&codes::BAD_PATTERN, text.span, "this regular expression cannot be compiled").label(said);
+                    Diagnostic::new(&codes::BAD_PATTERN, text.span, "this regular expression cannot be compiled")
+                        .label(said);
                 if text.value.contains("(?=") || text.value.contains("(?!") || text.value.contains("(?<") {
                     diagnostic = diagnostic
                         .help("there is no look-around; join two conditions with `and`, or negate one with `not`");

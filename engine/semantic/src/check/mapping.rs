@@ -29,8 +29,12 @@ impl Checker<'_> {
         let source = mapping.source.text.clone();
         if let Some(other) = self.program.mappings.iter().find(|m| m.source == source).map(|m| m.name_span) {
             self.report(
-                Diagnostic::new(&codes::DUPLICATE, mapping.source.span, format!("the source `{source}` has a mapping already"))
-                    .also(other, "this one"),
+                Diagnostic::new(
+                    &codes::DUPLICATE,
+                    mapping.source.span,
+                    format!("the source `{source}` has a mapping already"),
+                )
+                .also(other, "this one"),
             );
         }
         let mut detect = None;
@@ -109,9 +113,13 @@ impl Checker<'_> {
             });
         }
         self.report(
-            Diagnostic::new(&codes::COMMON_UNUSED, definition.path.span, format!("no class of this mapping has `{words}`"))
-                .maybe_help(hint)
-                .help(format!("its classes are {}", unique(&classes).join(", "))),
+            Diagnostic::new(
+                &codes::COMMON_UNUSED,
+                definition.path.span,
+                format!("no class of this mapping has `{words}`"),
+            )
+            .maybe_help(hint)
+            .help(format!("its classes are {}", unique(&classes).join(", "))),
         );
     }
 
@@ -138,7 +146,11 @@ impl Checker<'_> {
             }
             let path = Path::keys(segments.iter().map(String::as_str));
             // The arm's own definition wins, also one of the whole object or of a part of it.
-            if arm.definitions.iter().filter_map(|d| key_names(&d.path)).any(|own| Path::keys(own.iter().map(String::as_str)) == path)
+            if arm
+                .definitions
+                .iter()
+                .filter_map(|d| key_names(&d.path))
+                .any(|own| Path::keys(own.iter().map(String::as_str)) == path)
             {
                 continue;
             }
@@ -190,9 +202,13 @@ impl Checker<'_> {
                 let word = segments.get(error.at).cloned().unwrap_or_default();
                 let help = did_you_mean(&word, error.candidates.iter().copied());
                 self.report(
-                    Diagnostic::new(&codes::UNKNOWN_FIELD, span, format!("`{}` has no attribute `{word}`", error.holder))
-                        .maybe_help(help)
-                        .help("what the schema has no place for goes to `unmapped`, or stays in `raw.…`"),
+                    Diagnostic::new(
+                        &codes::UNKNOWN_FIELD,
+                        span,
+                        format!("`{}` has no attribute `{word}`", error.holder),
+                    )
+                    .maybe_help(help)
+                    .help("what the schema has no place for goes to `unmapped`, or stays in `raw.…`"),
                 );
                 None
             }
@@ -398,8 +414,12 @@ impl Checker<'_> {
     fn required(&mut self, class: &'static Class, arm: &ast::Arm, out: &[Definition], profiles: &[&str]) {
         if !out.iter().any(|d| d.path == Path::keys(["time"])) {
             self.report(
-                Diagnostic::new(&codes::MISSING_FIELD, arm.class.span, "nothing defines `time`, by which all is ordered")
-                    .help("add `time: timestamp(raw.…)` before the arms"),
+                Diagnostic::new(
+                    &codes::MISSING_FIELD,
+                    arm.class.span,
+                    "nothing defines `time`, by which all is ordered",
+                )
+                .help("add `time: timestamp(raw.…)` before the arms"),
             );
         }
         let missing: Vec<&str> = class

@@ -110,7 +110,8 @@ impl Checker<'_> {
                 let help = did_you_mean(&root.text, names.iter().copied())
                     .unwrap_or_else(|| format!("a finding has {}", names.join(", ")));
                 self.report(
-                    Diagnostic::new(&codes::UNKNOWN_FIELD, root.span, format!("a finding has no `{}`", root.text)).help(help),
+                    Diagnostic::new(&codes::UNKNOWN_FIELD, root.span, format!("a finding has no `{}`", root.text))
+                        .help(help),
                 );
                 self.wrong(path.span)
             }
@@ -186,7 +187,8 @@ impl Checker<'_> {
                 if had {
                     diagnostic
                 } else {
-                    diagnostic.help(format!("`{}` has no such attribute; text stands in quotes: `\"{word}\"`", class.name))
+                    diagnostic
+                        .help(format!("`{}` has no such attribute; text stands in quotes: `\"{word}\"`", class.name))
                 }
             }
         };
@@ -196,9 +198,8 @@ impl Checker<'_> {
 
     fn unknown(&mut self, name: &ast::Name, holder: &str, attributes: &[Attribute], span: Span) -> Typed {
         let names: Vec<&str> = attributes.iter().map(|a| a.name).collect();
-        let help = did_you_mean(&name.text, names.iter().copied()).or_else(|| {
-            (names.len() <= 30).then(|| format!("`{holder}` has {}", names.join(", ")))
-        });
+        let help = did_you_mean(&name.text, names.iter().copied())
+            .or_else(|| (names.len() <= 30).then(|| format!("`{holder}` has {}", names.join(", "))));
         self.report(
             Diagnostic::new(&codes::UNKNOWN_FIELD, name.span, format!("`{holder}` has no attribute `{}`", name.text))
                 .maybe_help(help)
@@ -258,7 +259,8 @@ impl Checker<'_> {
                     *inner
                 }
                 (Ty::Array(_), ast::PathStep::Field { .. }) => {
-                    let before = self.sources.slice(Span { end: at.start.saturating_sub(1), ..span }).trim_end().to_string();
+                    let before =
+                        self.sources.slice(Span { end: at.start.saturating_sub(1), ..span }).trim_end().to_string();
                     self.report(
                         Diagnostic::new(&codes::ARRAY_PATH, at, format!("`{before}` is an array"))
                             .help(format!("write `{before}[]` for some element, `{before}[0]` for the first")),
@@ -306,7 +308,11 @@ impl Checker<'_> {
                 ast::PathStep::Field { name, .. } => Segment::Key(name.text.as_str().into()),
                 ast::PathStep::Index(n, _) => Segment::Index(*n),
                 ast::PathStep::Each(span) | ast::PathStep::Lookup(_, span) => {
-                    self.report(Diagnostic::new(&codes::MISPLACED, *span, "a key names one place: write `[0]`, `[1]` …"));
+                    self.report(Diagnostic::new(
+                        &codes::MISPLACED,
+                        *span,
+                        "a key names one place: write `[0]`, `[1]` …",
+                    ));
                     return None;
                 }
             });

@@ -57,8 +57,12 @@ impl Checker<'_> {
         }
         if header.title.is_empty() && !seen.contains_key("title") && !rule.partial {
             self.report(
-                Diagnostic::new(&codes::MISSING_FIELD, rule.name.span, format!("the rule `{}` has no title", rule.name.text))
-                    .help("add `title: \"…\"`: what happened, for the person who reads the alert"),
+                Diagnostic::new(
+                    &codes::MISSING_FIELD,
+                    rule.name.span,
+                    format!("the rule `{}` has no title", rule.name.text),
+                )
+                .help("add `title: \"…\"`: what happened, for the person who reads the alert"),
             );
         }
         let looks = self.subject(rule);
@@ -83,8 +87,12 @@ impl Checker<'_> {
         }
         if let Some((what, span)) = out.stateful {
             self.report(
-                Diagnostic::new(&codes::NOT_EVALUATED, span, format!("`{what}` is checked, and not evaluated by this version"))
-                    .help("`scan` leaves this rule out, by name, and runs the others"),
+                Diagnostic::new(
+                    &codes::NOT_EVALUATED,
+                    span,
+                    format!("`{what}` is checked, and not evaluated by this version"),
+                )
+                .help("`scan` leaves this rule out, by name, and runs the others"),
             );
         }
         out.broken = self.errors_in_item > 0 || rule.partial;
@@ -150,8 +158,12 @@ impl Checker<'_> {
     fn exception(&mut self, except: &ast::Except, scope: &Scope, rule: &Rule) -> Exception {
         if except.finding && rule.stateful.is_none() {
             self.report(
-                Diagnostic::new(&codes::MISPLACED, except.span, "`except finding` judges the result of a stateful rule")
-                    .help("leave `finding` out: each event is judged"),
+                Diagnostic::new(
+                    &codes::MISPLACED,
+                    except.span,
+                    "`except finding` judges the result of a stateful rule",
+                )
+                .help("leave `finding` out: each event is judged"),
             );
         }
         let mut until = None;
@@ -258,9 +270,7 @@ impl Checker<'_> {
         match value.as_word().cloned() {
             Some(name) => self.severity_name(&name),
             None => {
-                self.report(
-                    Diagnostic::new(&codes::BAD_VALUE, value.span, "this is no severity").help(severities()),
-                );
+                self.report(Diagnostic::new(&codes::BAD_VALUE, value.span, "this is no severity").help(severities()));
                 None
             }
         }
@@ -327,7 +337,8 @@ impl Checker<'_> {
             };
             if let Some(before) = seen.insert(name, span) {
                 self.report(
-                    Diagnostic::new(&codes::DUPLICATE, span, format!("`{name}` is given twice")).also(before, "first here"),
+                    Diagnostic::new(&codes::DUPLICATE, span, format!("`{name}` is given twice"))
+                        .also(before, "first here"),
                 );
             }
             match field {
@@ -341,7 +352,11 @@ impl Checker<'_> {
                 }
                 AlertField::Risk { amount, entity, .. } => {
                     let ExprKind::Int(amount) = amount.bare().kind else {
-                        self.report(Diagnostic::new(&codes::BAD_VALUE, amount.span, "risk is a whole number: `30 on user(user.uid)`"));
+                        self.report(Diagnostic::new(
+                            &codes::BAD_VALUE,
+                            amount.span,
+                            "risk is a whole number: `30 on user(user.uid)`",
+                        ));
                         continue;
                     };
                     if let Some(entity) = self.entity(entity, scope) {
@@ -409,9 +424,12 @@ impl Checker<'_> {
                 _ => self.bad_value(value.span, "context is `{ name: value, … }`"),
             },
             other => {
-                let mut diagnostic =
-                    Diagnostic::new(&codes::UNKNOWN_CLAUSE, field.name.span, format!("an alert has no field `{other}`"))
-                        .maybe_help(did_you_mean(other, ALERT));
+                let mut diagnostic = Diagnostic::new(
+                    &codes::UNKNOWN_CLAUSE,
+                    field.name.span,
+                    format!("an alert has no field `{other}`"),
+                )
+                .maybe_help(did_you_mean(other, ALERT));
                 if HEADER.contains(&other) {
                     diagnostic = diagnostic.help(format!("`{other}` stands in the rule's header, before `on`"));
                 }

@@ -119,8 +119,7 @@ impl Checker<'_> {
             return;
         }
         let whose = if wanted.is_empty() { "any source".to_string() } else { wanted.join(", ") };
-        let others: Vec<&str> =
-            self.known_sources.keys().filter(|source| gives(source)).map(String::as_str).collect();
+        let others: Vec<&str> = self.known_sources.keys().filter(|source| gives(source)).map(String::as_str).collect();
         let mut diagnostic = Diagnostic::new(
             &codes::NO_SUCH_EVENTS,
             on.class.span,
@@ -263,8 +262,12 @@ impl Checker<'_> {
                 "max_keys" | "per_key" => matches!(value.kind, ast::ExprKind::Int(_)),
                 other => {
                     self.report(
-                        Diagnostic::new(&codes::UNKNOWN_CLAUSE, name.span, format!("a feature has no option `{other}`"))
-                            .maybe_help(did_you_mean(other, ["warmup", "max_keys", "per_key"])),
+                        Diagnostic::new(
+                            &codes::UNKNOWN_CLAUSE,
+                            name.span,
+                            format!("a feature has no option `{other}`"),
+                        )
+                        .maybe_help(did_you_mean(other, ["warmup", "max_keys", "per_key"])),
                     );
                     continue;
                 }

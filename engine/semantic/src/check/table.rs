@@ -20,7 +20,11 @@ impl Checker<'_> {
                 if let ExprKind::List(entries) = &expr.kind {
                     for entry in entries {
                         if !super::literal::is_literal(entry) {
-                            self.report(Diagnostic::new(&codes::BAD_LITERAL, entry.span, "an entry of a list is a literal"));
+                            self.report(Diagnostic::new(
+                                &codes::BAD_LITERAL,
+                                entry.span,
+                                "an entry of a list is a literal",
+                            ));
                             continue;
                         }
                         items.extend(self.literal(entry, &ty, false));
@@ -101,12 +105,7 @@ impl Checker<'_> {
             )),
         }
         self.tables.insert(table.name.text.clone(), self.program.tables.len());
-        self.program.tables.push(Table {
-            name: table.name.text.clone(),
-            name_span: table.name.span,
-            columns,
-            rows,
-        });
+        self.program.tables.push(Table { name: table.name.text.clone(), name_span: table.name.span, columns, rows });
     }
 
     /// `assets[device.hostname].criticality`
@@ -137,7 +136,11 @@ impl Checker<'_> {
             }
         };
         let [PathStep::Field { name: column, .. }] = rest else {
-            return self.error(&codes::NOT_OBJECT, path.span, format!("name a column of `{name}`: {}", columns.join(", ")));
+            return self.error(
+                &codes::NOT_OBJECT,
+                path.span,
+                format!("name a column of `{name}`: {}", columns.join(", ")),
+            );
         };
         match columns.iter().position(|c| *c == column.text) {
             Some(at) => self.make(Kind::Lookup { table, key: Box::new(key), column: at }, Ty::Text, path.span),
@@ -150,9 +153,13 @@ impl Checker<'_> {
 
     fn unknown_column(&mut self, table: &str, column: &ast::Name, columns: &[String], span: Span) {
         self.report(
-            Diagnostic::new(&codes::UNKNOWN_FIELD, span, format!("the table `{table}` has no column `{}`", column.text))
-                .maybe_help(did_you_mean(&column.text, columns.iter().map(String::as_str)))
-                .help(format!("its columns are {}", columns.join(", "))),
+            Diagnostic::new(
+                &codes::UNKNOWN_FIELD,
+                span,
+                format!("the table `{table}` has no column `{}`", column.text),
+            )
+            .maybe_help(did_you_mean(&column.text, columns.iter().map(String::as_str)))
+            .help(format!("its columns are {}", columns.join(", "))),
         );
     }
 }

@@ -19,7 +19,13 @@ enum Owner<'o> {
 }
 
 impl Checker<'_> {
-    pub(super) fn rule_test(&mut self, test: &ast::Test, class: Option<&'static Class>, scope: &Scope, rule: &Rule) -> Test {
+    pub(super) fn rule_test(
+        &mut self,
+        test: &ast::Test,
+        class: Option<&'static Class>,
+        scope: &Scope,
+        rule: &Rule,
+    ) -> Test {
         self.test(test, &Owner::Rule { class, scope, rule })
     }
 
@@ -32,8 +38,12 @@ impl Checker<'_> {
         let expects = |s: &ast::Statement| matches!(s, ast::Statement::Expect(_));
         if !test.statements.iter().any(expects) {
             self.report(
-                Diagnostic::new(&codes::BAD_EXPECTATION, test.name.span, "this test expects nothing, not even `expect nothing`")
-                    .help("end it with `expect alert { … }` or `expect nothing`"),
+                Diagnostic::new(
+                    &codes::BAD_EXPECTATION,
+                    test.name.span,
+                    "this test expects nothing, not even `expect nothing`",
+                )
+                .help("end it with `expect alert { … }` or `expect nothing`"),
             );
         }
         Test { name: test.name.value.clone(), span: test.name.span, statements }
@@ -95,7 +105,9 @@ impl Checker<'_> {
                 let Some(segments) = self.key_path(path) else { continue };
                 let segments = match segments.split_first() {
                     // `raw.x` and `x` are the same place of a raw event.
-                    Some((tripline_event::Segment::Key(key), rest)) if &**key == "raw" && !rest.is_empty() => rest.to_vec(),
+                    Some((tripline_event::Segment::Key(key), rest)) if &**key == "raw" && !rest.is_empty() => {
+                        rest.to_vec()
+                    }
                     _ => segments,
                 };
                 if let Some(value) = self.constant(value) {
@@ -133,8 +145,12 @@ impl Checker<'_> {
             }
             _ => {
                 self.report(
-                    Diagnostic::new(&codes::BAD_VALUE, expr.span, "an event's field is set to a value that is written out")
-                        .help("text stands in quotes"),
+                    Diagnostic::new(
+                        &codes::BAD_VALUE,
+                        expr.span,
+                        "an event's field is set to a value that is written out",
+                    )
+                    .help("text stands in quotes"),
                 );
                 return None;
             }
@@ -149,9 +165,13 @@ impl Checker<'_> {
             (ast::Expected::Event(name), Owner::Rule { .. }) => {
                 let hint = tripline_base::did_you_mean(&name.text, ["alert", "alerts", "nothing"]);
                 self.report(
-                    Diagnostic::new(&codes::BAD_EXPECTATION, name.span, format!("a rule does not produce `{}`", name.text))
-                        .maybe_help(hint)
-                        .help("in a rule's test: `expect alert { … }`, `expect 2 alerts`, `expect nothing`"),
+                    Diagnostic::new(
+                        &codes::BAD_EXPECTATION,
+                        name.span,
+                        format!("a rule does not produce `{}`", name.text),
+                    )
+                    .maybe_help(hint)
+                    .help("in a rule's test: `expect alert { … }`, `expect 2 alerts`, `expect nothing`"),
                 );
                 return None;
             }

@@ -1,0 +1,211 @@
+//! The program as people and CI use it: what it prints, and its exit codes.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn tripline(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tripline")).args(args).current_dir(root()).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn write(dir: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+const QUICKSTART: [&str; 2] = ["examples/quickstart/cloudtrail.jsonl", "examples/quickstart/okta.jsonl"];
+
+#[test]
+fn the_quickstart_tells_an_analyst_what_happened() {
+    let output = tripline(&["scan", QUICKSTART[0], QUICKSTART[1]]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    for wanted in [
+        "CRITICAL",
+        "aws_cloudtrail_disabled",
+        "ATT&CK",
+        "because",
+        "runbook",
+        "203.0.113.50",
+        "okta_admin_role_granted",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is missing in\n{text}");
+    }
+    assert!(err(&output).contains("71 events"), "{}", err(&output));
+}
+
+#[test]
+fn findings_are_valid_ocsf_and_stable_over_runs() {
+    let run = || out(&tripline(&["scan", "--format", "ndjson", QUICKSTART[0], QUICKSTART[1]]));
+    let (first, second) = (run(), run());
+    assert_eq!(first, second);
+    assert_eq!(first.lines().count(), 12);
+    for line in first.lines() {
+        let finding: serde_json::Value = serde_json::from_str(line).unwrap();
+        let violations = tripline_schema::validate(&finding);
+        assert!(violations.is_empty(), "{line}\n{violations:?}");
+        assert_eq!(finding["class_uid"], 2004);
+        let event = finding["finding_info"]["related_events"][0]["uid"].as_str().unwrap();
+        let (file, number) = event.rsplit_once(':').unwrap();
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let raw = text.lines().nth(number.parse::<usize>().unwrap() - 1).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(raw).unwrap(), finding["evidences"][0]["data"]);
+    }
+}
+
+#[test]
+fn findings_are_an_exit_code_where_asked_for() {
+    assert_eq!(tripline(&["scan", "--fail-on-findings", "--format", "summary", QUICKSTART[0]]).status.code(), Some(1));
+}
+
+#[test]
+fn a_malformed_line_is_counted_and_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = std::fs::read_to_string(root().join(QUICKSTART[0])).unwrap();
+    let path = write(&dir, "log.jsonl", &format!("not json\n{good}{{\"a\":\n"));
+    let output = tripline(&["scan", "--show-unparsed", "--format", "summary", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(err(&output).contains("log.jsonl:1: not an event"), "{}", err(&output));
+    assert!(err(&output).contains("2 unparsed"), "{}", err(&output));
+    assert!(out(&output).contains("aws_cloudtrail_disabled"));
+}
+
+#[test]
+fn standard_input_and_the_envelope_are_read() {
+    let lines = std::fs::read_to_string(root().join(QUICKSTART[0])).unwrap();
+    let records: Vec<&str> = lines.lines().collect();
+    let envelope = format!("{{\"Records\":[{}]}}", records.join(","));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tripline"))
+        .args(["scan", "--format", "summary", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(envelope.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(err(&output).contains("40 events"), "{}", err(&output));
+    assert!(out(&output).contains("aws_cloudtrail_disabled"));
+}
+
+#[test]
+fn a_broken_rule_is_named_and_the_others_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(
+        &dir,
+        "rules.trip",
+        r#"rule broken { title: "x" on authentication where user.emial_addr == "a" }
+rule later { title: "x" on authentication where status_id == "Failure" group by user.uid within 10m having count() > 3 }
+rule good { title: "Any call" severity: low on api_activity from aws.cloudtrail where exists api.operation }
+"#,
+    );
+    let rules = rules.to_str().unwrap();
+    let output = tripline(&["scan", "--rules", rules, "--format", "summary", "--", QUICKSTART[0]]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(err(&output).contains("did you mean `email_addr`?"), "{}", err(&output));
+    assert!(err(&output).contains("`broken` has an error"), "{}", err(&output));
+    assert!(err(&output).contains("`later` is left out"), "{}", err(&output));
+    assert!(out(&output).contains("good"));
+    let strict = tripline(&["scan", "--strict", "--rules", rules, "--", QUICKSTART[0]]);
+    assert_eq!(strict.status.code(), Some(2));
+}
+
+#[test]
+fn check_prints_text_json_sarif_and_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&dir, "r.trip", "rule r { title: \"x\" on authentication where status_id == \"Failed\" }\n");
+    let path = path.to_str().unwrap();
+    let text = tripline(&["check", path]);
+    assert_eq!(text.status.code(), Some(2));
+    assert!(out(&text).contains("T0208"), "{}", out(&text));
+    let json: serde_json::Value = serde_json::from_str(&out(&tripline(&["check", "--format", "json", path]))).unwrap();
+    assert_eq!(json["errors"], 1);
+    let sarif: serde_json::Value =
+        serde_json::from_str(&out(&tripline(&["check", "--format", "sarif", path]))).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    let page = tripline(&["check", "--explain", "T0208"]);
+    assert!(page.status.success() && out(&page).contains("captions"));
+    assert_eq!(tripline(&["check", "--explain", "T9999"]).status.code(), Some(2));
+}
+
+#[test]
+fn fmt_check_tells_and_fmt_mends() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&dir, "r.trip", "list   a:string=[\"x\"]   // kept\n");
+    let name = path.to_str().unwrap();
+    assert_eq!(tripline(&["fmt", "--check", name]).status.code(), Some(1));
+    assert_eq!(tripline(&["fmt", name]).status.code(), Some(0));
+    assert_eq!(tripline(&["fmt", "--check", name]).status.code(), Some(0));
+    assert!(std::fs::read_to_string(&path).unwrap().contains("// kept"));
+}
+
+#[test]
+fn a_failing_test_says_which_predicate_stopped_the_match_and_what_the_field_held() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["rule", "mapping"] {
+        let name = format!("my_{kind}");
+        let started = tripline(&["new", kind, &name, "--dir", dir.path().to_str().unwrap()]);
+        assert!(started.status.success(), "{}", err(&started));
+        let file = dir.path().join(format!("{name}.trip"));
+        let file = file.to_str().unwrap();
+        assert_eq!(tripline(&["check", file]).status.code(), Some(0), "{}", out(&tripline(&["check", file])));
+        let test = tripline(&["test", file]);
+        assert_eq!(test.status.code(), Some(1), "{}", out(&test));
+        let text = out(&test);
+        let wanted =
+            if kind == "rule" { "false: user.name == \"somebody\"   (it is \"alice\")" } else { "got      \"Other\"" };
+        assert!(text.contains(wanted), "{text}");
+        let junit = out(&tripline(&["test", "--format", "junit", file]));
+        assert!(junit.contains("failures=\"1\""), "{junit}");
+    }
+    assert_eq!(tripline(&["new", "rule", "my_rule", "--dir", dir.path().to_str().unwrap()]).status.code(), Some(2));
+}
+
+#[test]
+fn explain_shows_each_predicate_with_what_it_saw() {
+    let fires = tripline(&["explain", "aws_root_console_login", "testdata/events/aws/console_login_root.json"]);
+    assert_eq!(fires.status.code(), Some(0), "{}{}", out(&fires), err(&fires));
+    assert!(out(&fires).contains("=> the rule fires"));
+    let not = tripline(&["explain", "aws_root_console_login", "testdata/events/aws/console_login_iam_user.json"]);
+    assert_eq!(not.status.code(), Some(1));
+    assert!(out(&not).contains("false") && out(&not).contains("the rule does not fire"), "{}", out(&not));
+}
+
+#[test]
+fn normalize_gives_valid_ocsf() {
+    let output = tripline(&["normalize", "--validate", QUICKSTART[0], QUICKSTART[1]]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let output = tripline(&["normalize", "testdata/events/aws/console_login_root.json"]);
+    let event: serde_json::Value = serde_json::from_str(out(&output).lines().next().unwrap()).unwrap();
+    assert_eq!(event["class_uid"], 3002);
+    let coverage = out(&tripline(&["normalize", "--coverage", QUICKSTART[0]]));
+    assert!(coverage.contains("raw fields that no definition reads"));
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_exit_code_2() {
+    for args in [
+        vec!["scan", "no/such/file.jsonl"],
+        vec!["scan", "--source", "aws.cloudtrial", QUICKSTART[0]],
+        vec!["test", "no/such/folder"],
+        vec!["explain", "no_such_rule", QUICKSTART[0]],
+        vec!["nonsense"],
+    ] {
+        let output = tripline(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(!err(&output).is_empty(), "{args:?}");
+    }
+}
