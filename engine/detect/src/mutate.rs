@@ -281,15 +281,12 @@ fn variants(node: &Typed, text: &dyn Fn(&Typed) -> String) -> Vec<(String, Typed
                 }
             }
         }
+        Kind::Quantified { kind: tripline_ir::Quantifier::First, .. } => {}
         Kind::Matches { .. }
         | Kind::InList { .. }
         | Kind::InArray { .. }
         | Kind::Exists(_)
-        | Kind::Quantified { .. } => {
-            if !matches!(node.kind, Kind::Quantified { kind: tripline_ir::Quantifier::First, .. }) {
-                negated(node, text, &mut out);
-            }
-        }
+        | Kind::Quantified { .. } => negated(node, text, &mut out),
         Kind::Not(inner, _) => out.push((format!("negate: {}", text(node)), (**inner).clone())),
         _ => {}
     }

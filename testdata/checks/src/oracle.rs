@@ -1,1 +1,337 @@
-//! The naive evaluator (being written).
+//! The naive evaluator: what a program means, spelt out as directly as it can be. An event is normalised
+//! first, and rules are then judged over the normalised event, by recursion over the checked tree.
+//!
+//! Invariants: nothing here knows of planning; with the engine it shares only what is done to one single
+//! value (`compare`, `convert`, `call`).
+//!
+//! Deliberately lacks: speed, and stateful clauses.
+
+use tripline_eval::{call, compare, convert};
+use tripline_event::{Path, Segment, Value, to_float, to_text};
+use tripline_ir::Scalar;
+use tripline_semantic::Program;
+use tripline_semantic::typed::{
+    Arm, ArithmeticOp, Item, Kind, Mapping, Op, Quantifier, Root, Rule, Subject, Ty, Typed, VarId,
+};
+
+type Values = Vec<Value<'static>>;
+
+/// What an expression is evaluated over.
+struct Env<'o> {
+    program: &'o Program,
+    raw: &'o Value<'static>,
+    /// The normalised event; none inside a mapping.
+    event: Option<&'o Value<'static>>,
+    /// Bound elements, innermost last.
+    vars: Vec<(VarId, Value<'static>)>,
+}
+
+/// The first arm whose condition holds.
+pub fn arm<'m>(program: &Program, mapping: &'m Mapping, raw: &Value<'static>) -> Option<&'m Arm> {
+    let mut env = Env { program, raw, event: None, vars: Vec::new() };
+    mapping.arms.iter().find(|arm| arm.condition.as_ref().is_none_or(|c| env.holds(c)))
+}
+
+/// The normalised event of an arm, as it is shown: without arrays that are empty.
+pub fn normalize(program: &Program, arm: &Arm, raw: &Value<'static>) -> Value<'static> {
+    defined(program, arm, raw, false)
+}
+
+/// The normalised event of an arm, as rules see it: an empty array is a value (the language reference
+/// counts `null`, missing fields and failed conversions as absent, and nothing else).
+pub fn judged(program: &Program, arm: &Arm, raw: &Value<'static>) -> Value<'static> {
+    defined(program, arm, raw, true)
+}
+
+fn defined(program: &Program, arm: &Arm, raw: &Value<'static>, empty: bool) -> Value<'static> {
+    let mut env = Env { program, raw, event: None, vars: Vec::new() };
+    let mut event = Value::Object(Vec::new());
+    for definition in &arm.definitions {
+        if let Some(value) = env.first(&definition.value)
+            && (empty || !matches!(&value, Value::Array(items) if items.is_empty()))
+        {
+            event.set(&definition.path.0, value);
+        }
+    }
+    event
+}
+
+/// Whether a condition holds over a normalised event and what it came from.
+pub fn holds(program: &Program, condition: &Typed, raw: &Value<'static>, event: &Value<'static>) -> bool {
+    Env { program, raw, event: Some(event), vars: Vec::new() }.holds(condition)
+}
+
+/// The indices of the rules that match an event of a mapping's source; exceptions are not looked at.
+pub fn matches(program: &Program, mapping: &Mapping, raw: &Value<'static>) -> Vec<usize> {
+    let Some(arm) = arm(program, mapping, raw) else { return Vec::new() };
+    let event = judged(program, arm, raw);
+    let looks = |rule: &Rule| {
+        !rule.broken
+            && rule.stateful.is_none()
+            && matches!(&rule.subject, Some(Subject::Class(class)) if class.uid == arm.class.uid)
+            && (rule.sources.is_empty() || rule.sources.contains(&mapping.source))
+    };
+    let fires = |rule: &Rule| rule.condition.as_ref().is_none_or(|c| holds(program, c, raw, &event));
+    program.rules.iter().enumerate().filter(|(_, rule)| looks(rule) && fires(rule)).map(|(at, _)| at).collect()
+}
+
+impl Env<'_> {
+    fn holds(&mut self, typed: &Typed) -> bool {
+        self.values(typed).iter().any(|v| matches!(v, Value::Bool(true)))
+    }
+
+    fn first(&mut self, typed: &Typed) -> Option<Value<'static>> {
+        self.values(typed).into_iter().next()
+    }
+
+    fn some(&mut self, typed: &Typed, test: impl Fn(&Value<'static>) -> bool) -> bool {
+        self.values(typed).iter().any(test)
+    }
+
+    /// Evaluates with an element bound.
+    fn bound<T>(&mut self, var: VarId, element: &Value<'static>, run: impl FnOnce(&mut Self) -> T) -> T {
+        self.vars.push((var, element.clone()));
+        let out = run(self);
+        self.vars.pop();
+        out
+    }
+
+    /// The present elements of an array; where the node has several values, each is one, or an array of some.
+    fn elements(&mut self, array: &Typed) -> Values {
+        let multiple = is_multiple(array);
+        let mut out = Vec::new();
+        for value in self.values(array) {
+            match value {
+                Value::Array(items) => out.extend(items.into_iter().filter(|item| !item.is_absent())),
+                value if multiple => out.push(value),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// The elements for which a condition holds.
+    fn chosen(&mut self, var: VarId, array: &Typed, condition: Option<&Typed>) -> Values {
+        let mut out = Vec::new();
+        for element in self.elements(array) {
+            if condition.is_none_or(|c| self.bound(var, &element, |env| env.holds(c))) {
+                out.push(element);
+            }
+        }
+        out
+    }
+
+    /// All present values of an expression.
+    fn values(&mut self, typed: &Typed) -> Values {
+        let truth = |x: bool| vec![Value::Bool(x)];
+        let one = |x: Value<'static>| if x.is_absent() { Vec::new() } else { vec![x] };
+        match &typed.kind {
+            Kind::Const(value) => one(value.clone()),
+            Kind::Path(root, path) => {
+                let base = match root {
+                    Root::Raw => Some(self.raw),
+                    Root::Event => self.event,
+                    Root::Var(var) => self.vars.iter().rev().find(|(v, _)| v == var).map(|(_, x)| x),
+                    Root::Step(_) | Root::Finding => None,
+                };
+                base.map_or_else(Vec::new, |base| reach(base, path))
+            }
+            Kind::Then(inner, path) => self.values(inner).iter().flat_map(|v| reach(v, path)).collect(),
+            Kind::Lookup { table, key, column } => {
+                let Some(key) = self.first(key) else { return Vec::new() };
+                let Some(key) = to_text(&key) else { return Vec::new() };
+                let cell = self.program.tables.get(*table).and_then(|t| t.rows.get(&*key)).and_then(|r| r.get(*column));
+                cell.filter(|cell| !cell.is_empty()).map(|cell| Value::text(cell.clone())).into_iter().collect()
+            }
+            Kind::And(parts) => truth(parts.iter().all(|part| self.holds(part))),
+            Kind::Or(parts) => truth(parts.iter().any(|part| self.holds(part))),
+            Kind::Not(inner, _) => truth(!self.holds(inner)),
+            Kind::Compare { op, left, right, fold } => {
+                let right = self.values(right);
+                truth(self.some(left, |l| right.iter().any(|r| compare(*op, l, r, *fold))))
+            }
+            Kind::Matches { left, pattern } => {
+                truth(self.some(left, |v| v.as_text().is_some_and(|text| pattern.regex.is_match(text))))
+            }
+            Kind::InItems { left, items } => truth(self.some(left, |v| items.iter().any(|item| is_item(v, item)))),
+            Kind::InList { left, list } => {
+                let items = self.program.lists.get(*list).map(|list| list.items.clone()).unwrap_or_default();
+                truth(self.some(left, |v| items.iter().any(|item| is_item(v, item))))
+            }
+            Kind::InArray { left, array, .. } => {
+                let ranges = self.values(array);
+                let elements = self.elements(array);
+                truth(self.some(left, |v| {
+                    let within = |r: &Value<'_>| matches!((v, r), (Value::Ip(ip), Value::Cidr(net)) if net.contains(ip));
+                    ranges.iter().any(within) || elements.iter().any(|e| alike(v, e))
+                }))
+            }
+            Kind::Exists(inner) => truth(!self.values(inner).is_empty()),
+            Kind::Quantified { kind, var, array, condition, .. } => {
+                let all = self.elements(array).len();
+                let chosen = self.chosen(*var, array, Some(condition));
+                match kind {
+                    Quantifier::Any => truth(!chosen.is_empty()),
+                    Quantifier::All => truth(chosen.len() == all),
+                    Quantifier::First => chosen.into_iter().next().into_iter().collect(),
+                }
+            }
+            Kind::Comprehension { var, array, condition, value } => {
+                let chosen = self.chosen(*var, array, condition.as_deref());
+                let mut items = Vec::new();
+                for element in chosen {
+                    items.extend(self.bound(*var, &element, |env| env.values(value)));
+                }
+                vec![Value::Array(items)]
+            }
+            Kind::Coalesce(parts) => {
+                parts.iter().map(|part| self.values(part)).find(|found| !found.is_empty()).unwrap_or_default()
+            }
+            Kind::Arithmetic { op, left, right } => match (self.first(left), self.first(right)) {
+                (Some(left), Some(right)) => one(arithmetic(*op, &left, &right)),
+                _ => Vec::new(),
+            },
+            Kind::Call { function, args, pattern } => {
+                let Some((head, tail)) = args.split_first() else { return Vec::new() };
+                let tail: Values = tail.iter().map(|arg| self.first(arg).unwrap_or_default()).collect();
+                let mut out = Vec::new();
+                for value in self.values(head) {
+                    let args: Values = std::iter::once(value).chain(tail.iter().cloned()).collect();
+                    out.extend(one(call(*function, &args, pattern.as_deref())));
+                }
+                out
+            }
+            Kind::If(condition, then, otherwise) => {
+                if self.holds(condition) { self.values(then) } else { self.values(otherwise) }
+            }
+            Kind::Match(cases) => {
+                for (condition, value) in cases {
+                    if self.holds(condition) {
+                        return self.values(value);
+                    }
+                }
+                Vec::new()
+            }
+            Kind::Object(members) => {
+                let mut object = Value::Object(Vec::new());
+                let mut any = false;
+                for (path, member) in members {
+                    if let Some(value) = self.first(member) {
+                        object.set(&path.0, value);
+                        any = true;
+                    }
+                }
+                if any { vec![object] } else { Vec::new() }
+            }
+            Kind::Array(parts) => vec![Value::Array(parts.iter().filter_map(|part| self.first(part)).collect())],
+            Kind::Convert(inner) => {
+                self.values(inner).iter().flat_map(|value| one(as_type(value, &typed.ty))).collect()
+            }
+            Kind::Caption(inner, attribute) => {
+                let entries = attribute.enumeration;
+                let caption = |value: &Value<'static>| match value {
+                    Value::Int(n) => entries.and_then(|e| e.by_value(*n)).map(|e| Value::text(e.caption)),
+                    Value::Text(key) => entries.and_then(|e| e.by_key(key)).map(|e| Value::text(e.caption)),
+                    _ => None,
+                };
+                self.values(inner).iter().filter_map(caption).collect()
+            }
+            Kind::Aggregate { .. } | Kind::Read { .. } | Kind::Error => Vec::new(),
+        }
+    }
+}
+
+/// Whether an expression stands for several values rather than for one, which may be an array.
+fn is_multiple(typed: &Typed) -> bool {
+    match &typed.kind {
+        Kind::Path(_, path) | Kind::Then(_, path) => path.is_multiple(),
+        Kind::Convert(inner) | Kind::Caption(inner, _) => is_multiple(inner),
+        _ => false,
+    }
+}
+
+/// Every present value that a path reaches.
+fn reach(base: &Value<'static>, path: &Path) -> Values {
+    let mut at: Vec<&Value<'static>> = vec![base];
+    for segment in &path.0 {
+        at = at
+            .into_iter()
+            .flat_map(|value| match segment {
+                Segment::Key(key) => value.get(key).into_iter().collect::<Vec<_>>(),
+                Segment::Index(n) => value.elements().get(*n as usize).into_iter().collect(),
+                Segment::Each => value.elements().iter().collect(),
+            })
+            .collect();
+    }
+    at.into_iter().filter(|value| !value.is_absent()).cloned().collect()
+}
+
+fn as_type(value: &Value<'static>, ty: &Ty) -> Value<'static> {
+    match ty {
+        Ty::Array(inner) => match value {
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| as_type(item, inner)).filter(|v| !v.is_absent()).collect())
+            }
+            single => match as_type(single, inner) {
+                Value::Null => Value::Null,
+                value => Value::Array(vec![value]),
+            },
+        },
+        Ty::Bool => convert(value, Scalar::Bool),
+        Ty::Int => convert(value, Scalar::Int),
+        Ty::Float => convert(value, Scalar::Float),
+        Ty::Text => convert(value, Scalar::Text),
+        Ty::Ip => convert(value, Scalar::Ip),
+        Ty::Cidr => convert(value, Scalar::Cidr),
+        Ty::Time => convert(value, Scalar::Time),
+        Ty::Enum(attribute) => convert(value, Scalar::Enum(attribute)),
+        _ => value.clone(),
+    }
+}
+
+fn is_item(value: &Value<'_>, item: &Item) -> bool {
+    match (value, &item.value) {
+        (Value::Ip(ip), Value::Cidr(net)) => net.contains(ip),
+        (Value::Cidr(inner), Value::Cidr(net)) => net.contains(inner),
+        (value, wanted) => compare(Op::Eq, value, wanted, item.fold),
+    }
+}
+
+/// Equality as `in` over an array has it: elements that came raw are taken as the type looked for.
+fn alike(value: &Value<'_>, element: &Value<'_>) -> bool {
+    match (value, element) {
+        (Value::Text(text), element) => to_text(element).is_some_and(|found| found == *text),
+        (Value::Ip(_), Value::Text(_)) => compare(Op::Eq, value, &convert(element, Scalar::Ip), false),
+        (Value::Int(_) | Value::Float(_), element) => {
+            to_float(element).is_some_and(|found| to_float(value) == Some(found))
+        }
+        _ => compare(Op::Eq, value, element, false),
+    }
+}
+
+fn arithmetic(op: ArithmeticOp, left: &Value<'_>, right: &Value<'_>) -> Value<'static> {
+    let whole = |a: i64, b: i64| match op {
+        ArithmeticOp::Add => a.checked_add(b),
+        ArithmeticOp::Sub => a.checked_sub(b),
+        ArithmeticOp::Mul => a.checked_mul(b),
+        ArithmeticOp::Div => a.checked_div(b),
+        ArithmeticOp::Rem => a.checked_rem(b),
+    };
+    let found = match (left, right) {
+        (Value::Int(a), Value::Int(b)) => whole(*a, *b).map(Value::Int),
+        (Value::Text(a), Value::Text(b)) if op == ArithmeticOp::Add => Some(Value::text(format!("{a}{b}"))),
+        (Value::Time(a), Value::Duration(b)) => whole(*a, *b).map(Value::Time),
+        (Value::Time(a), Value::Time(b)) => whole(*a, *b).map(Value::Duration),
+        (Value::Duration(a), Value::Duration(b) | Value::Int(b)) => whole(*a, *b).map(Value::Duration),
+        _ => to_float(left).zip(to_float(right)).map(|(a, b)| match op {
+            ArithmeticOp::Add => a + b,
+            ArithmeticOp::Sub => a - b,
+            ArithmeticOp::Mul => a * b,
+            ArithmeticOp::Div => a / b,
+            ArithmeticOp::Rem => a % b,
+        })
+        .filter(|x| x.is_finite())
+        .map(Value::Float),
+    };
+    found.unwrap_or_default()
+}
