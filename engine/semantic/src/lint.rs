@@ -1,7 +1,7 @@
 //! Lints: content that loads and is likely not what its author meant.
 //!
 //! Each lint looks at the checked program alone; those that reason about conditions share one
-//! analysis ([`logic`]), which is certain or silent. The work for each rule, and for comparing rules
+//! analysis (`logic`), which is certain or silent. The work for each rule, and for comparing rules
 //! with each other, is bounded, so that thousands of rules stay quick.
 //!
 //! Deliberately lacks: anything that a test or a run would show, and the contents of lists.

@@ -11,7 +11,7 @@ use tripline_event::{Path, Segment, Value, to_float, to_text};
 use tripline_ir::Scalar;
 use tripline_semantic::Program;
 use tripline_semantic::typed::{
-    Arm, ArithmeticOp, Item, Kind, Mapping, Op, Quantifier, Root, Rule, Subject, Ty, Typed, VarId,
+    ArithmeticOp, Arm, Item, Kind, Mapping, Op, Quantifier, Root, Rule, Subject, Ty, Typed, VarId,
 };
 
 type Values = Vec<Value<'static>>;
@@ -162,7 +162,8 @@ impl Env<'_> {
                 let ranges = self.values(array);
                 let elements = self.elements(array);
                 truth(self.some(left, |v| {
-                    let within = |r: &Value<'_>| matches!((v, r), (Value::Ip(ip), Value::Cidr(net)) if net.contains(ip));
+                    let within =
+                        |r: &Value<'_>| matches!((v, r), (Value::Ip(ip), Value::Cidr(net)) if net.contains(ip));
                     ranges.iter().any(within) || elements.iter().any(|e| alike(v, e))
                 }))
             }
@@ -202,7 +203,11 @@ impl Env<'_> {
                 out
             }
             Kind::If(condition, then, otherwise) => {
-                if self.holds(condition) { self.values(then) } else { self.values(otherwise) }
+                if self.holds(condition) {
+                    self.values(then)
+                } else {
+                    self.values(otherwise)
+                }
             }
             Kind::Match(cases) => {
                 for (condition, value) in cases {
@@ -323,15 +328,17 @@ fn arithmetic(op: ArithmeticOp, left: &Value<'_>, right: &Value<'_>) -> Value<'s
         (Value::Time(a), Value::Duration(b)) => whole(*a, *b).map(Value::Time),
         (Value::Time(a), Value::Time(b)) => whole(*a, *b).map(Value::Duration),
         (Value::Duration(a), Value::Duration(b) | Value::Int(b)) => whole(*a, *b).map(Value::Duration),
-        _ => to_float(left).zip(to_float(right)).map(|(a, b)| match op {
-            ArithmeticOp::Add => a + b,
-            ArithmeticOp::Sub => a - b,
-            ArithmeticOp::Mul => a * b,
-            ArithmeticOp::Div => a / b,
-            ArithmeticOp::Rem => a % b,
-        })
-        .filter(|x| x.is_finite())
-        .map(Value::Float),
+        _ => to_float(left)
+            .zip(to_float(right))
+            .map(|(a, b)| match op {
+                ArithmeticOp::Add => a + b,
+                ArithmeticOp::Sub => a - b,
+                ArithmeticOp::Mul => a * b,
+                ArithmeticOp::Div => a / b,
+                ArithmeticOp::Rem => a % b,
+            })
+            .filter(|x| x.is_finite())
+            .map(Value::Float),
     };
     found.unwrap_or_default()
 }

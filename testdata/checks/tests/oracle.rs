@@ -40,12 +40,7 @@ fn compile(text: &str) -> Ruleset {
 }
 
 fn errors(ruleset: &Ruleset) -> Vec<String> {
-    ruleset
-        .diagnostics
-        .iter()
-        .filter(|d| d.level() == tripline_base::Level::Error)
-        .map(|d| format!("{d:?}"))
-        .collect()
+    ruleset.diagnostics.iter().filter(|d| d.level() == tripline_base::Level::Error).map(|d| format!("{d:?}")).collect()
 }
 
 /// What the engine and the oracle disagree on, and how many rules matched.
@@ -94,9 +89,20 @@ fn pick(pool: &'static [&'static str]) -> Text {
 /// A text expression over the raw event.
 fn text() -> Text {
     let leaf = pick(&[
-        "raw.a", "raw.a", "raw.b.c", "raw.b.c", "raw.n", "raw.list", "raw.list[0].k", "\"x\"", "string(raw.n)",
-        "before(raw.a, \"-\")", "after_last(raw.b.c, \"-\")", "extract(raw.a, re'^(.)')",
-        "first(r in raw.list, r.k == \"x\").v", "first(r in raw.list, r.v in [\"x\", \"bob\"]).k",
+        "raw.a",
+        "raw.a",
+        "raw.b.c",
+        "raw.b.c",
+        "raw.n",
+        "raw.list",
+        "raw.list[0].k",
+        "\"x\"",
+        "string(raw.n)",
+        "before(raw.a, \"-\")",
+        "after_last(raw.b.c, \"-\")",
+        "extract(raw.a, re'^(.)')",
+        "first(r in raw.list, r.k == \"x\").v",
+        "first(r in raw.list, r.v in [\"x\", \"bob\"]).k",
     ]);
     leaf.prop_recursive(2, 8, 3, |inner| {
         let i = inner.clone();
@@ -104,11 +110,14 @@ fn text() -> Text {
             inner.clone().prop_map(|a| format!("lower({a})")),
             inner.clone().prop_map(|a| format!("upper(trim({a}))")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} ?? {b})")),
-            (raw_atom(), inner.clone(), inner.clone()).prop_map(|(c, a, b)| format!("(if {c} then string({a}) else string({b}))")),
+            (raw_atom(), inner.clone(), inner.clone())
+                .prop_map(|(c, a, b)| format!("(if {c} then string({a}) else string({b}))")),
             (pick(&["raw.a", "raw.b.c", "lower(raw.a)", "raw.n"]), inner.clone()).prop_map(|(s, a)| format!(
                 "(match {s} {{ \"x\" => \"alice\", \"1\", \"bob\" => string({a}), _ => \"z\" }})"
             )),
-            inner.clone().prop_map(|a| format!("(match raw.b.c {{ starts_with \"al\" => string({a}), i\"BOB\" => \"bob\" }})")),
+            inner
+                .clone()
+                .prop_map(|a| format!("(match raw.b.c {{ starts_with \"al\" => string({a}), i\"BOB\" => \"bob\" }})")),
             (inner, i).prop_map(|(a, b)| format!("(string({a}) + \"-\" + string({b}))")),
         ]
     })
@@ -117,25 +126,46 @@ fn text() -> Text {
 
 fn int() -> Text {
     pick(&[
-        "raw.n", "raw.n", "len(string(raw.a))", "int(raw.n) + 1", "int(raw.n) * 2", "int(raw.n) / int(raw.b.n)",
-        "int(raw.a)", "int(raw.n) ?? 5",
-        "match raw.n { 1 => 10, 2 => 1, _ => int(raw.b.c) }", "if raw.a == \"x\" then 1 else int(raw.n)",
+        "raw.n",
+        "raw.n",
+        "len(string(raw.a))",
+        "int(raw.n) + 1",
+        "int(raw.n) * 2",
+        "int(raw.n) / int(raw.b.n)",
+        "int(raw.a)",
+        "int(raw.n) ?? 5",
+        "match raw.n { 1 => 10, 2 => 1, _ => int(raw.b.c) }",
+        "if raw.a == \"x\" then 1 else int(raw.n)",
         "len([r.k for r in raw.list if r.v == \"x\"])",
     ])
 }
 
 fn boolean() -> Text {
     prop_oneof![
-        pick(&["raw.flag", "raw.flag", "bool(raw.a)", "match raw.a { \"x\" => true, \"bob\" => false }", "true",
-            "if raw.flag == true then raw.n == 1 else exists raw.b.c", "bool(raw.flag) ?? false"]),
+        pick(&[
+            "raw.flag",
+            "raw.flag",
+            "bool(raw.a)",
+            "match raw.a { \"x\" => true, \"bob\" => false }",
+            "true",
+            "if raw.flag == true then raw.n == 1 else exists raw.b.c",
+            "bool(raw.flag) ?? false"
+        ]),
         raw_atom(),
     ]
     .boxed()
 }
 
 fn ip() -> Text {
-    pick(&["raw.ip", "raw.ip", "ip(raw.ip)", "raw.ip ?? raw.a", "ip(raw.ip) ?? ip(\"10.0.0.1\")",
-        "if raw.n == 1 then ip(raw.ip) else ip(raw.a)", "before(string(raw.ip), \"/\")"])
+    pick(&[
+        "raw.ip",
+        "raw.ip",
+        "ip(raw.ip)",
+        "raw.ip ?? raw.a",
+        "ip(raw.ip) ?? ip(\"10.0.0.1\")",
+        "if raw.n == 1 then ip(raw.ip) else ip(raw.a)",
+        "before(string(raw.ip), \"/\")",
+    ])
 }
 
 fn status() -> Text {
@@ -143,7 +173,10 @@ fn status() -> Text {
         "match raw.a { \"x\" => \"Success\", \"bob\" => \"Failure\", _ => \"Other\" }",
         "match raw.n { 1 => \"Success\", 2 => \"Failure\" }",
         "if raw.flag == true then \"Success\" else \"Failure\"",
-        "raw.st", "raw.st", "raw.n", "\"Success\"",
+        "raw.st",
+        "raw.st",
+        "raw.n",
+        "\"Success\"",
     ])
 }
 
@@ -158,6 +191,14 @@ fn resources() -> Text {
             "[{ uid: r.k } for r in raw.list if any(s in raw.list, s.k == r.v)]",
             "[{ type: s, uid: raw.a } for s in split(raw.b.c, \"-\")]",
             "[{ uid: r } for r in raw.list[].k]",
+            "[{ uid: r.k, owner: { name: r.v, uid: raw.a } } for r in raw.list]",
+            "[{ uid: raw.a, owner: { name: raw.b.c } }, { owner: { name: raw.list[0].v } }]",
+            "if raw.n == 1 then [{ uid: r.k, type: r.v } for r in raw.list] else [{ uid: raw.a, type: raw.b.c }]",
+            "match raw.a { \"x\" => [{ uid: r.k } for r in raw.list], _ => [{ uid: raw.a, type: \"bob\" }] }",
+            "[{ uid: r.k, type: first(s in raw.list, s.v == r.k).k } for r in raw.list]",
+            "[{ uid: r.k, labels: [r.v, raw.a] } for r in raw.list]",
+            "[{ uid: raw.a, labels: raw.list[0].v }, { uid: raw.b.c, labels: [raw.a, raw.n] }]",
+            "[{ uid: raw.a, labels: [r.k for r in raw.list if r.v != raw.a] }]",
         ]),
         (text(), text()).prop_map(|(a, b)| format!("[{{ uid: {a}, type: {b} }}]")),
         (text(), text(), text()).prop_map(|(a, b, c)| format!("[{{ uid: {a}, type: {b} }}, {{ uid: {c} }}]")),
@@ -168,23 +209,60 @@ fn resources() -> Text {
 /// A condition over the raw event.
 fn raw_atom() -> Text {
     pick(&[
-        "raw.a == \"x\"", "raw.a != \"bob\"", "raw.a == i\"ALICE\"", "raw.b.c in [\"x\", \"bob\"]", "raw.a not in [\"x\", i\"Bob\"]",
-        "raw.a starts_with \"al\"", "raw.b.c contains \"i\"", "raw.a matches re'^[a-c]'", "raw.b.c matches iglob'*O*'",
-        "exists raw.n", "not exists raw.a", "exists raw.b", "raw.n == 1", "raw.n >= 2", "raw.n in [1, 3]", "raw.flag == true",
-        "raw.ip in \"10.0.0.0/8\"", "raw.ip == \"10.0.0.1\"", "raw.list[].k == \"x\"", "raw.list[0].v != \"x\"",
-        "\"x\" in raw.list[].k", "raw.list[].v in [\"bob\", \"x\"]", "not exists raw.list[].k",
-        "any(r in raw.list, r.k == \"x\" and r.v == \"bob\")", "all(r in raw.list, exists r.k)",
+        "raw.a == \"x\"",
+        "raw.a != \"bob\"",
+        "raw.a == i\"ALICE\"",
+        "raw.b.c in [\"x\", \"bob\"]",
+        "raw.a not in [\"x\", i\"Bob\"]",
+        "raw.a starts_with \"al\"",
+        "raw.b.c contains \"i\"",
+        "raw.a matches re'^[a-c]'",
+        "raw.b.c matches iglob'*O*'",
+        "exists raw.n",
+        "not exists raw.a",
+        "exists raw.b",
+        "raw.n == 1",
+        "raw.n >= 2",
+        "raw.n in [1, 3]",
+        "raw.flag == true",
+        "raw.ip in \"10.0.0.0/8\"",
+        "raw.ip == \"10.0.0.1\"",
+        "raw.list[].k == \"x\"",
+        "raw.list[0].v != \"x\"",
+        "\"x\" in raw.list[].k",
+        "raw.list[].v in [\"bob\", \"x\"]",
+        "not exists raw.list[].k",
+        "any(r in raw.list, r.k == \"x\" and r.v == \"bob\")",
+        "all(r in raw.list, exists r.k)",
         "any(r in raw.list, any(s in raw.list, s.k == r.v and s.v != r.k))",
-        "lower(raw.a) == \"alice\"", "(raw.a ?? raw.b.c) == \"x\"",
+        "lower(raw.a) == \"alice\"",
+        "(raw.a ?? raw.b.c) == \"x\"",
     ])
 }
 
 fn text_test(field: &'static str) -> Text {
-    select(&[
-        "== \"x\"", "!= \"x\"", "== \"alice\"", "== i\"ALICE\"", "in [\"x\", \"bob\"]", "not in [\"alice\", \"z\"]",
-        "contains \"i\"", "starts_with \"al\"", "ends_with i\"B\"", "matches re'^[a-m]'", "matches glob'?'", "< \"b\"",
-        "contains any [\"x\", \"o\"]", "starts_with all [\"a\", \"al\"]", "in names", "== raw.a", "!= raw.b.c", "== message",
-    ][..])
+    select(
+        &[
+            "== \"x\"",
+            "!= \"x\"",
+            "== \"alice\"",
+            "== i\"ALICE\"",
+            "in [\"x\", \"bob\"]",
+            "not in [\"alice\", \"z\"]",
+            "contains \"i\"",
+            "starts_with \"al\"",
+            "ends_with i\"B\"",
+            "matches re'^[a-m]'",
+            "matches glob'?'",
+            "< \"b\"",
+            "contains any [\"x\", \"o\"]",
+            "starts_with all [\"a\", \"al\"]",
+            "in names",
+            "== raw.a",
+            "!= raw.b.c",
+            "== message",
+        ][..],
+    )
     .prop_map(move |test| format!("{field} {test}"))
     .boxed()
 }
@@ -198,24 +276,56 @@ fn any_atom() -> Text {
         text_test("(message ?? \"bob\")"),
         text_test("(match message { \"x\" => \"alice\", _ => message })"),
         pick(&[
-            "exists message", "not exists message", "count == 1", "count != 1", "count > 1", "count <= 2", "count in [1, 10]",
-            "exists count", "count + 1 == 2", "count == raw.n", "status_id == \"Success\"", "status_id != \"Failure\"",
-            "status_id in [\"Success\", \"Other\"]", "exists status_id", "status == \"Success\"", "status == \"Other\"",
-            "len(message) > 2", "(if count == 1 then message else raw.a) == \"x\"", "exists time", "time > \"2026-01-01\"",
+            "exists message",
+            "not exists message",
+            "count == 1",
+            "count != 1",
+            "count > 1",
+            "count <= 2",
+            "count in [1, 10]",
+            "exists count",
+            "count + 1 == 2",
+            "count == raw.n",
+            "status_id == \"Success\"",
+            "status_id != \"Failure\"",
+            "status_id in [\"Success\", \"Other\"]",
+            "exists status_id",
+            "status == \"Success\"",
+            "status == \"Other\"",
+            "len(message) > 2",
+            "(if count == 1 then message else raw.a) == \"x\"",
+            "exists time",
+            "time > \"2026-01-01\"",
         ]),
     ]
     .boxed()
 }
 
 fn address() -> Text {
-    pick(&["src_endpoint.ip == \"10.0.0.1\"", "src_endpoint.ip in \"10.0.0.0/8\"", "src_endpoint.ip != \"192.0.2.7\"",
-        "exists src_endpoint.ip", "exists src_endpoint", "src_endpoint.ip not in [\"10.0.0.1\", \"192.0.2.0/24\"]",
-        "src_endpoint.ip == raw.ip"])
+    pick(&[
+        "src_endpoint.ip == \"10.0.0.1\"",
+        "src_endpoint.ip in \"10.0.0.0/8\"",
+        "src_endpoint.ip != \"192.0.2.7\"",
+        "exists src_endpoint.ip",
+        "exists src_endpoint",
+        "src_endpoint.ip not in [\"10.0.0.1\", \"192.0.2.0/24\"]",
+        "src_endpoint.ip == raw.ip",
+    ])
 }
 
 fn user_atom() -> Text {
-    prop_oneof![text_test("user.name"), text_test("user.uid"), address(),
-        pick(&["exists user", "exists user.uid", "user.name == user.uid", "user.name != user.uid"])]
+    prop_oneof![
+        text_test("user.name"),
+        text_test("user.uid"),
+        address(),
+        pick(&[
+            "exists user",
+            "exists user.uid",
+            "user.name == user.uid",
+            "user.name != user.uid",
+            "exists user.name or exists user.uid"
+        ])
+    ]
     .boxed()
 }
 
@@ -225,15 +335,43 @@ fn mfa_atom() -> Text {
 
 fn resource_atom() -> Text {
     prop_oneof![
-        text_test("resources[].uid"), text_test("resources[].type"), text_test("resources[0].uid"), text_test("actor.user.name"),
+        text_test("resources[].uid"),
+        text_test("resources[].type"),
+        text_test("resources[0].uid"),
+        text_test("actor.user.name"),
+        text_test("resources[].owner.name"),
+        text_test("resources[1].type"),
+        text_test("resources[].labels[]"),
         address(),
         pick(&[
-            "any(r in resources, r.uid == \"x\" and r.type == \"bob\")", "any(r in resources, r.uid == raw.a)",
-            "all(r in resources, r.uid != \"x\")", "all(r in resources, exists r.type)", "exists resources[].uid",
-            "exists resources", "not exists resources", "len(resources) >= 1", "first(r in resources, r.type == \"x\").uid == \"x\"",
-            "any(r in resources, any(s in raw.list, s.k == r.uid))", "any(s in raw.list, any(r in resources, r.type == s.v and message == s.k))",
-            "\"x\" in resources[].uid", "message in resources[].uid", "\"bob\" in [r.uid for r in resources if r.type != \"x\"]",
-            "resources[].uid == resources[].type", "any(u in resources[].uid, u == \"x\")", "len([r.uid for r in resources]) == 1",
+            "any(r in resources, r.uid == \"x\" and r.type == \"bob\")",
+            "any(r in resources, r.uid == raw.a)",
+            "all(r in resources, r.uid != \"x\")",
+            "all(r in resources, exists r.type)",
+            "exists resources[].uid",
+            "exists resources",
+            "not exists resources",
+            "len(resources) >= 1",
+            "first(r in resources, r.type == \"x\").uid == \"x\"",
+            "any(r in resources, any(s in raw.list, s.k == r.uid))",
+            "any(s in raw.list, any(r in resources, r.type == s.v and message == s.k))",
+            "\"x\" in resources[].uid",
+            "message in resources[].uid",
+            "\"bob\" in [r.uid for r in resources if r.type != \"x\"]",
+            "resources[].uid == resources[].type",
+            "any(u in resources[].uid, u == \"x\")",
+            "exists resources[].owner",
+            "any(r in resources, r.owner.name == r.uid)",
+            "any(r in resources, \"x\" in r.labels)",
+            "\"bob\" in resources[].labels[]",
+            "any(r in resources, any(s in resources, s.uid == r.type))",
+            "all(r in resources, any(l in r.labels, l == message))",
+            "resources[].owner.uid == raw.list[].k",
+            "first(r in resources, exists r.owner).owner.name == message",
+            "first(r in resources, r.uid != \"x\").labels[] == \"bob\"",
+            "any(r in raw.list, r.k == resources[].uid)",
+            "any(r in raw.list, any(q in r.v, q == \"x\"))",
+            "len([r.uid for r in resources]) == 1",
         ]),
     ]
     .boxed()
@@ -298,8 +436,9 @@ fn rule(name: &'static str) -> Text {
 fn program() -> Text {
     const CLASSES: [&str; 3] = ["api_activity", "authentication", "account_change"];
     let arm = || {
-        select(&CLASSES[..])
-            .prop_flat_map(|class| (raw_atom(), arm_of(class)).prop_map(move |(c, d)| format!("  when {c} -> {class} {{\n  {d}  }}\n")))
+        select(&CLASSES[..]).prop_flat_map(|class| {
+            (raw_atom(), arm_of(class)).prop_map(move |(c, d)| format!("  when {c} -> {class} {{\n  {d}  }}\n"))
+        })
     };
     let last = prop_oneof![
         arm_of("base_event").prop_map(|d| format!("  otherwise -> base_event {{\n  {d}  }}\n")),
@@ -318,8 +457,29 @@ fn program() -> Text {
 }
 
 fn json_value() -> Text {
-    pick(&["\"x\"", "\"x\"", "\"bob\"", "\"Bob\"", "\"alice\"", "\"alice-x\"", "\"x-bob\"", "\"\"", "\"10.0.0.1\"", "1", "2", "0", "1.5", "\"1\"",
-        "true", "false", "null", "[]", "[\"x\"]", "{}", "{\"k\": \"x\"}"])
+    pick(&[
+        "\"x\"",
+        "\"x\"",
+        "\"bob\"",
+        "\"Bob\"",
+        "\"alice\"",
+        "\"alice-x\"",
+        "\"x-bob\"",
+        "\"\"",
+        "\"10.0.0.1\"",
+        "1",
+        "2",
+        "0",
+        "1.5",
+        "\"1\"",
+        "true",
+        "false",
+        "null",
+        "[]",
+        "[\"x\"]",
+        "{}",
+        "{\"k\": \"x\"}",
+    ])
 }
 
 fn event() -> Text {
@@ -338,15 +498,32 @@ fn event() -> Text {
     ];
     let n = pick(&["1", "1", "2", "3", "1.0", "\"1\"", "null", "\"x\"", "-4", "[1]"]);
     let flag = pick(&["true", "false", "\"true\"", "1", "null", "\"x\""]);
-    let ip = pick(&["\"10.0.0.1\"", "\"10.0.0.1\"", "\"192.0.2.7\"", "\"::ffff:10.0.0.1\"", "\"x\"", "null", "\"10.1.0.0/16\""]);
+    let ip = pick(&[
+        "\"10.0.0.1\"",
+        "\"10.0.0.1\"",
+        "\"192.0.2.7\"",
+        "\"::ffff:10.0.0.1\"",
+        "\"x\"",
+        "null",
+        "\"10.1.0.0/16\"",
+    ]);
     let st = pick(&["\"Success\"", "\"failure\"", "1", "2", "99", "12345", "\"1\"", "null", "\"x\""]);
     let t = pick(&["\"2026-01-31T08:00:00Z\"", "1700000000", "1700000000000", "null", "\"x\""]);
     let fields = vec![
-        ("a", json_value()), ("b", b.boxed()), ("n", n), ("list", list.boxed()), ("flag", flag), ("ip", ip), ("st", st), ("t", t),
+        ("a", json_value()),
+        ("b", b.boxed()),
+        ("n", n),
+        ("list", list.boxed()),
+        ("flag", flag),
+        ("ip", ip),
+        ("st", st),
+        ("t", t),
     ];
     let fields: Vec<Text> = fields
         .into_iter()
-        .map(|(name, value)| prop_oneof![1 => Just(String::new()), 9 => value.prop_map(move |v| format!("\"{name}\": {v}"))].boxed())
+        .map(|(name, value)| {
+            prop_oneof![1 => Just(String::new()), 9 => value.prop_map(move |v| format!("\"{name}\": {v}"))].boxed()
+        })
         .collect();
     fields
         .prop_map(|fields| {
@@ -433,4 +610,68 @@ fn shipped_content_agrees_over_every_fixture() {
     assert!(events.len() > 20);
     let hits = disagreement(&ruleset, &events).unwrap_or_else(|said| panic!("{said}"));
     assert!(hits > 0);
+}
+
+#[test]
+fn zz_probe() {
+    for (d, w) in [
+        ("user: { name: raw.a }\n user.uid: raw.n", "exists user.uid and exists user.name"),
+        ("user.uid: raw.n\n user: { name: raw.a }", "exists user.uid"),
+        ("user: { name: raw.a }\n user.name: raw.b.c", "user.name == \"x\""),
+        ("user.name: raw.list[].k", "user.name == \"bob\""),
+        ("user.name: lower(raw.list[].k)", "user.name == \"bob\""),
+        ("user.name: raw.a ?? raw.list[].k", "user.name == \"bob\""),
+        ("user.groups: [{ name: r.k } for r in raw.list]", "user.groups[].name == \"bob\""),
+        ("user.groups: [{ name: raw.list[].k }]", "user.groups[].name == \"bob\""),
+        ("user.groups: [{ name: s } for s in raw.a]", "user.groups[].name == \"bob\""),
+        ("user.groups: raw.list", "exists user.groups"),
+        ("user: raw.b", "exists user"),
+        ("user: raw.b", "user.name == \"bob\""),
+        ("user: if raw.n == 1 then { name: raw.a } else { uid: raw.a }", "user.name == \"x\" or user.uid == \"bob\""),
+        ("user.groups: [{ name: r.k, uid: r.v } for r in raw.list]", "user.groups[].name != user.groups[].uid"),
+        ("user.groups: [{ name: raw.a } ]", "user.groups[0].name == \"x\" and len(user.groups) == 1"),
+        ("user.groups: [{ name: r.k } for r in raw.list]", "(user.groups[].name ?? \"bob\") == \"bob\""),
+        ("user.groups: [{ name: r.k } for r in raw.list]", "\"bob\" in (user.groups[].name)"),
+        ("user.groups: [{ name: r.k } for r in raw.list]", "user.groups[].name + \"\" == \"bob\""),
+        (
+            "user.groups: [{ name: r.k } for r in raw.list]",
+            "(if raw.n == 1 then user.groups[].name else raw.a) == \"bob\"",
+        ),
+        (
+            "user.groups: [{ name: r.k } for r in raw.list]",
+            "any(g in (if raw.n == 1 then user.groups else user.groups), g.name == \"bob\")",
+        ),
+        ("user.groups: [{ name: r.k } for r in raw.list]", "lower(user.groups[].name) == \"bob\""),
+        (
+            "user.groups: [{ name: r.k } for r in raw.list]",
+            "match user.groups[].name { \"x\" => false, \"bob\" => true, _ => false }",
+        ),
+        ("user.groups: [{ name: r.k } for r in raw.list]", "any(n in [g.name for g in user.groups], n == \"bob\")"),
+        ("user.groups: [{ name: r.k } for r in raw.list]", "not (user.groups[].name in names)"),
+    ] {
+        let text = format!(
+            "list names: string = [\"x\"]\nmapping m from t.s {{\n time: timestamp(raw.t)\n otherwise -> authentication {{\n activity_id: \"Logon\"\n severity_id: \"Low\"\n {d}\n }}\n}}\nrule one {{ title: \"t\" on authentication where {w} }}\n"
+        );
+        let r = compile(&text);
+        if r.has_errors() {
+            println!(
+                "ERR  {d} | {w}: {}",
+                r.diagnostics
+                    .iter()
+                    .filter(|d| d.level() == tripline_base::Level::Error)
+                    .map(|d| d.message.clone())
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            );
+            continue;
+        }
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        use proptest::strategy::ValueTree;
+        let mut events: Vec<_> = (0..300).map(|_| parsed(&event().new_tree(&mut runner).unwrap().current())).collect();
+        events.push(parsed(r#"{"a":"x","n":1,"list":[{"k":"x","v":"x"},{"k":"bob","v":"z"}]}"#));
+        match disagreement(&r, &events) {
+            Ok(n) => println!("ok {n} {d} | {w}"),
+            Err(e) => println!("DIFF {d} | {w}: {}", e.chars().take(300).collect::<String>().replace('\n', " ")),
+        }
+    }
 }
