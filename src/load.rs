@@ -114,3 +114,8 @@ pub fn say(diagnostics: &[Diagnostic], sources: &SourceMap, all: bool) -> usize 
     }
     errors
 }
+
+/// `; did you mean …?`, or nothing.
+pub fn hint<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    tripline_base::did_you_mean(word, names).map(|hint| format!("; {hint}")).unwrap_or_default()
+}

@@ -2,6 +2,24 @@
 //!
 //! Exit codes: 0 fine; 1 findings or failed tests where asked for; 2 usage or broken input.
 
+/// Prints a line; a reader who has gone (`| head`) is no error.
+#[macro_export]
+macro_rules! outln {
+    ($($arg:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($arg)*);
+    }};
+}
+
+/// Prints text; a reader who has gone is no error.
+#[macro_export]
+macro_rules! out {
+    ($($arg:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stdout(), $($arg)*);
+    }};
+}
+
 mod commands;
 mod load;
 

@@ -40,10 +40,10 @@ pub fn run(args: &Args) -> Outcome {
     if let Some(wanted) = &args.explain {
         let found = codes.iter().find(|code| code.id.eq_ignore_ascii_case(wanted) || code.name == wanted);
         let Some(code) = found else {
-            let hint = tripline_base::did_you_mean(wanted, codes.iter().map(|code| code.id)).unwrap_or_default();
-            return Err(format!("there is no code `{wanted}`; {hint} docs/DIAGNOSTICS.md lists them all"));
+            let hint = load::hint(wanted, codes.iter().map(|code| code.id));
+            return Err(format!("there is no code `{wanted}`{hint} (docs/DIAGNOSTICS.md lists them all)"));
         };
-        println!("{} {} ({})\n\n{}\n\n{}", code.id, code.name, code.level, code.title, code.page);
+        crate::outln!("{} {} ({})\n\n{}\n\n{}", code.id, code.name, code.level, code.title, code.page);
         return Ok(0);
     }
     let (ruleset, _) = load::ruleset(&args.paths)?;
@@ -52,10 +52,10 @@ pub fn run(args: &Args) -> Outcome {
     match args.format {
         Format::Text => {
             for diagnostic in &ruleset.diagnostics {
-                println!("{}", terminal::render(diagnostic, &ruleset.sources, stdout_colour()));
+                crate::outln!("{}", terminal::render(diagnostic, &ruleset.sources, stdout_colour()));
             }
             let raw = ruleset.program.rules.iter().filter(|rule| reads_raw(rule)).count();
-            println!(
+            crate::outln!(
                 "{} rules ({raw} read raw fields), {} mappings: {}",
                 ruleset.program.rules.len(),
                 ruleset.program.mappings.len(),
@@ -65,9 +65,9 @@ pub fn run(args: &Args) -> Outcome {
         Format::Json => {
             let all: Vec<_> = ruleset.diagnostics.iter().map(|d| json::render(d, &ruleset.sources)).collect();
             let out = serde_json::json!({ "diagnostics": all, "errors": errors, "warnings": warnings });
-            println!("{out}");
+            crate::outln!("{out}");
         }
-        Format::Sarif => println!("{}", sarif::render(&ruleset.diagnostics, &ruleset.sources, &codes)),
+        Format::Sarif => crate::outln!("{}", sarif::render(&ruleset.diagnostics, &ruleset.sources, &codes)),
     }
     Ok(if errors > 0 || (args.strict && warnings > 0) { 2 } else { 0 })
 }

@@ -30,8 +30,7 @@ pub fn run(args: &Args) -> Outcome {
     load::say(&ruleset.diagnostics, &ruleset.sources, false);
     let names = || ruleset.program.rules.iter().map(|rule| rule.name.as_str());
     let Some(at) = names().position(|name| name == args.rule) else {
-        let hint = tripline_base::did_you_mean(&args.rule, names()).unwrap_or_default();
-        return Err(format!("there is no rule `{}`; {hint}", args.rule));
+        return Err(format!("there is no rule `{}`{}", args.rule, load::hint(&args.rule, names())));
     };
     let bytes = event(&args.event)?;
     let raw = tripline_formats::parse(&bytes)?;
@@ -46,17 +45,17 @@ pub fn run(args: &Args) -> Outcome {
     let evaluator = detector.matcher().evaluator();
     evaluator.next_event();
     let Some((_, arm)) = normalize::arm(evaluator, source, &raw) else {
-        println!("source {}: the mapping gives this event no class", source.name);
+        crate::outln!("source {}: the mapping gives this event no class", source.name);
         return Ok(1);
     };
-    println!("source {}, class {}", source.name, arm.class.name);
+    crate::outln!("source {}, class {}", source.name, arm.class.name);
     let Some(plan) = arm.rules.iter().find(|plan| plan.rule == at) else {
-        println!("the rule {} does not look at such events", args.rule);
+        crate::outln!("the rule {} does not look at such events", args.rule);
         return Ok(1);
     };
     match &plan.explain {
         Some(explain) => tree(&ruleset, &see(evaluator, explain, &raw), 0),
-        None => println!("true   every event of the class"),
+        None => crate::outln!("true   every event of the class"),
     }
     let matched = evaluator.test(plan.condition, &raw);
     let mut excepted = false;
@@ -64,9 +63,9 @@ pub fn run(args: &Args) -> Outcome {
         let holds = evaluator.test(*condition, &raw);
         excepted |= holds;
         let reason = ruleset.program.rules.get(at).and_then(|rule| rule.exceptions.get(*index)).map(|e| &e.reason);
-        println!("{:<6} exception \"{}\"", holds, reason.map_or("", String::as_str));
+        crate::outln!("{:<6} exception \"{}\"", holds, reason.map_or("", String::as_str));
     }
-    println!("=> {}", if matched && !excepted { "the rule fires" } else { "the rule does not fire" });
+    crate::outln!("=> {}", if matched && !excepted { "the rule fires" } else { "the rule does not fire" });
     Ok(u8::from(!matched || excepted))
 }
 
@@ -83,7 +82,7 @@ fn tree(ruleset: &Ruleset, seen: &Seen, depth: usize) {
         (Shape::Test, values) if !values.is_empty() => format!("   <- {}", values.join(", ")),
         _ => String::new(),
     };
-    println!("{:<6} {}{text}{saw}", seen.truth, "  ".repeat(depth));
+    crate::outln!("{:<6} {}{text}{saw}", seen.truth, "  ".repeat(depth));
     for part in &seen.parts {
         tree(ruleset, part, depth + 1);
     }

@@ -39,10 +39,10 @@ pub fn run(args: &Args) -> Outcome {
         }
         changed += 1;
         if args.check {
-            print!("{}", TextDiff::from_lines(&text, &formatted).unified_diff().header(&name, "formatted"));
+            crate::out!("{}", TextDiff::from_lines(&text, &formatted).unified_diff().header(&name, "formatted"));
         } else {
             std::fs::write(&path, formatted).map_err(|error| format!("`{name}` cannot be written: {error}"))?;
-            println!("formatted {name}");
+            crate::outln!("formatted {name}");
         }
     }
     if broken > 0 {

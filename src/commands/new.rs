@@ -109,6 +109,9 @@ pub fn run(args: &Args) -> Outcome {
         Kind::Mapping => MAPPING,
     }
     .replace("NAME", &args.name);
+    // What is started is in the one style.
+    let id = tripline_base::SourceMap::new().add("new", text.as_str());
+    let text = tripline_syntax::format::format(&tripline_syntax::parse_file(id, &text).file, &text);
     let path = args.dir.join(format!("{}.trip", args.name));
     std::fs::create_dir_all(&args.dir).map_err(|error| format!("`{}` cannot be made: {error}", args.dir.display()))?;
     let mut file = std::fs::OpenOptions::new()
@@ -117,6 +120,6 @@ pub fn run(args: &Args) -> Outcome {
         .open(&path)
         .map_err(|error| format!("`{}` cannot be written: {error}", path.display()))?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| error.to_string())?;
-    println!("wrote {0}; next: tripline test {0}", path.display());
+    crate::outln!("wrote {0}; next: tripline test {0}", path.display());
     Ok(0)
 }

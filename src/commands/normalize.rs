@@ -99,7 +99,7 @@ fn one(
     if args.validate {
         for violation in tripline_schema::validate(&event) {
             *counts.violations.entry(violation.to_string()).or_default() += 1;
-            println!("{place}: {violation}");
+            crate::outln!("{place}: {violation}");
         }
     } else if args.coverage {
         let mut fields = Vec::new();
@@ -111,7 +111,7 @@ fn one(
             }
         }
     } else {
-        println!("{event}");
+        crate::outln!("{event}");
     }
 }
 
@@ -167,13 +167,13 @@ fn raw_paths(ruleset: &tripline_detect::Ruleset) -> BTreeMap<String, Vec<String>
 fn report(args: &Args, counts: &Counts) {
     if args.coverage {
         for (class, count) in &counts.classes {
-            println!("{count:>8}  {class}");
+            crate::outln!("{count:>8}  {class}");
         }
         let mut rows: Vec<(&(String, String), &u64)> = counts.unread.iter().collect();
         rows.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        println!("raw fields that no definition reads:");
+        crate::outln!("raw fields that no definition reads:");
         for ((source, field), count) in rows {
-            println!("{count:>8}  {source} {field}");
+            crate::outln!("{count:>8}  {source} {field}");
         }
     }
     let violations: u64 = counts.violations.values().sum();

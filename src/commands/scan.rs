@@ -38,7 +38,6 @@ pub struct Args {
     #[arg(long)]
     threads: Option<usize>,
     /// Log files, plain or compressed with gzip or zstd; `-` is standard input
-    #[arg(required = true, last = false)]
     files: Vec<PathBuf>,
 }
 
@@ -57,7 +56,17 @@ pub fn run(args: &Args) -> Outcome {
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| error.to_string())?;
     }
-    let (ruleset, _) = load::ruleset(&args.rules)?;
+    // `--rules DIR FILE`: what is no rule file and no folder is a log.
+    let is_rules = |path: &PathBuf| path.is_dir() || path.extension().is_some_and(|e| e == "trip");
+    let (rules, mut files): (Vec<PathBuf>, Vec<PathBuf>) = args.rules.iter().cloned().partition(is_rules);
+    if rules.is_empty() && !args.rules.is_empty() {
+        return Err("--rules names no `.trip` file and no folder".into());
+    }
+    files.extend(args.files.iter().cloned());
+    if files.is_empty() {
+        return Err("name a log file, or `-` for standard input".into());
+    }
+    let (ruleset, _) = load::ruleset(&rules)?;
     let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);
     for name in ruleset.broken() {
         eprintln!("tripline: the rule `{name}` has an error and is left out");
@@ -76,8 +85,8 @@ pub fn run(args: &Args) -> Outcome {
         Some(name) => {
             let known = ruleset.source_names();
             if !known.contains(&name.as_str()) {
-                let hint = tripline_base::did_you_mean(name, known.iter().copied()).unwrap_or_default();
-                return Err(format!("no mapping reads a source `{name}`; {hint} (there are {})", known.join(", ")));
+                let hint = load::hint(name, known.iter().copied());
+                return Err(format!("no mapping reads a source `{name}`{hint} (there are {})", known.join(", ")));
             }
             SourceChoice::Named(name.clone())
         }
@@ -88,7 +97,7 @@ pub fn run(args: &Args) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut failed: Vec<String> = Vec::new();
     let mut pipe_closed = false;
-    for path in &args.files {
+    for path in &files {
         let name = path.display().to_string();
         let input = match tripline_formats::open(path) {
             Ok(input) => input,

@@ -54,16 +54,16 @@ pub fn run(args: &Args) -> Outcome {
     match args.format {
         Format::Text => {
             for outcome in outcomes.iter().filter(|o| !o.passed()) {
-                print!("{}", text(&ruleset, outcome));
+                crate::out!("{}", text(&ruleset, outcome));
             }
-            println!(
+            crate::outln!(
                 "{} passed, {failed} failed, {skipped} skipped in {:.2} s",
                 outcomes.len() - failed - skipped,
                 begun.elapsed().as_secs_f64()
             );
         }
-        Format::Json => println!("{}", as_json(&ruleset, &outcomes)),
-        Format::Junit => print!("{}", junit(&ruleset, &outcomes)),
+        Format::Json => crate::outln!("{}", as_json(&ruleset, &outcomes)),
+        Format::Junit => crate::out!("{}", junit(&ruleset, &outcomes)),
     }
     if outcomes.is_empty() && errors == 0 {
         return Err("no test was found".into());
@@ -163,24 +163,29 @@ fn mutants(args: &Args, ruleset: &Ruleset, errors: usize) -> Outcome {
             "stale": score.stale, "vacuous_tests": score.vacuous,
         }));
         if args.format == Format::Text {
-            println!("{:>5.1} %  {} ({} mutants)", score.percent(), score.rule, score.killed + score.survived.len());
+            crate::outln!(
+                "{:>5.1} %  {} ({} mutants)",
+                score.percent(),
+                score.rule,
+                score.killed + score.survived.len()
+            );
             for label in &score.survived {
-                println!("         survived: {label}");
+                crate::outln!("         survived: {label}");
             }
             for (label, why) in &score.equivalent {
-                println!("         equivalent: {label}, because {why}");
+                crate::outln!("         equivalent: {label}, because {why}");
             }
             for label in &score.stale {
-                println!("         declared equivalent, and no such mutant survives: {label}");
+                crate::outln!("         declared equivalent, and no such mutant survives: {label}");
             }
             for test in &score.vacuous {
-                println!("         vacuous test (notices no mutant): {test}");
+                crate::outln!("         vacuous test (notices no mutant): {test}");
             }
         }
     }
     match args.format {
-        Format::Text => println!("{killed} of {all} mutants killed in {} rules", scores.len()),
-        Format::Json => println!("{}", json!({ "rules": rows, "killed": killed, "mutants": all })),
+        Format::Text => crate::outln!("{killed} of {all} mutants killed in {} rules", scores.len()),
+        Format::Json => crate::outln!("{}", json!({ "rules": rows, "killed": killed, "mutants": all })),
         Format::Junit => return Err("mutants are printed as text or json".into()),
     }
     Ok(if errors > 0 { 2 } else { u8::from(bad) })

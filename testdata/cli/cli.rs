@@ -115,7 +115,7 @@ rule good { title: "Any call" severity: low on api_activity from aws.cloudtrail 
 "#,
     );
     let rules = rules.to_str().unwrap();
-    let output = tripline(&["scan", "--rules", rules, "--format", "summary", "--", QUICKSTART[0]]);
+    let output = tripline(&["scan", "--rules", rules, QUICKSTART[0], "--format", "summary"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(err(&output).contains("did you mean `email_addr`?"), "{}", err(&output));
     assert!(err(&output).contains("`broken` has an error"), "{}", err(&output));
@@ -164,6 +164,7 @@ fn a_failing_test_says_which_predicate_stopped_the_match_and_what_the_field_held
         let file = dir.path().join(format!("{name}.trip"));
         let file = file.to_str().unwrap();
         assert_eq!(tripline(&["check", file]).status.code(), Some(0), "{}", out(&tripline(&["check", file])));
+        assert_eq!(tripline(&["fmt", "--check", file]).status.code(), Some(0));
         let test = tripline(&["test", file]);
         assert_eq!(test.status.code(), Some(1), "{}", out(&test));
         let text = out(&test);
@@ -209,5 +210,21 @@ fn what_cannot_be_done_is_said_with_exit_code_2() {
         let output = tripline(&args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(!err(&output).is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_who_goes_away_is_no_panic() {
+    for args in [["check", "rules", "connectors"].as_slice(), &["normalize", "--coverage", QUICKSTART[0]]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tripline"))
+            .args(args)
+            .current_dir(root())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(!err(&output).contains("panicked"), "{args:?}: {}", err(&output));
     }
 }

@@ -21,7 +21,11 @@ fn distance(a: &str, b: &str) -> usize {
     if !a.is_empty() && (b.starts_with(a) || a.starts_with(b)) && a.chars().count() > 3 && b.chars().count() > 3 {
         return 1;
     }
-    strsim::damerau_levenshtein(a, b)
+    let edits = strsim::damerau_levenshtein(a, b);
+    // `Failed` and `Failure`: one stem with two endings.
+    let stem = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
+    let longest = a.chars().count().max(b.chars().count());
+    if stem >= 4 && stem * 2 >= longest { edits.min(2) } else { edits }
 }
 
 #[cfg(test)]
