@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tripline_base::{Diagnostic, Span};
-use tripline_event::{Segment, Value};
+use tripline_event::Segment;
 use tripline_syntax::ast::{CompareOp, Expr, ExprKind, Operand};
 
 use super::expr::assignable;
@@ -406,7 +406,21 @@ pub(super) fn has_each(typed: &Typed) -> bool {
         Kind::Path(_, path) => path.0.contains(&Segment::Each),
         Kind::Then(inner, path) => path.0.contains(&Segment::Each) || has_each(inner),
         Kind::Convert(inner) | Kind::Caption(inner, _) => has_each(inner),
-        Kind::Const(Value::Null) => false,
         _ => false,
+    }
+}
+
+/// Whether a value could be several, whatever case or function gives it.
+pub(super) fn is_several(typed: &Typed) -> bool {
+    match &typed.kind {
+        Kind::Coalesce(parts) | Kind::Array(parts) => parts.iter().any(is_several),
+        Kind::Match(arms) => arms.iter().any(|(_, value)| is_several(value)),
+        Kind::If(_, then, otherwise) => is_several(then) || is_several(otherwise),
+        Kind::Call { args, .. } => args.iter().any(is_several),
+        Kind::Arithmetic { left, right, .. } => is_several(left) || is_several(right),
+        Kind::Comprehension { value, .. } => is_several(value),
+        Kind::Object(members) => members.iter().any(|(_, value)| is_several(value)),
+        Kind::Convert(inner) => is_several(inner),
+        _ => has_each(typed),
     }
 }

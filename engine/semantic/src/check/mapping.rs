@@ -5,6 +5,7 @@ use tripline_event::{Path, Segment, Value};
 use tripline_schema::{Attribute, Class, Requirement, VERSION, ocsf};
 use tripline_syntax::ast::{self, Expr, MappingClause};
 
+use super::compare::is_several;
 use super::expr::assignable;
 use super::literal::a;
 use super::path::attribute_type;
@@ -258,6 +259,21 @@ impl Checker<'_> {
     fn value_of(&mut self, expr: &Expr, ty: &Ty, scope: &Scope) -> Typed {
         let typed = self.expr(expr, scope, Some(ty));
         let span = typed.span;
+        // A rule on the field would see every value, and the normalised event holds one.
+        if is_several(&typed) {
+            let words = self.sources.slice(span).to_string();
+            self.report(
+                Diagnostic::new(
+                    &codes::TYPE_MISMATCH,
+                    span,
+                    format!("`{words}` may be several values, and a field holds one"),
+                )
+                .help(
+                    "take one: `raw.list[0]`, `first(x in raw.list, …)`; or make an array: `[x.id for x in raw.list]`",
+                ),
+            );
+            return self.wrong(span);
+        }
         if matches!(typed.ty, Ty::Raw) && matches!(ty, Ty::Object(_)) {
             return self.error(
                 &codes::TYPE_MISMATCH,
