@@ -253,10 +253,8 @@ impl<'a> Lowering<'a> {
         match (&value.kind, first) {
             (T::Array(items), Segment::Each) => {
                 let items: Vec<Id> = items.iter().map(|item| self.project(item, more)).collect();
-                match items.as_slice() {
-                    [one] => *one,
-                    _ => self.arena.add(Kind::Each(items)),
-                }
+                // Also around one element: `x in resources[].uid` asks for several values.
+                self.arena.add(Kind::Each(items))
             }
             (T::Comprehension { .. }, Segment::Each) => self.comprehension(value, more),
             (T::Object(members), _) => {
