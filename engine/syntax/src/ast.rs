@@ -86,6 +86,18 @@ pub struct Rule {
     pub clauses: Vec<RuleClause>,
     /// Whether some clause could not be read: checks that need the whole rule are then left out.
     pub partial: bool,
+    /// The language it was written in.
+    pub dialect: Dialect,
+}
+
+/// What a rule was written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// This language.
+    #[default]
+    Native,
+    /// Sigma; its spans point into YAML.
+    Sigma,
 }
 
 /// A clause of a rule.
@@ -702,7 +714,7 @@ pub struct Text {
     pub span: Span,
     /// With escapes resolved.
     pub value: String,
-    /// `i`, `re`, `glob`, `iglob` or nothing.
+    /// `i`, `re`, `glob`, `iglob`, `pcre` or nothing.
     pub prefix: Prefix,
     /// How it is quoted.
     pub quote: Quote,
@@ -721,6 +733,8 @@ pub enum Prefix {
     Glob,
     /// `iglob'…'`
     GlobIgnoreCase,
+    /// `pcre'…'`: a regular expression with look-around and back-references, matched under a step limit.
+    Backtrack,
 }
 
 /// How a string is quoted.

@@ -80,7 +80,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        Some(Rule { span, name: name?, clauses, partial: false })
+        Some(Rule { span, name: name?, clauses, partial: false, dialect: Dialect::Native })
     }
 
     pub fn rule_clause(&mut self, pair: P<'_>) -> Option<RuleClause> {
@@ -850,6 +850,7 @@ impl Builder<'_> {
                         "i" => Prefix::IgnoreCase,
                         "re" => Prefix::Regex,
                         "glob" => Prefix::Glob,
+                        "pcre" => Prefix::Backtrack,
                         _ => Prefix::GlobIgnoreCase,
                     }
                 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use pest::Parser as _;
 use tripline_base::{Diagnostic, FileId, Span, did_you_mean};
 
-use crate::ast::{Comment, Expr, File, Item, Mapping, Name, Rule};
+use crate::ast::{Comment, Dialect, Expr, File, Item, Mapping, Name, Rule};
 use crate::build::Builder;
 use crate::codes;
 use crate::grammar::{Grammar, Rule as R};
@@ -273,7 +273,7 @@ impl<'a> Reader<'a> {
         let before = self.out.diagnostics.len();
         let is_rule = kind == "rule";
         let words: &[&str] = if is_rule { &RULE_WORDS } else { &MAPPING_WORDS };
-        let mut rule = Rule { span, name: name.clone(), clauses: Vec::new(), partial: true };
+        let mut rule = Rule { span, name: name.clone(), clauses: Vec::new(), partial: true, dialect: Dialect::Native };
         let mut mapping = Mapping {
             span,
             name,

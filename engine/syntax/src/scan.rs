@@ -214,7 +214,7 @@ impl Scanner<'_> {
             self.at += 1;
         }
         let word = self.text.get(start..self.at).unwrap_or("");
-        if matches!(self.byte(self.at), b'"' | b'\'') && matches!(word, "i" | "re" | "glob" | "iglob") {
+        if matches!(self.byte(self.at), b'"' | b'\'') && matches!(word, "i" | "re" | "glob" | "iglob" | "pcre") {
             self.string(start);
             return;
         }

@@ -30,7 +30,7 @@ pub(super) fn fixed(pattern: &Pattern) -> Option<Fixed> {
         Prefix::Glob => glob(&pattern.text, false),
         Prefix::GlobIgnoreCase => glob(&pattern.text, true),
         Prefix::Regex => regex(&pattern.text),
-        Prefix::None | Prefix::IgnoreCase => None,
+        Prefix::Backtrack | Prefix::None | Prefix::IgnoreCase => None,
     }
 }
 
