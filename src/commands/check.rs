@@ -76,7 +76,7 @@ fn reads_raw(rule: &tripline_semantic::typed::Rule) -> bool {
     use tripline_semantic::typed::{Kind, Root};
     let mut raw = false;
     for typed in rule.condition.iter().chain(rule.exceptions.iter().map(|e| &e.condition)) {
-        typed.walk(&mut |node| raw |= matches!(node.kind, Kind::Path(Root::Raw, _)));
+        typed.walk(&mut |node| raw |= matches!(node.kind, Kind::Path(Root::Raw | Root::Loose, _)));
     }
     raw
 }

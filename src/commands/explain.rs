@@ -44,12 +44,13 @@ pub fn run(args: &Args) -> Outcome {
     };
     let evaluator = detector.matcher().evaluator();
     evaluator.next_event();
-    let Some((_, arm)) = normalize::arm(evaluator, source, &raw) else {
-        crate::outln!("source {}: the mapping gives this event no class", source.name);
-        return Ok(1);
-    };
-    crate::outln!("source {}, class {}", source.name, arm.class.name);
-    let Some(plan) = arm.rules.iter().find(|plan| plan.rule == at) else {
+    let arm = normalize::arm(evaluator, source, &raw).map(|(_, arm)| arm);
+    match arm {
+        Some(arm) => crate::outln!("source {}, class {}", source.name, arm.class.name),
+        None => crate::outln!("source {}; no mapping gives this event a class", source.name),
+    }
+    let plans = source.rules.iter().chain(arm.iter().flat_map(|arm| &arm.rules));
+    let Some(plan) = plans.into_iter().find(|plan| plan.rule == at) else {
         crate::outln!("the rule {} does not look at such events", args.rule);
         return Ok(1);
     };

@@ -1,11 +1,12 @@
 //! Texts in, a [`Ruleset`] and diagnostics out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tripline_base::{Code, Diagnostic, FileId, Level, SourceMap};
 use tripline_ir as ir;
 use tripline_plan::Options;
-use tripline_semantic::{Files, Program};
+use tripline_semantic::{Files, Program, SourceInfo};
 use tripline_syntax::ast;
 
 /// Takes `.trip` texts and compiles them together.
@@ -15,6 +16,7 @@ pub struct Compiler {
     files: Vec<ast::File>,
     diagnostics: Vec<Diagnostic>,
     options: Options,
+    known: BTreeMap<String, SourceInfo>,
 }
 
 /// A compiled program. What could not be used is in `diagnostics`; the rest runs.
@@ -81,8 +83,8 @@ impl Compiler {
     /// Compiles what was taken in. `today` (nanoseconds since 1970, UTC) is what expired exceptions are
     /// judged by.
     pub fn compile(self, read: &dyn Files, today: i64) -> Ruleset {
-        let Compiler { sources, files, mut diagnostics, options } = self;
-        let (program, found) = tripline_semantic::check(&files, &sources, read);
+        let Compiler { sources, files, mut diagnostics, options, known } = self;
+        let (program, found) = tripline_semantic::check(&files, &sources, read, known);
         diagnostics.extend(found);
         diagnostics.extend(tripline_semantic::lint::lint(&program, &sources, today));
         tripline_base::diagnostic::sort(&mut diagnostics);

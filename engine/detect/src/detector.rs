@@ -5,7 +5,7 @@ use tripline_event::{Origin, Value};
 use tripline_ir::Source;
 
 use crate::Ruleset;
-use crate::finding::{Context, Finding, finding, time_and_id};
+use crate::finding::{Context, Finding, arm_of, finding, time_and_id};
 
 /// How the source of an event is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl<'r> Detector<'r> {
                 hit(rule);
                 return;
             }
-            let (time, _) = time_and_id(evaluator, found.arm, raw);
+            let (time, _) = time_and_id(evaluator, source, raw);
             if self.exception(rule, &found, time, raw).is_none() {
                 hit(rule);
             }
@@ -106,11 +106,12 @@ impl<'r> Detector<'r> {
         let mut context: Option<Context<'_>> = None;
         self.matcher.matches(source, raw, &mut |found| {
             let context = context.get_or_insert_with(|| {
-                let (time, event_id) = time_and_id(evaluator, found.arm, raw);
+                let (time, event_id) = time_and_id(evaluator, source, raw);
                 Context {
                     evaluator,
                     sources: &self.ruleset.sources,
                     source: &source.name,
+                    class: arm_of(evaluator, source, raw).map_or("base_event", |arm| arm.class.name),
                     raw,
                     bytes,
                     origin: origin.clone(),

@@ -5,7 +5,7 @@ use tripline_base::SourceMap;
 use tripline_eval::explain::{Seen, see, show};
 use tripline_eval::{Evaluator, Match, normalize};
 use tripline_event::{Origin, Value, to_text};
-use tripline_ir::{Piece, Severity};
+use tripline_ir::{Arm, Piece, Severity, Source};
 use tripline_semantic::typed::Rule;
 
 /// A finding: everything that an analyst is told.
@@ -57,6 +57,7 @@ pub(crate) struct Context<'c> {
     pub evaluator: &'c Evaluator<'c>,
     pub sources: &'c SourceMap,
     pub source: &'c str,
+    pub class: &'static str,
     pub raw: &'c Value<'c>,
     pub bytes: &'c [u8],
     pub origin: Origin,
@@ -85,14 +86,14 @@ pub(crate) fn finding(context: &Context<'_>, found: &Match<'_>, rule: &Rule) -> 
     let why = plan.explain.as_ref().map(|explain| reasons(&see(evaluator, explain, raw), context.sources));
     Finding {
         rule: plan.rule,
-        uid: uid(&rule.name, context),
+        uid: uid(rule.uid(), context),
         title,
         severity,
         time: context.time,
         event_id: context.event_id.clone(),
         origin: context.origin.clone(),
         source: context.source.to_string(),
-        class: found.arm.class.name,
+        class: context.class,
         key: plan.key.iter().map(|id| text(*id).unwrap_or_default()).collect(),
         entities: plan
             .entities
@@ -171,11 +172,17 @@ fn uid(rule: &str, context: &Context<'_>) -> String {
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The arm of its source's mapping that an event takes.
+pub(crate) fn arm_of<'p>(evaluator: &Evaluator<'p>, source: &'p Source, raw: &Value<'_>) -> Option<&'p Arm> {
+    normalize::arm(evaluator, source, raw).map(|(_, arm)| arm)
+}
+
 /// Time and id of an event, from its mapping.
 pub(crate) fn time_and_id(
     evaluator: &Evaluator<'_>,
-    arm: &tripline_ir::Arm,
+    source: &Source,
     raw: &Value<'_>,
 ) -> (Option<i64>, Option<String>) {
+    let Some((_, arm)) = normalize::arm(evaluator, source, raw) else { return (None, None) };
     (normalize::time(evaluator, arm, raw), normalize::event_id(evaluator, arm, raw))
 }

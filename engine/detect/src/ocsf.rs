@@ -72,7 +72,7 @@ pub fn finding_json(ruleset: &Ruleset, finding: &Finding) -> Json {
     let mut info = json!({
         "uid": finding.uid,
         "title": finding.title,
-        "analytic": { "uid": rule.name, "name": header.title, "type": "Rule", "type_id": 1 },
+        "analytic": { "uid": rule.uid(), "name": header.title, "type": "Rule", "type_id": 1 },
         "related_events": [{ "uid": finding.origin.to_string(), "type": finding.class }],
         "data_sources": [finding.source],
     });

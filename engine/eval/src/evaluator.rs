@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
-use tripline_event::{Value, to_float, to_text};
+use tripline_event::{Segment, Value, to_float, to_text};
 use tripline_ir::{Arena, ArithmeticOp, Id, Kind, Op, Program, Quantifier, Root, Scalar, Target};
 
 use crate::compare::{compare, convert, is_item};
@@ -125,7 +125,7 @@ impl<'p> Evaluator<'p> {
             Kind::Not(inner) => !self.bool(*inner, env),
             Kind::Compare { op, left, right, fold } => self.compare(*op, *left, *right, *fold, env),
             Kind::Matches { left, pattern } => {
-                self.any(*left, env, &mut |value| value.as_text().is_some_and(|text| pattern.regex.is_match(text)))
+                self.any(*left, env, &mut |value| value.as_text().is_some_and(|text| pattern.is_match(text)))
             }
             Kind::InItems { left, items } => {
                 self.any(*left, env, &mut |value| items.iter().any(|item| is_item(value, item)))
@@ -166,7 +166,7 @@ impl<'p> Evaluator<'p> {
     /// Whether the node stands for several values rather than for an array.
     fn is_multiple(&self, id: Id) -> bool {
         match &self.arena.get(id).kind {
-            Kind::Each(_) | Kind::For { .. } => true,
+            Kind::Each(_) | Kind::For { .. } | Kind::Anywhere(_) | Kind::Path(Root::Loose, _) => true,
             Kind::Path(_, path) | Kind::Then(_, path) => path.is_multiple(),
             Kind::Convert(inner, _) | Kind::Caption(inner, _) => self.is_multiple(*inner),
             Kind::Cases(cases) => cases.iter().any(|(_, value)| self.is_multiple(*value)),
@@ -263,6 +263,7 @@ impl<'p> Evaluator<'p> {
             Kind::Path(root, path) => {
                 let base = match root {
                     Root::Raw => Some(env.raw),
+                    Root::Loose => return loosely(env.raw, &path.0, visit),
                     Root::Element(depth) => {
                         let mut frame = env.frame;
                         for _ in 0..*depth {
@@ -323,6 +324,7 @@ impl<'p> Evaluator<'p> {
                 });
                 visit(&Value::Array(items))
             }
+            Kind::Anywhere(inner) => self.each(*inner, env, &mut |value| scalars(value, visit)),
             Kind::Coalesce(parts) => {
                 for part in parts {
                     let mut any = false;
@@ -439,8 +441,7 @@ fn alike(value: &Value<'_>, item: &Value<'_>) -> bool {
     }
 }
 
-fn reach<'f>(value: &Value<'f>, path: &[tripline_event::Segment], visit: Visit<'_, 'f>) -> ControlFlow<()> {
-    use tripline_event::Segment;
+fn reach<'f>(value: &Value<'f>, path: &[Segment], visit: Visit<'_, 'f>) -> ControlFlow<()> {
     match path.split_first() {
         None if value.is_absent() => ControlFlow::Continue(()),
         None => visit(value),
@@ -458,6 +459,64 @@ fn reach<'f>(value: &Value<'f>, path: &[tripline_event::Segment], visit: Visit<'
             }
             ControlFlow::Continue(())
         }
+        Some((Segment::AnyKey, rest)) => {
+            for (_, inner) in value.members() {
+                reach(inner, rest, visit)?;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// Like [`reach`], and through arrays: each element is looked at in the place of the array.
+fn loosely<'f>(value: &Value<'f>, path: &[Segment], visit: Visit<'_, 'f>) -> ControlFlow<()> {
+    if let (Value::Array(items), rest) = (value, path) {
+        let rest = match rest.split_first() {
+            Some((Segment::Index(at), rest)) => {
+                return items.get(*at as usize).map_or(ControlFlow::Continue(()), |item| loosely(item, rest, visit));
+            }
+            Some((Segment::Each, rest)) => rest,
+            _ => rest,
+        };
+        for item in items {
+            loosely(item, rest, visit)?;
+        }
+        return ControlFlow::Continue(());
+    }
+    match path.split_first() {
+        None if value.is_absent() => ControlFlow::Continue(()),
+        None => visit(value),
+        Some((Segment::Key(key), rest)) => match value.get(key) {
+            Some(inner) => loosely(inner, rest, visit),
+            None => ControlFlow::Continue(()),
+        },
+        Some((Segment::AnyKey, rest)) => {
+            for (_, inner) in value.members() {
+                loosely(inner, rest, visit)?;
+            }
+            ControlFlow::Continue(())
+        }
+        Some((Segment::Index(_) | Segment::Each, _)) => ControlFlow::Continue(()),
+    }
+}
+
+/// Every scalar inside of a value, keys aside.
+fn scalars<'f>(value: &Value<'f>, visit: Visit<'_, 'f>) -> ControlFlow<()> {
+    match value {
+        Value::Null => ControlFlow::Continue(()),
+        Value::Array(items) => {
+            for item in items {
+                scalars(item, visit)?;
+            }
+            ControlFlow::Continue(())
+        }
+        Value::Object(members) => {
+            for (_, member) in members {
+                scalars(member, visit)?;
+            }
+            ControlFlow::Continue(())
+        }
+        scalar => visit(scalar),
     }
 }
 

@@ -63,8 +63,7 @@ fn result<'v>(function: Function, args: &[Value<'v>], pattern: Option<&Pattern>)
         }
         Function::Extract => {
             let text = text()?;
-            let group = pattern?.regex.captures(&text)?.get(1)?;
-            owned(group.as_str().to_string())
+            owned(pattern?.group(&text)?.to_string())
         }
         Function::Split => {
             let (text, separator) = (text()?, to_text(args.get(1)?)?);
@@ -72,6 +71,20 @@ fn result<'v>(function: Function, args: &[Value<'v>], pattern: Option<&Pattern>)
             Some(Value::Array(parts.collect()))
         }
         Function::UrlDecode => owned(url_decode(&text()?)),
+        Function::Minute | Function::Hour | Function::Day | Function::Week | Function::Month | Function::Year => {
+            let Value::Time(time) = first else { return None };
+            let parts = tripline_event::date_parts(*time)?;
+            Some(Value::Int(i64::from(match function {
+                Function::Minute => parts.minute,
+                Function::Hour => parts.hour,
+                Function::Day => parts.day,
+                Function::Week => parts.week,
+                Function::Month => parts.month,
+                _ => parts.year,
+            })))
+        }
+        // Several values, which the evaluator gives.
+        Function::Anywhere => None,
         Function::Json => {
             let text = text()?;
             parse_json(text.as_bytes()).ok().map(Value::into_owned)

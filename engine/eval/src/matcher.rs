@@ -10,8 +10,8 @@ use crate::{Evaluator, normalize};
 pub struct Match<'p> {
     /// The rule over this arm.
     pub plan: &'p RulePlan,
-    /// The arm that the event takes.
-    pub arm: &'p Arm,
+    /// The arm that the event takes; none where the rule looks at events as they came.
+    pub arm: Option<&'p Arm>,
 }
 
 /// Judges one event after another.
@@ -41,10 +41,18 @@ impl<'p> Matcher<'p> {
     /// event's time.
     pub fn matches(&self, source: &'p Source, raw: &Value<'_>, found: &mut dyn FnMut(Match<'p>)) {
         self.evaluator.next_event();
+        for plan in &source.rules {
+            if self.evaluator.test(plan.condition, raw) {
+                found(Match { plan, arm: None });
+            }
+        }
+        if source.arms.iter().all(|arm| arm.rules.is_empty()) {
+            return;
+        }
         let Some((_, arm)) = normalize::arm(&self.evaluator, source, raw) else { return };
         for plan in &arm.rules {
             if self.evaluator.test(plan.condition, raw) {
-                found(Match { plan, arm });
+                found(Match { plan, arm: Some(arm) });
             }
         }
     }

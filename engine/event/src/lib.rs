@@ -14,12 +14,14 @@ mod json;
 mod path;
 mod time;
 mod value;
+mod view;
 
 pub use convert::{to_bool, to_float, to_int, to_ip, to_text, to_time};
 pub use json::{MAX_DEPTH, parse_json};
 pub use path::{Path, Segment};
-pub use time::{format_date, format_time, parse_date, parse_time};
+pub use time::{DateParts, date_parts, format_date, format_time, parse_date, parse_time};
 pub use value::Value;
+pub use view::View;
 
 /// Where an event came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

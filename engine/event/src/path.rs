@@ -11,6 +11,8 @@ pub enum Segment {
     Key(Box<str>),
     /// Every element of an array.
     Each,
+    /// Every member of an object; only a [`crate::View`] asks for it.
+    AnyKey,
     /// One element of an array, from 0.
     Index(u32),
 }
@@ -25,9 +27,9 @@ impl Path {
         Path(keys.into_iter().map(|key| Segment::Key(key.into())).collect())
     }
 
-    /// Whether some step is `[]`.
+    /// Whether some step is `[]` or any key.
     pub fn is_multiple(&self) -> bool {
-        self.0.contains(&Segment::Each)
+        self.0.iter().any(|segment| matches!(segment, Segment::Each | Segment::AnyKey))
     }
 
     /// The one value at a path without `[]`.
@@ -37,7 +39,7 @@ impl Path {
             at = match segment {
                 Segment::Key(key) => at.get(key)?,
                 Segment::Index(index) => at.elements().get(*index as usize)?,
-                Segment::Each => return None,
+                Segment::Each | Segment::AnyKey => return None,
             };
         }
         (!at.is_absent()).then_some(at)
@@ -57,6 +59,7 @@ fn any<'v, 'a>(path: &[Segment], value: &'v Value<'a>, test: &mut dyn FnMut(&'v 
             value.elements().get(*index as usize).is_some_and(|inner| any(rest, inner, test))
         }
         Some((Segment::Each, rest)) => value.elements().iter().any(|inner| any(rest, inner, test)),
+        Some((Segment::AnyKey, rest)) => value.members().iter().any(|(_, inner)| any(rest, inner, test)),
     }
 }
 
@@ -74,6 +77,7 @@ impl fmt::Display for Path {
                     if plain { f.write_str(key)? } else { write!(f, "{key:?}")? }
                 }
                 Segment::Each => f.write_str("[]")?,
+                Segment::AnyKey => f.write_str(".*")?,
                 Segment::Index(index) => write!(f, "[{index}]")?,
             }
         }

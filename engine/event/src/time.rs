@@ -47,6 +47,36 @@ pub(crate) fn epoch(number: f64, exact: Option<i64>) -> Option<i64> {
     }
 }
 
+/// The parts of a point in time, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateParts {
+    /// 0 to 59.
+    pub minute: i16,
+    /// 0 to 23.
+    pub hour: i16,
+    /// Of the month, from 1.
+    pub day: i16,
+    /// Of the year by ISO 8601, from 1.
+    pub week: i16,
+    /// From 1.
+    pub month: i16,
+    /// Of the calendar.
+    pub year: i16,
+}
+
+/// The parts of a point in time.
+pub fn date_parts(nanos: i64) -> Option<DateParts> {
+    let at = Timestamp::from_nanosecond(i128::from(nanos)).ok()?.to_zoned(TimeZone::UTC);
+    Some(DateParts {
+        minute: i16::from(at.minute()),
+        hour: i16::from(at.hour()),
+        day: i16::from(at.day()),
+        week: i16::from(at.date().iso_week_date().week()),
+        month: i16::from(at.month()),
+        year: at.year(),
+    })
+}
+
 /// RFC 3339 in UTC, with as many decimals as needed.
 pub fn format_time(nanos: i64) -> String {
     Timestamp::from_nanosecond(i128::from(nanos)).map_or_else(|_| format!("{nanos}ns"), |stamp| stamp.to_string())

@@ -60,6 +60,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The members of an object, in their order.
+    pub fn members(&self) -> &[(Cow<'a, str>, Value<'a>)] {
+        match self {
+            Value::Object(members) => members,
+            _ => &[],
+        }
+    }
+
     /// The text, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -142,6 +150,13 @@ impl<'a> Value<'a> {
                     }
                     if let Some(slot) = items.get_mut(at) {
                         slot.set(rest, value);
+                    }
+                }
+            }
+            Segment::AnyKey => {
+                if let Value::Object(members) = self {
+                    for (_, member) in members {
+                        member.set(rest, value.clone());
                     }
                 }
             }

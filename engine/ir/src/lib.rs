@@ -26,6 +26,8 @@ pub struct Id(pub u32);
 pub enum Root {
     /// The raw event.
     Raw,
+    /// The raw event; the path reaches through arrays.
+    Loose,
     /// The element bound so many quantifiers further out: 0 is the innermost.
     Element(u32),
 }
@@ -118,6 +120,8 @@ pub enum Kind {
     },
     /// An array of what [`Kind::For`] gives.
     Collect(Id),
+    /// Every scalar inside of these values.
+    Anywhere(Id),
     /// The first that is not absent.
     Coalesce(Vec<Id>),
     /// Arithmetic.
@@ -248,6 +252,7 @@ impl Arena {
             | Kind::Exists(x)
             | Kind::Convert(x, _)
             | Kind::Caption(x, _)
+            | Kind::Anywhere(x)
             | Kind::Collect(x) => {
                 vec![(*x, 0)]
             }
@@ -320,6 +325,8 @@ pub struct Source {
     pub detect: Option<Id>,
     /// Arms of its mapping, in order.
     pub arms: Vec<Arm>,
+    /// Rules that look at every event as it came.
+    pub rules: Vec<RulePlan>,
 }
 
 /// An arm of a mapping, and the rules that look at its class.

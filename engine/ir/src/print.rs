@@ -15,6 +15,7 @@ impl Arena {
             Kind::Path(root, path) => {
                 let base = match root {
                     Root::Raw => "raw".to_string(),
+                    Root::Loose => "raw*".to_string(),
                     Root::Element(n) => format!("element{n}"),
                 };
                 after(&base, &path.to_string())
@@ -51,6 +52,7 @@ impl Arena {
                 };
                 format!("{word}(element0 in {}, {})", self.print(*array), self.print(*condition))
             }
+            Kind::Anywhere(x) => format!("anywhere({})", self.print(*x)),
             Kind::Collect(x) => format!("[{}]", self.print(*x)),
             Kind::Coalesce(xs) => format!("({})", list(xs, " ?? ")),
             Kind::Arithmetic { op, left, right } => {

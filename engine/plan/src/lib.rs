@@ -10,6 +10,7 @@
 mod lower;
 mod passes;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tripline_ir as ir;
@@ -58,32 +59,52 @@ pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: O
         tables: program.tables.iter().map(|table| Arc::new(table.rows.clone())).collect(),
         ..ir::Program::default()
     };
-    let mut mappings: Vec<&typed::Mapping> = program.mappings.iter().filter(|m| !m.broken).collect();
-    mappings.sort_by(|a, b| a.source.cmp(&b.source));
+    let mut names: BTreeSet<&str> = program.sources.keys().map(String::as_str).collect();
+    names.extend(program.mappings.iter().filter(|m| !m.broken).map(|m| m.source.as_str()));
     let every = rules.is_empty() || rules.len() == program.rules.len();
-    for mapping in mappings {
-        let wanted = every || rules.iter().any(|(_, rule)| mapping.arms.iter().any(|arm| looks_at(rule, mapping, arm)));
-        let tested = rules.iter().any(|(_, rule)| rule.sources.is_empty() || rule.sources.contains(&mapping.source));
-        if !wanted && !tested {
-            continue;
+    for name in names {
+        let mapping = program.mappings.iter().find(|m| !m.broken && m.source == name);
+        let wanted = |rule: &typed::Rule| match &rule.subject {
+            Some(Subject::Event) => rule.sources.is_empty() || rule.sources.iter().any(|s| s == name),
+            _ => mapping.is_some_and(|mapping| mapping.arms.iter().any(|arm| looks_at(rule, mapping, arm))),
+        };
+        let tested = |rule: &typed::Rule| mapping.is_some() && rule.sources.is_empty() || rule.sources.iter().any(|s| s == name);
+        if every || rules.iter().any(|(_, rule)| wanted(rule) || tested(rule)) {
+            let source = source(program, name, mapping, rules, &mut out.arena, options);
+            out.sources.push(source);
         }
-        let source = source(mapping, rules, &mut out.arena, options);
-        out.sources.push(source);
     }
     out
 }
 
 fn source(
-    mapping: &typed::Mapping,
+    program: &Program,
+    name: &str,
+    mapping: Option<&typed::Mapping>,
     rules: &[(usize, &typed::Rule)],
     arena: &mut ir::Arena,
     options: Options,
 ) -> ir::Source {
-    let detect = mapping.detect.as_ref().map(|d| lower::Lowering::new(arena, options, None).bool(d));
+    let info = program.sources.get(name);
+    let view = info.map(|info| &info.view);
+    let declared = mapping.and_then(|mapping| mapping.detect.as_ref());
+    let mut lowering = lower::Lowering::new(arena, options, None, view);
+    let detect = match (declared, info) {
+        (Some(detect), _) => Some(lowering.bool(detect)),
+        (None, Some(info)) if !info.detect.is_empty() => Some(lowering.detect(&info.detect)),
+        _ => None,
+    };
+    let always = lowering.constant(tripline_event::Value::Bool(true));
+    let of_events = rules
+        .iter()
+        .filter(|(_, rule)| is_planned(rule) && matches!(rule.subject, Some(Subject::Event)))
+        .filter(|(_, rule)| rule.sources.is_empty() || rule.sources.iter().any(|source| source == name))
+        .map(|(at, rule)| rule_plan(*at, rule, always, &mut lowering))
+        .collect();
     let mut before: Vec<ir::Id> = Vec::new();
     let mut arms = Vec::new();
-    for arm in &mapping.arms {
-        let mut lowering = lower::Lowering::new(arena, options, Some(arm));
+    for (mapping, arm) in mapping.into_iter().flat_map(|mapping| mapping.arms.iter().map(move |arm| (mapping, arm))) {
+        let mut lowering = lower::Lowering::new(arena, options, Some(arm), view);
         let mut parts: Vec<ir::Id> = Vec::new();
         for condition in &before {
             parts.push(lowering.not(*condition));
@@ -105,7 +126,7 @@ fn source(
             .collect();
         arms.push(ir::Arm { guard, class: arm.class, definitions, rules });
     }
-    ir::Source { name: mapping.source.clone(), detect, arms }
+    ir::Source { name: name.to_string(), detect, arms, rules: of_events }
 }
 
 fn looks_at(rule: &typed::Rule, mapping: &typed::Mapping, arm: &typed::Arm) -> bool {
@@ -145,8 +166,9 @@ fn rule_plan(at: usize, rule: &typed::Rule, guard: ir::Id, lowering: &mut lower:
 pub fn lower_expression(
     value: &typed::Typed,
     arm: Option<&typed::Arm>,
+    view: Option<&tripline_event::View>,
     arena: &mut ir::Arena,
     options: Options,
 ) -> ir::Id {
-    lower::Lowering::new(arena, options, arm).value(value)
+    lower::Lowering::new(arena, options, arm, view).value(value)
 }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use tripline_event::{Path, Segment, Value};
-use tripline_ir::{Arena, Explain, Id, Kind, Root, Scalar, Shape, Target};
+use tripline_event::{Path, Segment, Value, View};
+use tripline_ir::{Arena, Explain, Id, Item, Kind, Root, Scalar, Shape, Target};
 use tripline_semantic::typed::{self, Kind as T, Ty, Typed, VarId};
 
 use crate::{Options, passes};
@@ -14,13 +14,56 @@ pub(crate) struct Lowering<'a> {
     pub arena: &'a mut Arena,
     pub options: Options,
     arm: Option<&'a typed::Arm>,
+    /// Where the source's fields stand.
+    view: Option<&'a View>,
     /// Elements that are bound, innermost last.
     vars: Vec<VarId>,
 }
 
 impl<'a> Lowering<'a> {
-    pub fn new(arena: &'a mut Arena, options: Options, arm: Option<&'a typed::Arm>) -> Self {
-        Lowering { arena, options, arm, vars: Vec::new() }
+    pub fn new(
+        arena: &'a mut Arena,
+        options: Options,
+        arm: Option<&'a typed::Arm>,
+        view: Option<&'a View>,
+    ) -> Self {
+        Lowering { arena, options, arm, view, vars: Vec::new() }
+    }
+
+    /// What tells a source's events from others.
+    pub fn detect(&mut self, alternatives: &[Vec<(Path, Vec<String>)>]) -> Id {
+        let mut some = Vec::new();
+        for fields in alternatives {
+            let mut all = Vec::new();
+            for (path, values) in fields {
+                let left = self.raw(Root::Loose, path);
+                all.push(if values.is_empty() {
+                    self.arena.add(Kind::Exists(left))
+                } else {
+                    let span = tripline_base::Span::default();
+                    let item = |text: &String| Item { value: Value::text(text.clone()), fold: true, span };
+                    let items = Arc::new(values.iter().map(item).collect());
+                    let left = self.arena.add(Kind::Convert(left, Target::One(Scalar::Text)));
+                    self.arena.add(Kind::InItems { left, items })
+                });
+            }
+            some.push(self.and(all));
+        }
+        self.or(some)
+    }
+
+    /// A place of the raw event, wherever the source's view says that it stands.
+    fn raw(&mut self, root: Root, path: &Path) -> Id {
+        let places = match (self.view, path.0.first()) {
+            (Some(view), Some(Segment::Key(_))) => view.places(path),
+            (None, Some(Segment::Key(_))) if root == Root::Loose => View::default().places(path),
+            _ => vec![path.clone()],
+        };
+        let places: Vec<Id> = places.into_iter().map(|place| self.arena.add(Kind::Path(root, place))).collect();
+        match places.as_slice() {
+            [one] => *one,
+            _ => passes::fold::coalesce(self.arena, places, self.options),
+        }
     }
 
     pub fn constant(&mut self, value: Value<'static>) -> Id {
@@ -141,6 +184,11 @@ impl<'a> Lowering<'a> {
                 let (left, right) = (self.value(left), self.value(right));
                 self.arena.add(Kind::Arithmetic { op: *op, left, right })
             }
+            T::Call { function: typed::Function::Anywhere, args, .. } => {
+                let inner = args.first().map(|arg| self.value(arg));
+                let inner = inner.unwrap_or_else(|| self.constant(Value::Null));
+                self.arena.add(Kind::Anywhere(inner))
+            }
             T::Call { function, args, pattern } => {
                 let args = self.values(args);
                 let pattern = pattern.as_ref().map(|p| Arc::new((**p).clone()));
@@ -202,7 +250,8 @@ impl<'a> Lowering<'a> {
 
     fn path(&mut self, root: &typed::Root, path: &Path) -> Id {
         match root {
-            typed::Root::Raw => self.arena.add(Kind::Path(Root::Raw, path.clone())),
+            typed::Root::Raw => self.raw(Root::Raw, path),
+            typed::Root::Loose => self.raw(Root::Loose, path),
             typed::Root::Var(var) => match self.vars.iter().rev().position(|v| v == var) {
                 Some(depth) => {
                     let depth = u32::try_from(depth).unwrap_or(u32::MAX);

@@ -18,7 +18,7 @@ use tripline_schema::{Class, ocsf};
 use tripline_syntax::ast;
 
 use crate::codes;
-use crate::program::{Declared, Program};
+use crate::program::{Declared, Program, SourceInfo};
 use crate::typed::{Kind, Ty, Typed, VarId};
 
 /// Reads the files that lists and tables name.
@@ -42,12 +42,17 @@ impl Files for NoFiles {
 /// The most nodes that one item's expressions may have once definitions are inlined.
 pub const MAX_NODES: usize = 50_000;
 
-/// Checks files that were parsed together.
-pub fn check(files: &[ast::File], sources: &SourceMap, read: &dyn Files) -> (Program, Vec<Diagnostic>) {
+/// Checks files that were parsed together. `known` are sources that exist beside those that the files map.
+pub fn check(
+    files: &[ast::File],
+    sources: &SourceMap,
+    read: &dyn Files,
+    known: BTreeMap<String, SourceInfo>,
+) -> (Program, Vec<Diagnostic>) {
     let mut checker = Checker {
         sources,
         read,
-        program: Program::default(),
+        program: Program { sources: known, ..Program::default() },
         diagnostics: Vec::new(),
         names: HashMap::new(),
         defs: HashMap::new(),
@@ -97,6 +102,8 @@ struct Scope {
     finding: bool,
     /// Whether `raw.…` may be read.
     raw: bool,
+    /// Whether `raw.…` reaches through arrays.
+    loose: bool,
     /// Bindings, innermost last.
     bindings: Vec<Binding>,
     /// Steps of the sequence that are visible, with their classes.
@@ -126,6 +133,7 @@ impl Scope {
             class: None,
             finding: false,
             raw: true,
+            loose: false,
             bindings: Vec::new(),
             steps: Vec::new(),
             aggregates: false,
@@ -141,6 +149,9 @@ impl Checker<'_> {
             for item in &file.items {
                 self.declare(item);
             }
+        }
+        for source in self.program.sources.keys() {
+            self.known_sources.entry(source.clone()).or_default();
         }
         // Mappings first: rules ask which sources and classes there are.
         let items = || files.iter().flat_map(|file| &file.items);

@@ -12,4 +12,4 @@ pub mod program;
 pub mod typed;
 
 pub use check::{Files, MAX_NODES, NoFiles, check};
-pub use program::{Declared, Program};
+pub use program::{Declared, Program, SourceInfo};

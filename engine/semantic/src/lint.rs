@@ -26,7 +26,7 @@ use tripline_base::{Diagnostic, SourceMap, Span};
 pub use codes::ALL;
 
 use crate::program::Program;
-use crate::typed::{Rule, Typed};
+use crate::typed::{Dialect, Rule, Typed};
 
 /// The work that the analysis may do for one item; a few milliseconds.
 const ITEM_BUDGET: u64 = 200_000;
@@ -36,7 +36,7 @@ const ITEM_BUDGET: u64 = 200_000;
 pub fn lint(program: &Program, sources: &SourceMap, today: i64) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     unused::lint(program, &mut out);
-    for rule in program.rules.iter().filter(|rule| !rule.broken) {
+    for rule in program.rules.iter().filter(|rule| !rule.broken && rule.dialect == Dialect::Native) {
         let mut found = Vec::new();
         metadata::rule(rule, &mut found);
         expired::lint(rule, today, &mut found);

@@ -1,6 +1,9 @@
 //! Everything that one compilation checked.
 
+use std::collections::BTreeMap;
+
 use tripline_base::Span;
+use tripline_event::{Path, View};
 
 use crate::typed::{Feature, List, Mapping, Rule, Table};
 
@@ -17,8 +20,20 @@ pub struct Program {
     pub tables: Vec<Table>,
     /// Features.
     pub features: Vec<Feature>,
+    /// Sources that are known beside the mappings, with where their fields stand.
+    pub sources: BTreeMap<String, SourceInfo>,
     /// Names that were declared, and whether anything uses them.
     pub declared: Vec<Declared>,
+}
+
+/// What is known of a source without its mapping.
+#[derive(Clone, Debug, Default)]
+pub struct SourceInfo {
+    /// Where fields stand.
+    pub view: View,
+    /// Tells its events from others: alternatives, each of fields that must have one of these values (any
+    /// value, where none is listed). Empty: only the user can say that an event is of this source.
+    pub detect: Vec<Vec<(Path, Vec<String>)>>,
 }
 
 /// A declared name.

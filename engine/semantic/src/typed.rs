@@ -11,7 +11,7 @@ use tripline_base::Span;
 use tripline_event::{Path, Value};
 use tripline_schema::{Attribute, Class};
 
-pub use tripline_syntax::ast::{ArithmeticOp, Prefix, Quantifier};
+pub use tripline_syntax::ast::{ArithmeticOp, Dialect, Prefix, Quantifier};
 
 /// A type.
 #[derive(Clone, Debug)]
@@ -75,6 +75,8 @@ pub enum Root {
     Event,
     /// The event as it came.
     Raw,
+    /// The event as it came; the path reaches through arrays, to every element (rules `on event`).
+    Loose,
     /// An element bound by `any`, `all`, `first` or a comprehension.
     Var(VarId),
     /// A step of a sequence, by name.
@@ -161,12 +163,47 @@ pub struct Item {
 pub struct Pattern {
     /// As written, without prefix and quotes.
     pub text: String,
-    /// `Regex`, `Glob` or `GlobIgnoreCase`.
+    /// `Regex`, `Glob`, `GlobIgnoreCase` or `Backtrack`.
     pub prefix: Prefix,
     /// What it is compiled to: for a glob, the anchored expression that means the same.
-    pub regex: regex::Regex,
+    pub regex: Engine,
     /// Where it is written.
     pub span: Span,
+}
+
+/// What runs a pattern.
+#[derive(Clone, Debug)]
+pub enum Engine {
+    /// In time linear in the text.
+    Linear(regex::Regex),
+    /// With look-around and back-references, for so many steps; beyond them nothing matches.
+    Backtrack(fancy_regex::Regex),
+}
+
+impl Pattern {
+    /// Whether the pattern is found in the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        match &self.regex {
+            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Backtrack(regex) => regex.is_match(text).unwrap_or(false),
+        }
+    }
+
+    /// The text of the first group.
+    pub fn group<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match &self.regex {
+            Engine::Linear(regex) => regex.captures(text)?.get(1).map(|group| group.as_str()),
+            Engine::Backtrack(regex) => regex.captures(text).ok()??.get(1).map(|group| group.as_str()),
+        }
+    }
+
+    /// How many groups there are, the whole match among them.
+    pub fn groups(&self) -> usize {
+        match &self.regex {
+            Engine::Linear(regex) => regex.captures_len(),
+            Engine::Backtrack(regex) => regex.captures_len(),
+        }
+    }
 }
 
 /// The kinds of node.
@@ -334,11 +371,18 @@ pub enum Function {
     Split,
     UrlDecode,
     Json,
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Year,
+    Anywhere,
 }
 
 impl Function {
     /// Every function with its name.
-    pub const ALL: [(&'static str, Function); 19] = [
+    pub const ALL: [(&'static str, Function); 26] = [
         ("lower", Function::Lower),
         ("upper", Function::Upper),
         ("trim", Function::Trim),
@@ -358,6 +402,13 @@ impl Function {
         ("split", Function::Split),
         ("url_decode", Function::UrlDecode),
         ("json", Function::Json),
+        ("minute", Function::Minute),
+        ("hour", Function::Hour),
+        ("day", Function::Day),
+        ("week", Function::Week),
+        ("month", Function::Month),
+        ("year", Function::Year),
+        ("anywhere", Function::Anywhere),
     ];
 
     /// The function of that name.
@@ -446,6 +497,8 @@ pub struct Header {
     pub severity: Option<Severity>,
     pub status: String,
     pub owner: Option<String>,
+    pub id: Option<String>,
+    pub author: Option<String>,
     pub attack: Vec<Technique>,
     pub description: Option<String>,
     pub runbook: Option<String>,
@@ -459,6 +512,8 @@ pub struct Header {
 pub enum Subject {
     /// Events of a class.
     Class(&'static Class),
+    /// Every event of its sources, as it came.
+    Event,
     /// Findings of the named rules, of all where none is named.
     Finding(Vec<String>),
 }
@@ -494,6 +549,15 @@ pub struct Rule {
     pub stateful_exprs: Vec<Typed>,
     /// Whether an error was reported in it: it is then left out of every run.
     pub broken: bool,
+    /// The language it was written in.
+    pub dialect: Dialect,
+}
+
+impl Rule {
+    /// What findings name the rule by: its id, or its name where it has none.
+    pub fn uid(&self) -> &str {
+        self.header.id.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// `except "…" until … where …`

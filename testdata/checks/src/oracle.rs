@@ -7,7 +7,7 @@
 //! Deliberately lacks: speed, and stateful clauses.
 
 use tripline_eval::{call, compare, convert};
-use tripline_event::{Path, Segment, Value, to_float, to_text};
+use tripline_event::{Path, Segment, Value, to_float, to_text, View};
 use tripline_ir::Scalar;
 use tripline_semantic::Program;
 use tripline_semantic::typed::{
@@ -127,12 +127,18 @@ impl Env<'_> {
         let one = |x: Value<'static>| if x.is_absent() { Vec::new() } else { vec![x] };
         match &typed.kind {
             Kind::Const(value) => one(value.clone()),
+            Kind::Path(Root::Loose, path) => View::default()
+                .places(path)
+                .iter()
+                .map(|place| loosely(self.raw, &place.0))
+                .find(|found| !found.is_empty())
+                .unwrap_or_default(),
             Kind::Path(root, path) => {
                 let base = match root {
                     Root::Raw => Some(self.raw),
                     Root::Event => self.event,
                     Root::Var(var) => self.vars.iter().rev().find(|(v, _)| v == var).map(|(_, x)| x),
-                    Root::Step(_) | Root::Finding => None,
+                    Root::Loose | Root::Step(_) | Root::Finding => None,
                 };
                 base.map_or_else(Vec::new, |base| reach(base, path))
             }
@@ -151,7 +157,7 @@ impl Env<'_> {
                 truth(self.some(left, |l| right.iter().any(|r| compare(*op, l, r, *fold))))
             }
             Kind::Matches { left, pattern } => {
-                truth(self.some(left, |v| v.as_text().is_some_and(|text| pattern.regex.is_match(text))))
+                truth(self.some(left, |v| v.as_text().is_some_and(|text| pattern.is_match(text))))
             }
             Kind::InItems { left, items } => truth(self.some(left, |v| items.iter().any(|item| is_item(v, item)))),
             Kind::InList { left, list } => {
@@ -265,10 +271,29 @@ fn reach(base: &Value<'static>, path: &Path) -> Values {
                 Segment::Key(key) => value.get(key).into_iter().collect::<Vec<_>>(),
                 Segment::Index(n) => value.elements().get(*n as usize).into_iter().collect(),
                 Segment::Each => value.elements().iter().collect(),
+                Segment::AnyKey => value.members().iter().map(|(_, member)| member).collect(),
             })
             .collect();
     }
     at.into_iter().filter(|value| !value.is_absent()).cloned().collect()
+}
+
+/// Like [`reach`], with each element in the place of an array that is met.
+fn loosely(value: &Value<'static>, path: &[Segment]) -> Values {
+    if let Value::Array(items) = value {
+        return match path.split_first() {
+            Some((Segment::Index(n), rest)) => items.get(*n as usize).map_or_else(Vec::new, |item| loosely(item, rest)),
+            Some((Segment::Each, rest)) => items.iter().flat_map(|item| loosely(item, rest)).collect(),
+            _ => items.iter().flat_map(|item| loosely(item, path)).collect(),
+        };
+    }
+    match path.split_first() {
+        None if value.is_absent() => Vec::new(),
+        None => vec![value.clone()],
+        Some((Segment::Key(key), rest)) => value.get(key).map_or_else(Vec::new, |inner| loosely(inner, rest)),
+        Some((Segment::AnyKey, rest)) => value.members().iter().flat_map(|(_, inner)| loosely(inner, rest)).collect(),
+        Some((Segment::Index(_) | Segment::Each, _)) => Vec::new(),
+    }
 }
 
 fn as_type(value: &Value<'static>, ty: &Ty) -> Value<'static> {

@@ -78,34 +78,35 @@ fn judge<'p>(
             source,
         };
         evaluator.next_event();
-        if let Some((_, arm)) = normalize::arm(evaluator, source, &raw) {
-            judged.class = Some(arm.class.name);
-            for plan in &arm.rules {
-                judged.seen = plan.explain.as_ref().map(|explain| see(evaluator, explain, &raw));
-                if !evaluator.test(plan.condition, &raw) {
-                    continue;
-                }
-                let (time, event_id) = time_and_id(evaluator, arm, &raw);
-                let excepted = plan.exceptions.iter().find(|(at, condition)| {
-                    let until = rule.exceptions.get(*at).and_then(|e| e.until);
-                    until.is_none_or(|until| time.is_some_and(|time| time < until)) && evaluator.test(*condition, &raw)
-                });
-                if let Some((at, _)) = excepted {
-                    judged.excepted = rule.exceptions.get(*at).map(|e| e.reason.clone());
-                    continue;
-                }
-                let context = Context {
-                    evaluator,
-                    sources: &ruleset.sources,
-                    source: &source.name,
-                    raw: &raw,
-                    bytes: event.json.as_bytes(),
-                    origin: Origin { file: Arc::from(event.name.as_str()), line: number as u64 + 1 },
-                    time,
-                    event_id,
-                };
-                judged.findings.push(finding(&context, &tripline_eval::Match { plan, arm }, rule));
+        let arm = normalize::arm(evaluator, source, &raw).map(|(_, arm)| arm);
+        judged.class = arm.map(|arm| arm.class.name);
+        let of_arm = arm.iter().flat_map(|arm| &arm.rules).map(|plan| (plan, arm));
+        for (plan, arm) in source.rules.iter().map(|plan| (plan, None)).chain(of_arm) {
+            judged.seen = plan.explain.as_ref().map(|explain| see(evaluator, explain, &raw));
+            if !evaluator.test(plan.condition, &raw) {
+                continue;
             }
+            let (time, event_id) = time_and_id(evaluator, source, &raw);
+            let excepted = plan.exceptions.iter().find(|(at, condition)| {
+                let until = rule.exceptions.get(*at).and_then(|e| e.until);
+                until.is_none_or(|until| time.is_some_and(|time| time < until)) && evaluator.test(*condition, &raw)
+            });
+            if let Some((at, _)) = excepted {
+                judged.excepted = rule.exceptions.get(*at).map(|e| e.reason.clone());
+                continue;
+            }
+            let context = Context {
+                evaluator,
+                sources: &ruleset.sources,
+                source: &source.name,
+                class: judged.class.unwrap_or("base_event"),
+                raw: &raw,
+                bytes: event.json.as_bytes(),
+                origin: Origin { file: Arc::from(event.name.as_str()), line: number as u64 + 1 },
+                time,
+                event_id,
+            };
+            judged.findings.push(finding(&context, &tripline_eval::Match { plan, arm }, rule));
         }
         out.push(judged);
     }
@@ -192,12 +193,14 @@ fn why_not(ruleset: &Ruleset, rule: &typed::Rule, event: &JudgedEvent<'_>) -> St
         return format!("matched, and the exception \"{reason}\" took it away");
     }
     let looks_at = match &rule.subject {
-        Some(Subject::Class(class)) => class.name,
-        _ => "finding",
+        Some(Subject::Class(class)) => Some(class.name),
+        Some(Subject::Event) => None,
+        _ => Some("finding"),
     };
     match (event.class, &event.seen) {
-        (None, _) => format!("the mapping of `{}` gives it no class", event.source.name),
-        (Some(class), _) if class != looks_at => {
+        (None, _) if looks_at.is_some() => format!("the mapping of `{}` gives it no class", event.source.name),
+        (Some(class), _) if looks_at.is_some_and(|looks_at| class != looks_at) => {
+            let looks_at = looks_at.unwrap_or_default();
             format!("the mapping makes it `{class}`, and the rule looks at `{looks_at}`")
         }
         (_, Some(seen)) if !seen.truth => {
@@ -241,7 +244,7 @@ fn misfits(ruleset: &Ruleset, expect: &typed::Expectation, alert: &Alert, findin
         .iter()
         .filter_map(|(text, condition)| {
             let concrete = with_alert(condition, alert, finding);
-            let (truth, found) = evaluate(ruleset, &concrete, arm, &finding.raw);
+            let (truth, found) = evaluate(ruleset, &concrete, arm, &finding.source, &finding.raw);
             (!truth).then(|| (text.clone(), found))
         })
         .collect()
@@ -257,10 +260,17 @@ fn arm_of<'r>(ruleset: &'r Ruleset, mapping: &'r typed::Mapping, raw: &str) -> O
 }
 
 /// A condition of a test, over an event: its truth, and what its left side was.
-fn evaluate(ruleset: &Ruleset, condition: &Typed, arm: Option<&typed::Arm>, raw: &str) -> (bool, String) {
+fn evaluate(
+    ruleset: &Ruleset,
+    condition: &Typed,
+    arm: Option<&typed::Arm>,
+    source: &str,
+    raw: &str,
+) -> (bool, String) {
     let Ok(raw) = parse_json(raw.as_bytes()) else { return (false, "no event".into()) };
     let mut arena = ir::Arena::new(false);
-    let id = lower_expression(condition, arm, &mut arena, Options::default());
+    let view = ruleset.program.sources.get(source).map(|info| &info.view);
+    let id = lower_expression(condition, arm, view, &mut arena, Options::default());
     let left = left_side(condition).map(|left| {
         let shown = match &left.ty {
             typed::Ty::Enum(attribute) => {
@@ -268,7 +278,7 @@ fn evaluate(ruleset: &Ruleset, condition: &Typed, arm: Option<&typed::Arm>, raw:
             }
             _ => left.clone(),
         };
-        lower_expression(&shown, arm, &mut arena, Options::default())
+        lower_expression(&shown, arm, view, &mut arena, Options::default())
     });
     let evaluator = Evaluator::over(&ruleset.ir, &arena);
     evaluator.next_event();
@@ -359,7 +369,7 @@ fn mapped(
         .entries
         .iter()
         .filter_map(|(text, condition)| {
-            let (truth, found) = evaluate(ruleset, condition, Some(arm), &event.json);
+            let (truth, found) = evaluate(ruleset, condition, Some(arm), &event.source, &event.json);
             (!truth).then(|| format!("\n    - expected {text}\n    + got      {found}"))
         })
         .collect();

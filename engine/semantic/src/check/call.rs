@@ -82,6 +82,21 @@ impl Checker<'_> {
         typed
     }
 
+    fn time_argument(&mut self, arg: &Expr, scope: &Scope) -> Typed {
+        let typed = self.expr(arg, scope, Some(&Ty::Time));
+        let typed = self.coerce(typed, &Ty::Time);
+        if !assignable(&typed.ty, &Ty::Time) {
+            let message = format!("a time is needed here, and this is {}", a(&typed.ty.name()));
+            let words = self.sources.slice(arg.span).to_string();
+            self.report(
+                Diagnostic::new(&codes::BAD_ARGUMENTS, arg.span, message)
+                    .help(format!("convert it: `timestamp({words})`")),
+            );
+            return self.wrong(arg.span);
+        }
+        typed
+    }
+
     fn function(&mut self, function: Function, args: &[Expr], expr: &Expr, scope: &Scope) -> Typed {
         let span = expr.span;
         let name = function.name();
@@ -102,7 +117,7 @@ impl Checker<'_> {
             if function == Function::Extract && at == 1 {
                 let found = self.pattern(arg);
                 if let Some(found) = &found
-                    && (found.regex.captures_len() < 2 || found.prefix != Prefix::Regex)
+                    && (found.groups() < 2 || !matches!(found.prefix, Prefix::Regex | Prefix::Backtrack))
                 {
                     self.report(
                         Diagnostic::new(
@@ -127,7 +142,15 @@ impl Checker<'_> {
                     | Function::Ip
                     | Function::Timestamp
                     | Function::Len
+                    | Function::Anywhere
             );
+            if matches!(
+                function,
+                Function::Minute | Function::Hour | Function::Day | Function::Week | Function::Month | Function::Year
+            ) {
+                typed.push(self.time_argument(arg, scope));
+                continue;
+            }
             typed.push(if takes_any { self.expr(arg, scope, None) } else { self.text_argument(arg, scope) });
         }
         if let (Function::Len, Some(arg)) = (function, typed.first())
@@ -150,7 +173,10 @@ impl Checker<'_> {
             Function::Ip => Ty::Ip,
             Function::Timestamp => Ty::Time,
             Function::Split => Ty::Array(Box::new(Ty::Text)),
-            Function::Json => Ty::Raw,
+            Function::Json | Function::Anywhere => Ty::Raw,
+            Function::Minute | Function::Hour | Function::Day | Function::Week | Function::Month | Function::Year => {
+                Ty::Int
+            }
             _ => Ty::Text,
         };
         self.make(Kind::Call { function, args: typed, pattern }, ty, span)

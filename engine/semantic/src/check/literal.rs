@@ -8,7 +8,7 @@ use tripline_syntax::ast::{self, Expr, ExprKind, Prefix, Text};
 
 use super::Checker;
 use crate::codes;
-use crate::typed::{Item, Pattern, Ty};
+use crate::typed::{Engine, Item, Pattern, Ty};
 
 /// Whether an expression is a literal, which takes its type from what it meets.
 pub(super) fn is_literal(expr: &Expr) -> bool {
@@ -221,8 +221,12 @@ impl Checker<'_> {
             Prefix::GlobIgnoreCase => glob_regex(&text.value, true),
             _ => text.value.clone(),
         };
+        if text.prefix == Prefix::Backtrack {
+            return self.backtracking(text);
+        }
         match regex::RegexBuilder::new(&source).size_limit(1 << 20).nest_limit(64).build() {
             Ok(regex) => {
+                let regex = Engine::Linear(regex);
                 Some(Box::new(Pattern { text: text.value.clone(), prefix: text.prefix, regex, span: text.span }))
             }
             Err(error) => {
@@ -238,9 +242,36 @@ impl Checker<'_> {
                         .label(said);
                 if text.value.contains("(?=") || text.value.contains("(?!") || text.value.contains("(?<") {
                     diagnostic = diagnostic
-                        .help("there is no look-around; join two conditions with `and`, or negate one with `not`");
+                        .help("there is no look-around; join two conditions with `and`, or negate one with `not`")
+                        .help("where that cannot say it, `pcre'…'` has look-around, and a limit on its steps");
                 }
                 self.report(diagnostic);
+                None
+            }
+        }
+    }
+}
+
+/// How many steps a pattern with look-around may take in one text.
+const MAX_STEPS: usize = 100_000;
+
+impl Checker<'_> {
+    fn backtracking(&mut self, text: &ast::Text) -> Option<Box<Pattern>> {
+        let built = fancy_regex::RegexBuilder::new(&text.value)
+            .backtrack_limit(MAX_STEPS)
+            .delegate_size_limit(1 << 20)
+            .build();
+        match built {
+            Ok(regex) => {
+                let regex = Engine::Backtrack(regex);
+                Some(Box::new(Pattern { text: text.value.clone(), prefix: text.prefix, regex, span: text.span }))
+            }
+            Err(error) => {
+                let said = error.to_string().lines().last().unwrap_or("").trim().to_string();
+                self.report(
+                    Diagnostic::new(&codes::BAD_PATTERN, text.span, "this regular expression cannot be compiled")
+                        .label(said),
+                );
                 None
             }
         }

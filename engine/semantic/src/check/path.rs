@@ -73,7 +73,8 @@ impl Checker<'_> {
             if !scope.raw {
                 return self.error(&codes::MISPLACED, path.span, format!("`raw` cannot be read in {}", scope.place));
             }
-            let base = self.make(Kind::Path(Root::Raw, Path::default()), Ty::Raw, path.span);
+            let root = if scope.loose { Root::Loose } else { Root::Raw };
+            let base = self.make(Kind::Path(root, Path::default()), Ty::Raw, path.span);
             return self.then(base, &path.steps, scope, path.span);
         }
         if let Some(&table) = self.tables.get(&root.text) {

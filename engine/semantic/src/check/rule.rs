@@ -16,8 +16,19 @@ use crate::typed::{
     TemplatePiece, Ty,
 };
 
-const HEADER: [&str; 9] =
-    ["title", "severity", "status", "owner", "description", "runbook", "tags", "references", "false_positives"];
+const HEADER: [&str; 11] = [
+    "title",
+    "id",
+    "severity",
+    "status",
+    "owner",
+    "author",
+    "description",
+    "runbook",
+    "tags",
+    "references",
+    "false_positives",
+];
 const STATUS: [&str; 4] = ["draft", "test", "stable", "deprecated"];
 const ALERT: [&str; 8] = ["title", "severity", "key", "window", "entities", "context", "risk", "rearm"];
 const DAY: i64 = 86_400_000_000_000;
@@ -81,6 +92,7 @@ impl Checker<'_> {
             stateful: looks.stateful,
             stateful_exprs: looks.exprs,
             broken: false,
+            dialect: rule.dialect,
         };
         if let Some(scope) = looks.scope {
             self.rule_body(rule, &scope, looks.class, &mut out);
@@ -196,6 +208,8 @@ impl Checker<'_> {
         match name {
             "title" => header.title = self.text_value(field),
             "owner" => header.owner = Some(self.text_value(field)),
+            "id" => header.id = Some(self.text_value(field)),
+            "author" => header.author = Some(self.text_value(field)),
             "description" => header.description = Some(self.text_value(field)),
             "runbook" => header.runbook = Some(self.text_value(field)),
             "tags" => header.tags = self.texts_value(field),
@@ -221,7 +235,6 @@ impl Checker<'_> {
                 diagnostic = match other {
                     "condition" | "detection" | "query" => diagnostic.help("the condition stands after `where`"),
                     "level" | "priority" => diagnostic.help("how grave it is: `severity: high`"),
-                    "author" => diagnostic.help("who answers for the rule: `owner: \"…\"`"),
                     "key" | "window" | "entities" | "context" | "risk" => {
                         diagnostic.help(format!("`{other}` stands in `alert {{ … }}`"))
                     }

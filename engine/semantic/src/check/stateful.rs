@@ -79,6 +79,12 @@ impl Checker<'_> {
             scope.finding = true;
             scope.raw = false;
             looks.scope = Some(scope);
+        } else if on.class.text == "event" {
+            looks.sources = self.source_names(&on.from);
+            looks.subject = Some(Subject::Event);
+            let mut scope = Scope::raw_only("a rule on events as they came");
+            scope.loose = true;
+            looks.scope = Some(scope);
         } else {
             looks.sources = self.source_names(&on.from);
             let Some(class) = self.class(&on.class) else { return };

@@ -123,7 +123,7 @@ impl Finder<'_> {
     /// Why the path may be absent, if it may.
     fn optional(&self, root: &Root, path: &Path) -> Option<String> {
         let ty = match root {
-            Root::Raw => return Some("the original event need not have it".into()),
+            Root::Raw | Root::Loose => return Some("the original event need not have it".into()),
             Root::Var(var) => self.variables.iter().rev().find(|(v, _)| v == var).map(|(_, ty)| ty.clone())?,
             Root::Event => match &self.rule.subject {
                 Some(Subject::Class(class)) => {
@@ -155,7 +155,7 @@ fn optional_below(mut ty: Ty, path: &[Segment]) -> Option<String> {
             }
             (Ty::Raw, _) => return Some("a value of free form need not have it".into()),
             // An array may have no such element.
-            (_, Segment::Each | Segment::Index(_)) => return Some("the array may be empty".into()),
+            (_, Segment::Each | Segment::AnyKey | Segment::Index(_)) => return Some("the array may be empty".into()),
             _ => return None,
         };
     }

@@ -26,7 +26,7 @@ fn lints(text: &str) -> Vec<String> {
         assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
         files.push(parsed.file);
     }
-    let (program, diagnostics) = crate::check(&files, &sources, &NoFiles);
+    let (program, diagnostics) = crate::check(&files, &sources, &NoFiles, Default::default());
     let errors: Vec<_> = diagnostics.iter().filter(|d| d.level() == Level::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     let today = tripline_event::parse_date("2026-06-01").unwrap();
@@ -227,7 +227,7 @@ fn plain_operators() {
         let mut sources = SourceMap::new();
         let id = sources.add("x", &text);
         let file = tripline_syntax::parse_file(id, &text).file;
-        let (program, _) = crate::check(&[file], &sources, &NoFiles);
+        let (program, _) = crate::check(&[file], &sources, &NoFiles, Default::default());
         let found = super::lint(&program, &sources, 0);
         found.iter().filter(|d| d.code.id == "T0311").flat_map(|d| d.help.clone()).collect::<Vec<_>>().join("|")
     };

@@ -57,7 +57,7 @@ pub(super) enum Test {
     /// A text with a part.
     Part { place: Place, text: String, fold: bool },
     /// A text that fits a pattern.
-    Fits { text: String, prefix: Prefix, regex: regex::Regex },
+    Fits { text: String, prefix: Prefix, pattern: Box<Pattern> },
     /// An entry of the list of that number, whatever it holds.
     List(usize),
 }
@@ -124,7 +124,7 @@ pub(super) fn pattern(pattern: &Pattern) -> Vec<Test> {
             Where::Anywhere => part(Place::Anywhere),
         };
     }
-    vec![Test::Fits { text: pattern.text.clone(), prefix: pattern.prefix, regex: pattern.regex.clone() }]
+    vec![Test::Fits { text: pattern.text.clone(), prefix: pattern.prefix, pattern: Box::new(pattern.clone()) }]
 }
 
 impl Test {
@@ -227,8 +227,8 @@ pub(super) fn relate_member(member: &Member, test: &Test) -> Relation {
                 (true, false) => Relation::Unknown,
             }
         }
-        Test::Fits { regex, .. } => match member {
-            Member::Text(value, false) => certain(regex.is_match(value)),
+        Test::Fits { pattern, .. } => match member {
+            Member::Text(value, false) => certain(pattern.is_match(value)),
             _ => Relation::Unknown,
         },
         Test::List(_) | Test::Holds => Relation::Unknown,

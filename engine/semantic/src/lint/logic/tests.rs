@@ -172,7 +172,7 @@ fn holds(typed: &Typed, event: &Event) -> bool {
             values_of(left, event).iter().any(|value| ["a", "ab"].contains(&value.as_text().unwrap_or("-")))
         }
         Kind::Matches { left, pattern } => {
-            values_of(left, event).iter().any(|value| pattern.regex.is_match(value.as_text().unwrap()))
+            values_of(left, event).iter().any(|value| pattern.is_match(value.as_text().unwrap()))
         }
         _ => panic!("no condition"),
     }
@@ -196,7 +196,7 @@ fn matches(left: Typed, text: &str) -> Typed {
     let pattern = Pattern {
         text: text.into(),
         prefix: Prefix::Regex,
-        regex: regex::Regex::new(text).unwrap(),
+        regex: crate::typed::Engine::Linear(regex::Regex::new(text).unwrap()),
         span: Span::default(),
     };
     typed(Kind::Matches { left: Box::new(left), pattern: Box::new(pattern) }, Ty::Bool)
