@@ -22,6 +22,7 @@
 
 mod batch;
 mod cut;
+mod locate;
 mod open;
 mod parse;
 mod reader;
@@ -30,6 +31,7 @@ mod scan;
 mod tests;
 
 pub use batch::{Batch, Record, RecordRange, UnparsedLine, excerpt};
+pub use locate::{Found, Locator, NotPlain, Slot, Slots, unescape};
 pub use open::{decompress, open};
 pub use parse::parse;
 pub use reader::Reader;

@@ -2,6 +2,7 @@
 
 mod compression;
 mod damage;
+mod locating;
 mod parsing;
 mod property;
 mod shapes;
