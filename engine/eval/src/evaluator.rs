@@ -35,7 +35,7 @@ struct Env<'f> {
     frame: Option<&'f Frame<'f>>,
 }
 
-type Visit<'v, 'f> = &'v mut dyn for<'x> FnMut(&'x Value<'f>) -> ControlFlow<()>;
+pub(crate) type Visit<'v, 'f> = &'v mut dyn for<'x> FnMut(&'x Value<'f>) -> ControlFlow<()>;
 
 impl<'p> Evaluator<'p> {
     /// An evaluator of a program.
@@ -441,7 +441,7 @@ fn alike(value: &Value<'_>, item: &Value<'_>) -> bool {
     }
 }
 
-fn reach<'f>(value: &Value<'f>, path: &[Segment], visit: Visit<'_, 'f>) -> ControlFlow<()> {
+pub(crate) fn reach<'f>(value: &Value<'f>, path: &[Segment], visit: Visit<'_, 'f>) -> ControlFlow<()> {
     match path.split_first() {
         None if value.is_absent() => ControlFlow::Continue(()),
         None => visit(value),
@@ -469,7 +469,7 @@ fn reach<'f>(value: &Value<'f>, path: &[Segment], visit: Visit<'_, 'f>) -> Contr
 }
 
 /// Like [`reach`], and through arrays: each element is looked at in the place of the array.
-fn loosely<'f>(value: &Value<'f>, path: &[Segment], visit: Visit<'_, 'f>) -> ControlFlow<()> {
+pub(crate) fn loosely<'f>(value: &Value<'f>, path: &[Segment], visit: Visit<'_, 'f>) -> ControlFlow<()> {
     if let (Value::Array(items), rest) = (value, path) {
         let rest = match rest.split_first() {
             Some((Segment::Index(at), rest)) => {

@@ -9,10 +9,12 @@ mod compare;
 mod evaluator;
 pub mod explain;
 mod function;
+mod indexed;
 mod matcher;
 pub mod normalize;
 
 pub use compare::{compare, convert};
 pub use evaluator::Evaluator;
 pub use function::call;
+pub use indexed::Indexed;
 pub use matcher::{Match, Matcher};

@@ -1,8 +1,8 @@
 //! Finds the values of a few paths in one record, in one pass and without making a tree.
 //!
 //! Invariants: what is located is what [`crate::parse`] would have found at those paths; a record that is
-//! not plainly well-formed (broken JSON, surrogate escapes, numbers with exponents, nesting beyond the
-//! parser's limit) is refused, and the caller parses it whole to learn whether and why it is no event.
+//! not plainly one well-formed object is refused, and the caller parses it whole to learn whether and why
+//! it is no event.
 
 use tripline_event::{MAX_DEPTH, Segment};
 
@@ -143,14 +143,28 @@ struct Cursor<'a> {
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
+fn unit(digits: Option<&[u8]>) -> Option<u32> {
+    digits?.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
+}
+
+fn unit_at(bytes: &[u8], at: usize) -> Option<u32> {
+    unit(bytes.get(at..at + 4))
+}
+
 /// The byte after the last one of an escape that begins at `at` with a backslash.
 fn escape_end(bytes: &[u8], at: usize) -> Result<usize, NotPlain> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') => {
-            let digits = bytes.get(at + 2..at + 6).ok_or(NotPlain)?;
-            let surrogate = matches!(digits, [b'd' | b'D', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F', _, _]);
-            if surrogate || !digits.iter().all(u8::is_ascii_hexdigit) { Err(NotPlain) } else { Ok(at + 6) }
+            let unit = unit(bytes.get(at + 2..at + 6)).ok_or(NotPlain)?;
+            match unit {
+                0xD800..=0xDBFF => match (bytes.get(at + 6..at + 8), unit_at(bytes, at + 8)) {
+                    (Some(b"\\u"), Some(0xDC00..=0xDFFF)) => Ok(at + 12),
+                    _ => Err(NotPlain),
+                },
+                0xDC00..=0xDFFF => Err(NotPlain),
+                _ => Ok(at + 6),
+            }
         }
         _ => Err(NotPlain),
     }
@@ -228,8 +242,21 @@ impl Cursor<'_> {
                 return Err(NotPlain);
             }
         }
-        // Exponents may be beyond what a float holds, as may very long numbers.
-        if matches!(self.peek(), Some(b'e' | b'E')) || self.at - start > 200 { Err(NotPlain) } else { Ok(()) }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            if digits(self) == 0 {
+                return Err(NotPlain);
+            }
+        } else if self.at - start < 200 {
+            return Ok(());
+        }
+        // With an exponent, or very long, it may be beyond what a float holds.
+        let text = self.bytes.get(start..self.at).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let finite = text.and_then(|text| text.parse::<f64>().ok()).is_some_and(f64::is_finite);
+        if finite { Ok(()) } else { Err(NotPlain) }
     }
 
     fn word(&mut self, word: &[u8]) -> Result<(), NotPlain> {
@@ -415,7 +442,7 @@ impl Cursor<'_> {
     }
 }
 
-/// Resolves the escapes of a text that was located. Escapes that [`Locator::locate`] refuses stay as they are.
+/// Resolves the escapes of a text that was located. It must have passed [`Locator::locate`].
 pub fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -430,11 +457,19 @@ pub fn unescape(text: &str) -> String {
             b'r' => out.push('\r'),
             b't' => out.push('\t'),
             b'u' => {
-                let digits = rest.get(at + 2..at + 6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-                if let Some(c) = digits.and_then(char::from_u32) {
-                    out.push(c);
-                    taken = 6;
-                }
+                let bytes = rest.as_bytes();
+                let high = unit_at(bytes, at + 2).unwrap_or(0);
+                let code = match (high, unit_at(bytes, at + 8)) {
+                    (0xD800..=0xDBFF, Some(low)) => {
+                        taken = 12;
+                        0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF)
+                    }
+                    _ => {
+                        taken = 6;
+                        high
+                    }
+                };
+                out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
             other => out.push(char::from(other)),
         }

@@ -7,6 +7,7 @@
 //! Deliberately lacks: evaluation; and the index that names candidate rules for an event, which takes
 //! its place beside `passes` over the same arena.
 
+pub mod index;
 mod lower;
 mod passes;
 

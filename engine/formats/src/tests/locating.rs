@@ -57,7 +57,11 @@ fn json() -> impl Strategy<Value = String> {
         "[ a-z\\\\\"/é😀\u{1}]{0,20}".prop_map(|text| serde_json::to_string(&text).unwrap()),
         Just("\"\\u00e9\\u0041\\/\"".to_string()),
         Just("\"\\ud83d\\ude00\"".to_string()),
+        Just("\"\\ud83d \"".to_string()),
         Just("1e3".to_string()),
+        Just("-2.5E-3".to_string()),
+        Just("1e999".to_string()),
+        Just("9".repeat(400)),
     ];
     leaf.prop_recursive(5, 40, 5, |inner| {
         let keys = prop_oneof![

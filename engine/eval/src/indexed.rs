@@ -1,0 +1,276 @@
+//! Which rules match one event, through the index: only the fields that rules ask for are located, each
+//! predicate is decided at most once an event, and only rules with an anchor that holds are tried.
+//!
+//! Invariants: it finds what [`crate::Matcher`] finds. Memory between events is bounded ([`cache`]), and
+//! what it holds changes no result.
+
+mod cache;
+mod values;
+
+use std::cell::OnceCell;
+
+use tripline_event::{Value, parse_json};
+use tripline_formats::{Found, NotPlain, Slots};
+use tripline_ir::{Program, Source};
+use tripline_plan::index::{Condition, Index, Test};
+
+use crate::{Evaluator, Match};
+use cache::Cache;
+
+/// Judges one event after another through an index.
+pub struct Indexed<'p> {
+    program: &'p Program,
+    index: &'p Index,
+    evaluator: Evaluator<'p>,
+    slots: Slots,
+    cache: Cache,
+    /// The number of this event; what carries another number is of an event before.
+    epoch: u32,
+    /// Per field: the event that it was read for, and the rank of its place.
+    fields: Vec<(u32, u32)>,
+    touched: Vec<u32>,
+    /// Per predicate: the event in which it holds (eager), or that it was decided for, times two, plus its truth.
+    truths: Vec<u32>,
+    lazies: Vec<u32>,
+    shared: Vec<u32>,
+    /// Per entry: the event that it was named for.
+    named: Vec<u32>,
+    candidates: Vec<u32>,
+    matches: Vec<Match<'p>>,
+    hits: values::Hits,
+}
+
+/// One event while it is judged.
+struct Event<'e> {
+    record: &'e str,
+    tree: OnceCell<Option<Value<'e>>>,
+}
+
+impl<'e> Event<'e> {
+    /// The whole event.
+    fn tree(&self) -> Option<&Value<'e>> {
+        self.tree.get_or_init(|| parse_json(self.record.as_bytes()).ok()).as_ref()
+    }
+}
+
+impl<'p> Indexed<'p> {
+    /// A matcher of a program and its index.
+    pub fn new(program: &'p Program, index: &'p Index) -> Self {
+        Indexed {
+            program,
+            index,
+            evaluator: Evaluator::new(program),
+            slots: Slots::default(),
+            cache: Cache::new(),
+            epoch: 0,
+            fields: vec![(0, 0); index.fields.len()],
+            touched: Vec::new(),
+            truths: vec![0; index.predicates.len()],
+            lazies: vec![0; index.predicates.len()],
+            shared: vec![0; index.shared.len()],
+            named: vec![0; index.entries.len()],
+            candidates: Vec::new(),
+            matches: Vec::new(),
+            hits: values::Hits::default(),
+        }
+    }
+
+    /// The rules that match the event, in the order of their indices; those found last.
+    pub fn matches(&self) -> &[Match<'p>] {
+        &self.matches
+    }
+
+    /// Judges an event of this source, or of the one that it is told to be of; [`Indexed::matches`] has the
+    /// rules. Gives the source, if one is known.
+    ///
+    /// # Errors
+    /// Where the record is not plainly one JSON object; parsing it tells why.
+    pub fn judge(&mut self, record: &str, source: Option<usize>) -> Result<Option<&'p Source>, NotPlain> {
+        self.matches.clear();
+        let index = self.index;
+        index.locator.locate(record, &mut self.slots)?;
+        self.next();
+        self.read(record);
+        let event = Event { record, tree: OnceCell::new() };
+        let source = source.or_else(|| self.detect(&event));
+        let Some(source) = source else { return Ok(None) };
+        let mut candidates = std::mem::take(&mut self.candidates);
+        for at in candidates.iter().chain(index.always.get(source).into_iter().flatten()) {
+            let Some(entry) = index.entries.get(*at as usize) else { continue };
+            if entry.source as usize == source
+                && self.holds(&entry.condition, &event)
+                && let Some(found) = self.found(entry)
+            {
+                self.matches.push(found);
+            }
+        }
+        candidates.clear();
+        self.candidates = candidates;
+        self.matches.sort_by_key(|found| found.plan.rule);
+        Ok(self.program.sources.get(source))
+    }
+
+    fn found(&self, entry: &tripline_plan::index::Entry) -> Option<Match<'p>> {
+        let source = self.program.sources.get(entry.source as usize)?;
+        match entry.arm {
+            None => Some(Match { plan: source.rules.get(entry.plan as usize)?, arm: None }),
+            Some(arm) => {
+                let arm = source.arms.get(arm as usize)?;
+                Some(Match { plan: arm.rules.get(entry.plan as usize)?, arm: Some(arm) })
+            }
+        }
+    }
+
+    fn next(&mut self) {
+        self.epoch += 1;
+        if self.epoch >= u32::MAX / 2 {
+            self.epoch = 1;
+            self.fields.fill((0, 0));
+            for known in [&mut self.truths, &mut self.lazies, &mut self.shared, &mut self.named] {
+                known.fill(0);
+            }
+        }
+        self.evaluator.next_event();
+    }
+
+    fn detect(&mut self, event: &Event<'_>) -> Option<usize> {
+        let index = self.index;
+        index
+            .detect
+            .iter()
+            .position(|condition| condition.as_ref().is_some_and(|condition| self.holds(condition, event)))
+    }
+
+    /// Reads every field that is there, and notes which eager predicates hold.
+    fn read(&mut self, record: &str) {
+        let index = self.index;
+        self.touched.clear();
+        for slot in self.slots.touched() {
+            if self.slots.get(*slot).found == Found::Missing {
+                continue;
+            }
+            for (field, rank) in index.readers.get(*slot as usize).into_iter().flatten() {
+                let Some((epoch, best)) = self.fields.get_mut(*field as usize) else { continue };
+                if *epoch != self.epoch {
+                    (*epoch, *best) = (self.epoch, *rank);
+                    self.touched.push(*field);
+                } else if *rank < *best {
+                    *best = *rank;
+                }
+            }
+        }
+        let touched = std::mem::take(&mut self.touched);
+        for field in &touched {
+            self.read_field(*field, record);
+        }
+        self.touched = touched;
+    }
+
+    fn read_field(&mut self, field: u32, record: &str) {
+        let index = self.index;
+        let rank = self.fields.get(field as usize).map_or(0, |(_, rank)| *rank as usize);
+        let of_field = index.slots.get(field as usize).map_or(&[][..], Vec::as_slice);
+        let Some(slot) = of_field.get(rank).map(|slot| self.slots.get(*slot)) else { return };
+        let Some(table) = index.tables.get(field as usize) else { return };
+        let text = record.get(slot.start as usize..slot.end as usize).unwrap_or("");
+        let kind = match slot.found {
+            Found::Text => 1,
+            Found::Escaped => 2,
+            Found::Number => 3,
+            Found::Bool(_) => 4,
+            Found::Object | Found::Inside(_) | Found::Missing => {
+                // Rare: not one scalar. What is found is not kept.
+                let places = values::Places { index, slots: &self.slots, record };
+                self.hits.clear();
+                places.each(field, &mut |value| self.hits.of_value(table, value));
+                for predicate in self.hits.predicates() {
+                    mark(&mut self.truths, self.epoch, *predicate);
+                    name(&mut self.named, &mut self.candidates, self.epoch, index, *predicate);
+                }
+                return;
+            }
+        };
+        let key = cache::Key { field, kind, text };
+        let hash = self.cache.hash(&key);
+        if self.cache.get(hash, &key).is_none() {
+            self.hits.clear();
+            if let Some(value) = values::scalar(slot.found, text) {
+                self.hits.of_value(table, &value);
+            }
+            self.cache.put(hash, &key, self.hits.predicates(), |predicate| {
+                index.anchored.get(predicate as usize).map_or(&[][..], Vec::as_slice)
+            });
+        }
+        let Some((predicates, entries)) = self.cache.get(hash, &key) else { return };
+        for predicate in predicates {
+            mark(&mut self.truths, self.epoch, *predicate);
+        }
+        for entry in entries {
+            name_entry(&mut self.named, &mut self.candidates, self.epoch, *entry);
+        }
+    }
+
+    fn holds(&mut self, condition: &'p Condition, event: &Event<'_>) -> bool {
+        match condition {
+            Condition::Const(truth) => *truth,
+            Condition::Eager(predicate) => self.truths.get(*predicate as usize) == Some(&self.epoch),
+            Condition::Lazy(predicate) => self.lazy(*predicate, event),
+            Condition::Not(inner) => !self.holds(inner, event),
+            Condition::And(parts) => parts.iter().all(|part| self.holds(part, event)),
+            Condition::Or(parts) => parts.iter().any(|part| self.holds(part, event)),
+            Condition::Shared(at) => {
+                let known = self.shared.get(*at as usize).copied().unwrap_or(0);
+                if known >> 1 == self.epoch {
+                    return known & 1 == 1;
+                }
+                let truth = self.index.shared.get(*at as usize).is_some_and(|inner| self.holds(inner, event));
+                if let Some(known) = self.shared.get_mut(*at as usize) {
+                    *known = self.epoch << 1 | u32::from(truth);
+                }
+                truth
+            }
+            Condition::Node(id) => event.tree().is_some_and(|tree| self.evaluator.test(*id, tree)),
+        }
+    }
+
+    fn lazy(&mut self, at: u32, event: &Event<'_>) -> bool {
+        let known = self.lazies.get(at as usize).copied().unwrap_or(0);
+        if known >> 1 == self.epoch {
+            return known & 1 == 1;
+        }
+        let Some(predicate) = self.index.predicates.get(at as usize) else { return false };
+        let open = predicate.gate.is_none_or(|gate| self.truths.get(gate as usize) == Some(&self.epoch));
+        let Test::Lazy(conversion, check) = &predicate.test else { return false };
+        let mut truth = false;
+        if open {
+            let places = values::Places { index: self.index, slots: &self.slots, record: event.record };
+            places.each(predicate.field, &mut |value| truth = truth || values::fits(*conversion, check, value));
+        }
+        if let Some(known) = self.lazies.get_mut(at as usize) {
+            *known = self.epoch << 1 | u32::from(truth);
+        }
+        truth
+    }
+}
+
+fn mark(truths: &mut [u32], epoch: u32, predicate: u32) {
+    if let Some(truth) = truths.get_mut(predicate as usize) {
+        *truth = epoch;
+    }
+}
+
+fn name(named: &mut [u32], candidates: &mut Vec<u32>, epoch: u32, index: &Index, predicate: u32) {
+    for entry in index.anchored.get(predicate as usize).into_iter().flatten() {
+        name_entry(named, candidates, epoch, *entry);
+    }
+}
+
+#[inline]
+fn name_entry(named: &mut [u32], candidates: &mut Vec<u32>, epoch: u32, entry: u32) {
+    if let Some(named) = named.get_mut(entry as usize)
+        && *named != epoch
+    {
+        *named = epoch;
+        candidates.push(entry);
+    }
+}

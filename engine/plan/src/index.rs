@@ -1,0 +1,276 @@
+//! The index: from the values of an event to the rules that can match it.
+//!
+//! Every condition becomes a [`Condition`] over predicates on single fields. *Eager* predicates are decided
+//! for a field's value as a whole, by structures that all rules share: equality by hash, parts of text by
+//! one automaton per field, presence. The others are *lazy*, evaluated when a rule asks and only where
+//! their gate (an eager predicate that they imply) holds. Each rule names eager predicates of which one
+//! must hold (its *anchors*); a rule without any is tried on every event of its source.
+//!
+//! Invariants: a condition means what the IR's node means; anchors and gates may only over-approximate;
+//! what does not fit a predicate stays a node and is evaluated over the whole event.
+//!
+//! Deliberately lacks: events, and memory of anything between them (`eval`).
+
+mod anchor;
+mod condition;
+mod literal;
+mod predicate;
+
+use std::collections::{HashMap, HashSet};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use tripline_event::{Path, Segment};
+use tripline_formats::Locator;
+use tripline_ir as ir;
+
+pub use condition::Condition;
+pub use literal::fold;
+pub use predicate::{Check, Conversion, Place, Predicate, Test, TextTest};
+
+use condition::Builder;
+
+/// Above this many bytes of patterns, a field's automaton trades speed for memory.
+const DENSE_BYTES: usize = 48 << 10;
+
+/// A field: places of the event, of which the first that has a value counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Field {
+    /// The places, in the order in which they are tried.
+    pub places: Vec<Path>,
+    /// Whether a place reaches through arrays.
+    pub loose: bool,
+}
+
+/// Decides the eager predicates of one field.
+#[derive(Debug, Default)]
+pub struct FieldTable {
+    /// Holds where there is any value.
+    pub exists: Option<u32>,
+    /// By the number that the value is.
+    pub ints: HashMap<i64, Vec<u32>>,
+    /// By the folded text that the value is; each has to be confirmed where `confirm` asks for it.
+    pub whole: HashMap<String, Vec<Hit>>,
+    /// Finds parts in the folded text.
+    pub parts: Option<AhoCorasick>,
+    /// By pattern of `parts`.
+    pub hits: Vec<Vec<Hit>>,
+}
+
+/// What a text that was found says.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// The predicate that holds.
+    pub predicate: u32,
+    /// Where in the value the text must stand.
+    pub place: Place,
+    /// The text as the rule has it.
+    pub text: Box<str>,
+    /// Whether case is ignored.
+    pub fold: bool,
+    /// Whether the match has to be confirmed on the value itself, also where that is ASCII.
+    pub confirm: bool,
+    /// Whether it never has to be confirmed.
+    pub hint: bool,
+}
+
+/// A rule, ready to be tried.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its source, by index into the program's.
+    pub source: u32,
+    /// The arm that it stands in; none for a rule on events as they came.
+    pub arm: Option<u32>,
+    /// Its index among the plans of its arm or source.
+    pub plan: u32,
+    /// Its condition.
+    pub condition: Condition,
+}
+
+/// The index of a program.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Finds the places of all fields.
+    pub locator: Locator,
+    /// Fields.
+    pub fields: Vec<Field>,
+    /// Per field, its slots in the locator, in the order in which they are tried.
+    pub slots: Vec<Vec<u32>>,
+    /// Per slot, the fields that it is a place of, with the place's rank.
+    pub readers: Vec<Vec<(u32, u32)>>,
+    /// Per field, what decides its eager predicates.
+    pub tables: Vec<FieldTable>,
+    /// Predicates.
+    pub predicates: Vec<Predicate>,
+    /// Conditions that several rules share, evaluated once an event.
+    pub shared: Vec<Condition>,
+    /// Rules.
+    pub entries: Vec<Entry>,
+    /// Per predicate, the entries that it is an anchor of.
+    pub anchored: Vec<Vec<u32>>,
+    /// Per source, entries without anchors.
+    pub always: Vec<Vec<u32>>,
+    /// Per source, what tells its events from others.
+    pub detect: Vec<Option<Condition>>,
+}
+
+impl Index {
+    /// The index of a program.
+    pub fn new(program: &ir::Program) -> Index {
+        // Places that the locator cannot find are left to the evaluation of nodes.
+        let mut refused = HashSet::new();
+        loop {
+            let mut builder = Builder::new(program, &refused);
+            let (detect, entries) = conditions(program, &mut builder);
+            let (placed, more) = places(&builder.fields);
+            let Builder { fields, predicates, shared, .. } = builder;
+            if !more.is_empty() {
+                refused.extend(more);
+                continue;
+            }
+            let (anchored, always) = anchors(program, &predicates, &shared, &entries);
+            let (locator, slots, readers) = placed;
+            let tables = tables(fields.len(), &predicates);
+            return Index { locator, fields, slots, readers, tables, predicates, shared, entries, anchored, always, detect };
+        }
+    }
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn conditions(program: &ir::Program, builder: &mut Builder<'_>) -> (Vec<Option<Condition>>, Vec<Entry>) {
+    let detect = program.sources.iter().map(|source| source.detect.map(|id| builder.condition(id))).collect();
+    let mut entries = Vec::new();
+    for (at, source) in program.sources.iter().enumerate() {
+        for (plan, rule) in source.rules.iter().enumerate() {
+            let condition = builder.condition(rule.condition);
+            entries.push(Entry { source: number(at), arm: None, plan: number(plan), condition });
+        }
+        for (arm_at, arm) in source.arms.iter().enumerate() {
+            for (plan, rule) in arm.rules.iter().enumerate() {
+                let condition = builder.condition(rule.condition);
+                entries.push(Entry { source: number(at), arm: Some(number(arm_at)), plan: number(plan), condition });
+            }
+        }
+    }
+    (detect, entries)
+}
+
+/// Per predicate the entries that it is an anchor of, and per source those without anchors.
+fn anchors(
+    program: &ir::Program,
+    predicates: &[Predicate],
+    shared: &[Condition],
+    entries: &[Entry],
+) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
+    let anchors = anchor::Anchors::new(predicates, shared, entries.iter().map(|entry| &entry.condition));
+    let mut anchored = vec![Vec::new(); predicates.len()];
+    let mut always = vec![Vec::new(); program.sources.len()];
+    for (at, entry) in entries.iter().enumerate() {
+        match anchors.of(&entry.condition) {
+            Some(of) => {
+                for predicate in of {
+                    if let Some(list) = anchored.get_mut(predicate as usize) {
+                        list.push(number(at));
+                    }
+                }
+            }
+            None => {
+                if let Some(list) = always.get_mut(entry.source as usize) {
+                    list.push(number(at));
+                }
+            }
+        }
+    }
+    (anchored, always)
+}
+
+type Placed = (Locator, Vec<Vec<u32>>, Vec<Vec<(u32, u32)>>);
+
+/// One slot for each distinct place; and the places that cannot be located.
+fn places(fields: &[Field]) -> (Placed, Vec<Path>) {
+    let mut numbers: HashMap<&[Segment], u32> = HashMap::new();
+    let mut paths: Vec<Vec<Segment>> = Vec::new();
+    let mut slots = Vec::new();
+    for field in fields {
+        let mut of_field = Vec::new();
+        for place in &field.places {
+            let slot = *numbers.entry(&place.0).or_insert_with(|| {
+                paths.push(place.0.clone());
+                u32::try_from(paths.len() - 1).unwrap_or(u32::MAX)
+            });
+            of_field.push(slot);
+        }
+        slots.push(of_field);
+    }
+    let mut readers = vec![Vec::new(); paths.len()];
+    for (field, of_field) in slots.iter().enumerate() {
+        for (rank, slot) in of_field.iter().enumerate() {
+            if let Some(list) = readers.get_mut(*slot as usize) {
+                list.push((u32::try_from(field).unwrap_or(u32::MAX), u32::try_from(rank).unwrap_or(u32::MAX)));
+            }
+        }
+    }
+    let (locator, refused) = Locator::new(&paths);
+    let refused = refused.into_iter().filter_map(|at| paths.get(at).cloned()).map(Path).collect();
+    ((locator, slots, readers), refused)
+}
+
+fn tables(fields: usize, predicates: &[Predicate]) -> Vec<FieldTable> {
+    let mut tables: Vec<FieldTable> = (0..fields).map(|_| FieldTable::default()).collect();
+    let mut parts: Vec<HashMap<String, usize>> = vec![HashMap::new(); fields];
+    for (at, predicate) in predicates.iter().enumerate() {
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        let field = predicate.field as usize;
+        let (Some(table), Some(parts)) = (tables.get_mut(field), parts.get_mut(field)) else { continue };
+        match &predicate.test {
+            Test::Exists => table.exists = Some(at),
+            Test::Ints(numbers) => {
+                for number in numbers {
+                    table.ints.entry(*number).or_default().push(at);
+                }
+            }
+            Test::Texts(texts) => {
+                for text in texts {
+                    let folded = fold(&text.text);
+                    let confirm = !text.fold || !text.text.is_ascii();
+                    let hit = Hit {
+                        predicate: at,
+                        place: text.place,
+                        text: text.text.clone(),
+                        fold: text.fold,
+                        confirm,
+                        hint: text.hint,
+                    };
+                    if text.place == Place::Whole {
+                        table.whole.entry(folded).or_default().push(hit);
+                        continue;
+                    }
+                    let next = parts.len();
+                    let pattern = *parts.entry(folded).or_insert(next);
+                    if pattern == table.hits.len() {
+                        table.hits.push(Vec::new());
+                    }
+                    if let Some(hits) = table.hits.get_mut(pattern) {
+                        hits.push(hit);
+                    }
+                }
+            }
+            Test::Lazy(..) => {}
+        }
+    }
+    for (table, parts) in tables.iter_mut().zip(parts) {
+        let mut patterns: Vec<(String, usize)> = parts.into_iter().collect();
+        patterns.sort_by_key(|(_, at)| *at);
+        let patterns: Vec<String> = patterns.into_iter().map(|(text, _)| text).collect();
+        if patterns.is_empty() {
+            continue;
+        }
+        let bytes: usize = patterns.iter().map(String::len).sum();
+        let kind = if bytes > DENSE_BYTES { AhoCorasickKind::ContiguousNFA } else { AhoCorasickKind::DFA };
+        // Without an automaton the hits could not be found: the size is bounded by what was compiled.
+        table.parts = AhoCorasick::builder().kind(Some(kind)).match_kind(MatchKind::Standard).build(&patterns).ok();
+    }
+    tables
+}

@@ -1,0 +1,297 @@
+//! Conditions over predicates, made from nodes of the IR.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tripline_event::{Path, Segment, Value};
+use tripline_ir::{Arena, Id, Item, Kind, Op, Program, Root, Scalar, Target};
+
+use super::Field;
+use super::literal::required;
+use super::predicate::{Check, Conversion, Place, Predicate, Test, TextTest};
+
+/// A condition. Eager and lazy predicates are told apart by [`Predicate::test`].
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// Known beforehand.
+    Const(bool),
+    /// An eager predicate.
+    Eager(u32),
+    /// A lazy predicate.
+    Lazy(u32),
+    /// Does not hold.
+    Not(Box<Condition>),
+    /// All hold.
+    And(Box<[Condition]>),
+    /// Some holds.
+    Or(Box<[Condition]>),
+    /// Shared with other rules, by index.
+    Shared(u32),
+    /// A node of the program, over the whole event.
+    Node(Id),
+}
+
+/// Text tests on one field.
+type Texts = (u32, Vec<TextTest>);
+
+pub(super) struct Builder<'p> {
+    program: &'p Program,
+    arena: &'p Arena,
+    /// Places that cannot be located.
+    refused: &'p HashSet<Path>,
+    pub fields: Vec<Field>,
+    pub predicates: Vec<Predicate>,
+    pub shared: Vec<Condition>,
+    field_ids: HashMap<Field, u32>,
+    predicate_ids: HashMap<String, u32>,
+    /// Nodes that were met, with what they became.
+    done: HashMap<Id, Condition>,
+    /// How often each node is referred to.
+    uses: HashMap<Id, u32>,
+}
+
+impl<'p> Builder<'p> {
+    pub fn new(program: &'p Program, refused: &'p HashSet<Path>) -> Self {
+        let mut uses: HashMap<Id, u32> = HashMap::new();
+        let plans = program.sources.iter().flat_map(|source| {
+            source.rules.iter().chain(source.arms.iter().flat_map(|arm| &arm.rules)).map(|plan| plan.condition)
+        });
+        let mut stack: Vec<Id> = plans.chain(program.sources.iter().filter_map(|source| source.detect)).collect();
+        while let Some(id) = stack.pop() {
+            let count = uses.entry(id).or_default();
+            *count += 1;
+            if *count == 1 {
+                stack.extend(Arena::children(&program.arena.get(id).kind).into_iter().map(|(child, _)| child));
+            }
+        }
+        Builder {
+            program,
+            arena: &program.arena,
+            refused,
+            fields: Vec::new(),
+            predicates: Vec::new(),
+            shared: Vec::new(),
+            field_ids: HashMap::new(),
+            predicate_ids: HashMap::new(),
+            done: HashMap::new(),
+            uses,
+        }
+    }
+
+    pub fn condition(&mut self, id: Id) -> Condition {
+        if let Some(done) = self.done.get(&id) {
+            return done.clone();
+        }
+        let made = self.make(id);
+        let large = matches!(&made, Condition::And(_) | Condition::Or(_) | Condition::Node(_));
+        let made = if large && self.uses.get(&id).is_some_and(|uses| *uses > 1) {
+            self.shared.push(made);
+            Condition::Shared(u32::try_from(self.shared.len() - 1).unwrap_or(u32::MAX))
+        } else {
+            made
+        };
+        self.done.insert(id, made.clone());
+        made
+    }
+
+    fn make(&mut self, id: Id) -> Condition {
+        match &self.arena.get(id).kind {
+            Kind::Const(value) => Condition::Const(matches!(value, Value::Bool(true))),
+            Kind::And(parts) => {
+                let parts: Vec<Condition> = parts.iter().map(|part| self.condition(*part)).collect();
+                Condition::And(parts.into())
+            }
+            Kind::Or(parts) => self.or(parts),
+            Kind::Not(inner) => Condition::Not(Box::new(self.condition(*inner))),
+            _ => self.test(id).unwrap_or(Condition::Node(id)),
+        }
+    }
+
+    /// Text tests on one field become one predicate.
+    fn or(&mut self, parts: &[Id]) -> Condition {
+        let mut texts: Vec<Texts> = Vec::new();
+        let mut out = Vec::new();
+        for part in parts {
+            match self.texts(*part) {
+                Some((field, tests)) => match texts.iter_mut().find(|(f, _)| *f == field) {
+                    Some((_, all)) => all.extend(tests),
+                    None => texts.push((field, tests)),
+                },
+                None => out.push(self.condition(*part)),
+            }
+        }
+        for (field, tests) in texts {
+            out.push(Condition::Eager(self.text_predicate(field, tests)));
+        }
+        match out.len() {
+            1 => out.pop().unwrap_or(Condition::Const(false)),
+            _ => Condition::Or(out.into()),
+        }
+    }
+
+    fn test(&mut self, id: Id) -> Option<Condition> {
+        if let Some((field, tests)) = self.texts(id) {
+            return Some(Condition::Eager(self.text_predicate(field, tests)));
+        }
+        let arena = self.arena;
+        let (field, conversion, check) = match &arena.get(id).kind {
+            Kind::Exists(inner) => {
+                let field = self.field(*inner)?;
+                return Some(Condition::Eager(self.predicate(field, Test::Exists, None)));
+            }
+            Kind::Compare { op, left, right, fold } => {
+                let (field, conversion) = self.converted(*left)?;
+                let right = arena.constant(*right)?.clone();
+                if let (Op::Eq, Conversion::To(Scalar::Int), Value::Int(n)) = (op, conversion, &right) {
+                    return Some(Condition::Eager(self.predicate(field, Test::Ints(vec![*n]), None)));
+                }
+                (field, conversion, Check::Compare(*op, right, *fold))
+            }
+            Kind::InItems { left, items } => {
+                let (field, conversion) = self.converted(*left)?;
+                let ints: Option<Vec<i64>> = items
+                    .iter()
+                    .map(|item| match item.value {
+                        Value::Int(n) => Some(n),
+                        _ => None,
+                    })
+                    .collect();
+                if let (Some(ints), Conversion::To(Scalar::Int)) = (ints, conversion) {
+                    return Some(Condition::Eager(self.predicate(field, Test::Ints(ints), None)));
+                }
+                (field, conversion, Check::Items(Arc::clone(items)))
+            }
+            Kind::InList { left, list } => {
+                let (field, conversion) = self.converted(*left)?;
+                (field, conversion, Check::Items(Arc::clone(self.program.lists.get(*list)?)))
+            }
+            Kind::Matches { left, pattern } => {
+                let (field, conversion) = self.converted(*left)?;
+                let gate = match (conversion, required(pattern)) {
+                    (Conversion::To(Scalar::Text), Some(literals)) => {
+                        let hint = |text: String| TextTest {
+                            place: Place::Part,
+                            text: text.into(),
+                            fold: true,
+                            hint: true,
+                        };
+                        self.text_predicate(field, literals.into_iter().map(hint).collect())
+                    }
+                    _ => self.predicate(field, Test::Exists, None),
+                };
+                let test = Test::Lazy(conversion, Check::Pattern(Arc::clone(pattern)));
+                return Some(Condition::Lazy(self.predicate(field, test, Some(gate))));
+            }
+            _ => return None,
+        };
+        let gate = self.predicate(field, Test::Exists, None);
+        Some(Condition::Lazy(self.predicate(field, Test::Lazy(conversion, check), Some(gate))))
+    }
+
+    /// A node that tests text in ways that a field's structures decide.
+    fn texts(&mut self, id: Id) -> Option<Texts> {
+        let arena = self.arena;
+        let (left, tests) = match &arena.get(id).kind {
+            Kind::Compare { op, left, right, fold } => {
+                let Value::Text(text) = arena.constant(*right)? else { return None };
+                let place = match op {
+                    Op::Eq => Place::Whole,
+                    Op::Contains => Place::Part,
+                    Op::StartsWith => Place::Start,
+                    Op::EndsWith => Place::End,
+                    _ => return None,
+                };
+                if text.is_empty() && place != Place::Whole {
+                    return None;
+                }
+                (*left, vec![TextTest { place, text: text.as_ref().into(), fold: *fold, hint: false }])
+            }
+            Kind::InItems { left, items } => {
+                let text = |item: &Item| match &item.value {
+                    Value::Text(text) => {
+                        Some(TextTest { place: Place::Whole, text: text.as_ref().into(), fold: item.fold, hint: false })
+                    }
+                    _ => None,
+                };
+                (*left, items.iter().map(text).collect::<Option<Vec<_>>>()?)
+            }
+            Kind::InList { left, list } => {
+                let text = |item: &Item| match &item.value {
+                    Value::Text(text) => {
+                        Some(TextTest { place: Place::Whole, text: text.as_ref().into(), fold: item.fold, hint: false })
+                    }
+                    _ => None,
+                };
+                let items = self.program.lists.get(*list)?;
+                if items.is_empty() {
+                    return None;
+                }
+                (*left, items.iter().map(text).collect::<Option<Vec<_>>>()?)
+            }
+            _ => return None,
+        };
+        match self.converted(left)? {
+            (field, Conversion::To(Scalar::Text)) => Some((field, tests)),
+            _ => None,
+        }
+    }
+
+    fn text_predicate(&mut self, field: u32, mut tests: Vec<TextTest>) -> u32 {
+        tests.sort();
+        tests.dedup();
+        self.predicate(field, Test::Texts(tests), None)
+    }
+
+    fn predicate(&mut self, field: u32, test: Test, gate: Option<u32>) -> u32 {
+        let key = format!("{field} {test:?}");
+        if let Some(known) = self.predicate_ids.get(&key) {
+            return *known;
+        }
+        let id = u32::try_from(self.predicates.len()).unwrap_or(u32::MAX);
+        self.predicates.push(Predicate { field, test, gate });
+        self.predicate_ids.insert(key, id);
+        id
+    }
+
+    /// A field, and what it is read as.
+    fn converted(&mut self, id: Id) -> Option<(u32, Conversion)> {
+        match &self.arena.get(id).kind {
+            Kind::Convert(inner, Target::One(Scalar::Enum(_) | Scalar::Any)) => {
+                let _ = inner;
+                None
+            }
+            Kind::Convert(inner, Target::One(scalar)) => {
+                let scalar = *scalar;
+                Some((self.field(*inner)?, Conversion::To(scalar)))
+            }
+            _ => Some((self.field(id)?, Conversion::None)),
+        }
+    }
+
+    /// A place of the event, or several of which the first counts.
+    fn field(&mut self, id: Id) -> Option<u32> {
+        let place = |id: Id| match &self.arena.get(id).kind {
+            Kind::Path(root @ (Root::Raw | Root::Loose), path) if !path.0.is_empty() => {
+                let keys = path.0.iter().all(|step| matches!(step, Segment::Key(_) | Segment::AnyKey));
+                (keys && !self.refused.contains(path)).then(|| (*root == Root::Loose, path.clone()))
+            }
+            _ => None,
+        };
+        let places: Vec<(bool, Path)> = match &self.arena.get(id).kind {
+            Kind::Coalesce(parts) => parts.iter().map(|part| place(*part)).collect::<Option<_>>()?,
+            _ => vec![place(id)?],
+        };
+        let loose = places.first()?.0;
+        if places.iter().any(|(other, _)| *other != loose) {
+            return None;
+        }
+        let field = Field { places: places.into_iter().map(|(_, path)| path).collect(), loose };
+        if let Some(known) = self.field_ids.get(&field) {
+            return Some(*known);
+        }
+        let id = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
+        self.fields.push(field.clone());
+        self.field_ids.insert(field, id);
+        Some(id)
+    }
+}
