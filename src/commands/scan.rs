@@ -45,7 +45,7 @@ pub struct Args {
 enum Format {
     /// For an analyst
     Text,
-    /// Counts per rule
+    /// Findings per rule, and events per source
     Summary,
     /// One OCSF Detection Finding a line
     Ndjson,

@@ -74,6 +74,33 @@ fn findings_are_an_exit_code_where_asked_for() {
 }
 
 #[test]
+fn the_summary_lists_findings_per_rule_and_events_per_source() {
+    let output = tripline(&["scan", "--format", "summary", QUICKSTART[0], QUICKSTART[1]]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let page = std::fs::read_to_string(root().join("docs/COMMANDS.md")).unwrap();
+    let shown = page.split("The second prints:\n\n```text\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(out(&output), shown, "docs/COMMANDS.md shows something else");
+    assert!(shown.ends_with("events per source:\n      40  aws.cloudtrail\n      31  okta.system_log\n"), "{shown}");
+}
+
+#[test]
+fn the_summary_counts_events_of_no_known_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let okta = std::fs::read_to_string(root().join(QUICKSTART[1])).unwrap();
+    let path = write(&dir, "log.jsonl", &format!("{{\"a\":1}}\nnot json\n{}\n{{}}\n", okta.lines().next().unwrap()));
+    let path = path.to_str().unwrap();
+    let told = |args: &[&str]| {
+        let text = out(&tripline(&[&["scan", "--format", "summary"], args].concat()));
+        text.split("events per source:\n").nth(1).map(str::to_string)
+    };
+    let unknown = "       1  okta.system_log\n       2  (no mapping knows the source)\n";
+    assert_eq!(told(&[path]).as_deref(), Some(unknown));
+    assert_eq!(told(&["--source", "okta.system_log", path]).as_deref(), Some("       3  okta.system_log\n"));
+    let empty = write(&dir, "empty.jsonl", "");
+    assert_eq!(out(&tripline(&["scan", "--format", "summary", empty.to_str().unwrap()])), "");
+}
+
+#[test]
 fn a_malformed_line_is_counted_and_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let good = std::fs::read_to_string(root().join(QUICKSTART[0])).unwrap();

@@ -58,9 +58,9 @@ impl<'r> Detector<'r> {
     }
 
     /// Counts matches only: calls `hit` with the index of each rule that matches and is not excepted.
-    /// Gives whether the source was known.
-    pub fn count(&self, choice: &SourceChoice, raw: &Value<'_>, hit: &mut dyn FnMut(usize)) -> bool {
-        let Some(source) = self.source(choice, raw) else { return false };
+    /// Gives the event's source; none where no mapping knows it.
+    pub fn count(&self, choice: &SourceChoice, raw: &Value<'_>, hit: &mut dyn FnMut(usize)) -> Option<&'r Source> {
+        let source = self.source(choice, raw)?;
         let evaluator = self.matcher.evaluator();
         self.matcher.matches(source, raw, &mut |found| {
             let rule = found.plan.rule;
@@ -73,7 +73,7 @@ impl<'r> Detector<'r> {
                 hit(rule);
             }
         });
-        true
+        Some(source)
     }
 
     /// The first exception that takes the match away.

@@ -31,6 +31,21 @@ pub struct Totals {
     pub rules: BTreeMap<usize, u64>,
 }
 
+impl Totals {
+    /// One event more of a source, or of none that is known.
+    fn of(&mut self, source: Option<&str>) {
+        match source {
+            None => self.unknown += 1,
+            Some(name) => match self.sources.get_mut(name) {
+                Some(count) => *count += 1,
+                None => {
+                    self.sources.insert(name.to_string(), 1);
+                }
+            },
+        }
+    }
+}
+
 /// What is wanted of a scan.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -130,10 +145,7 @@ fn judge(ruleset: &Ruleset, file: &Arc<str>, batch: &Batch, wanted: &Wanted) -> 
         if wanted.findings {
             let origin = Origin { file: Arc::clone(file), line: record.line };
             let judged = detector.judge(&wanted.source, &raw, bytes, &origin);
-            match judged.source {
-                Some(source) => *out.totals.sources.entry(source).or_default() += 1,
-                None => out.totals.unknown += 1,
-            }
+            out.totals.of(judged.source.as_deref());
             for excepted in judged.excepted {
                 *out.totals.excepted.entry(excepted).or_default() += 1;
             }
@@ -145,14 +157,12 @@ fn judge(ruleset: &Ruleset, file: &Arc<str>, batch: &Batch, wanted: &Wanted) -> 
         } else {
             let mut hits = 0;
             let rules = &mut out.totals.rules;
-            let known = detector.count(&wanted.source, &raw, &mut |rule| {
+            let source = detector.count(&wanted.source, &raw, &mut |rule| {
                 hits += 1;
                 *rules.entry(rule).or_default() += 1;
             });
             out.totals.findings += hits;
-            if !known {
-                out.totals.unknown += 1;
-            }
+            out.totals.of(source.map(|source| source.name.as_str()));
         }
     }
     out

@@ -162,6 +162,18 @@ mod tests {
         assert!(parse_json(b"1e999").is_err());
     }
 
+    /// Once the last bit was lost, so that a rule's literal and an event's number could differ.
+    #[test]
+    fn long_floats_were_read_inexactly() {
+        for text in
+            ["123454789012345678901234567890", "2.2250738585072014e-308", "0.30000000000000004", "9007199254740993.5"]
+        {
+            let value = parse_json(text.as_bytes()).unwrap();
+            assert_eq!(value, Value::Float(text.parse().unwrap()), "{text}");
+            assert_eq!(parse_json(serde_json::to_string(&value).unwrap().as_bytes()).unwrap(), value, "{text}");
+        }
+    }
+
     #[test]
     fn deep_nesting_is_an_error() {
         let text = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -42,7 +42,7 @@ pub(crate) fn epoch(number: f64, exact: Option<i64>) -> Option<i64> {
         None => {
             // A double holds today's epoch to a quarter of a microsecond: nearer digits would be noise.
             let micros = (number * (scale as f64 / 1e3)).round();
-            (micros.abs() < 9.2e15).then_some(micros as i64 * 1_000)
+            (micros.abs() < 9.2e15).then(|| micros as i64 * 1_000)
         }
     }
 }
@@ -116,5 +116,13 @@ mod tests {
         for text in ["", "yesterday", "2022-13-01T00:00:00Z", "NaN", "inf", "9999-01-01T00:00:00Z"] {
             assert_eq!(parse_time(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_epoch_number_beyond_all_years_overflowed() {
+        for text in ["1e300", "-1e300", "9.3e18", "1e19", "99999999999999999999", "9223372036854775808"] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+        assert_eq!(parse_time("9223372036854775807"), Some(i64::MAX));
     }
 }

@@ -31,18 +31,18 @@ impl Arena {
             Kind::Or(xs) => format!("({})", list(xs, " or ")),
             Kind::Not(x) => format!("not {}", self.print(*x)),
             Kind::Compare { op, left, right, fold } => {
-                format!("{} {} {}{}", self.print(*left), op.as_str(), if *fold { "i" } else { "" }, self.print(*right))
+                format!("{} {} {}{}", self.side(*left), op.as_str(), if *fold { "i" } else { "" }, self.side(*right))
             }
-            Kind::Matches { left, pattern } => format!("{} matches '{}'", self.print(*left), pattern.text),
+            Kind::Matches { left, pattern } => format!("{} matches '{}'", self.side(*left), pattern.text),
             Kind::InItems { left, items } => {
                 let items: Vec<String> = items
                     .iter()
                     .map(|item| format!("{}{}", if item.fold { "i" } else { "" }, constant(&item.value)))
                     .collect();
-                format!("{} in [{}]", self.print(*left), items.join(", "))
+                format!("{} in [{}]", self.side(*left), items.join(", "))
             }
-            Kind::InList { left, list } => format!("{} in list{list}", self.print(*left)),
-            Kind::InArray { left, array } => format!("{} in {}", self.print(*left), self.print(*array)),
+            Kind::InList { left, list } => format!("{} in list{list}", self.side(*left)),
+            Kind::InArray { left, array } => format!("{} in {}", self.side(*left), self.side(*array)),
             Kind::Exists(x) => format!("exists {}", self.print(*x)),
             Kind::Quantified { kind, array, condition } => {
                 let word = match kind {
@@ -82,6 +82,21 @@ impl Arena {
             }
             Kind::Caption(x, attribute) => format!("caption<{}>({})", attribute.name, self.print(*x)),
         }
+    }
+
+    /// One side of a test; a test itself stands in parentheses there.
+    fn side(&self, id: Id) -> String {
+        let test = matches!(
+            self.get(id).kind,
+            Kind::Not(_)
+                | Kind::Compare { .. }
+                | Kind::Matches { .. }
+                | Kind::InItems { .. }
+                | Kind::InList { .. }
+                | Kind::InArray { .. }
+                | Kind::Exists(_)
+        );
+        if test { format!("({})", self.print(id)) } else { self.print(id) }
     }
 }
 

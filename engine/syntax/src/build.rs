@@ -7,6 +7,7 @@ use tripline_base::{Diagnostic, FileId, Span};
 use crate::ast::*;
 use crate::codes;
 use crate::grammar::Rule as R;
+use crate::literal::{Lines, unescape};
 
 type P<'i> = Pair<'i, R>;
 
@@ -830,7 +831,8 @@ impl Builder<'_> {
         let double = pair.as_rule() == R::double;
         let body = pair.into_inner().next()?;
         let text = if double {
-            self.unescape(body.as_str(), self.span(&body).start as usize)
+            let at = self.span(&body).start as usize;
+            self.unescape(body.as_str(), &|place| at + place)
         } else {
             body.as_str().to_string()
         };
@@ -864,8 +866,11 @@ impl Builder<'_> {
                     let at = self.base + body.as_span().start();
                     let value = match quote {
                         Quote::Single => body.as_str().to_string(),
-                        Quote::Double => self.unescape(body.as_str(), at),
-                        Quote::Triple => self.unescape(&dedent(body.as_str()), at),
+                        Quote::Double => self.unescape(body.as_str(), &|place| at + place),
+                        Quote::Triple => {
+                            let lines = Lines::of(body.as_str());
+                            self.unescape(&lines.join(), &|place| at + lines.source(place))
+                        }
                     };
                     found = Some((value, quote));
                 }
@@ -876,11 +881,13 @@ impl Builder<'_> {
         Some(Text { span, value, prefix, quote })
     }
 
-    fn unescape(&mut self, raw: &str, at: usize) -> String {
+    /// Resolves escapes; `place` tells where in the file a place of `raw` is.
+    fn unescape(&mut self, raw: &str, place: &dyn Fn(usize) -> usize) -> String {
         let (text, bad) = unescape(raw);
         for (start, end) in bad {
-            let span = Span::new(self.file, at + start, at + end);
-            let words = raw.get(start..end).unwrap_or("\\");
+            // A backslash before the end of its line stands alone: what follows in the file is not what it escapes.
+            let words = raw.get(start..end).unwrap_or("\\").trim_end_matches('\n');
+            let span = Span::new(self.file, place(start), place(start) + words.len());
             let (message, help) = match words {
                 r"\u" => (r"`\u` names no character here".into(), r"write its number in hexadecimal, as in `\u{41}`"),
                 _ => (
@@ -927,61 +934,4 @@ impl Builder<'_> {
         }
         Duration { span, nanos: nanos.unwrap_or(0), text }
     }
-}
-
-/// Resolves escapes; gives the byte ranges of those that do not exist.
-pub(crate) fn unescape(raw: &str) -> (String, Vec<(usize, usize)>) {
-    let mut out = String::with_capacity(raw.len());
-    let mut bad = Vec::new();
-    let mut chars = raw.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        let Some((next_at, next)) = chars.next() else {
-            bad.push((at, raw.len()));
-            break;
-        };
-        match next {
-            'n' => out.push('\n'),
-            't' => out.push('\t'),
-            'r' => out.push('\r'),
-            '0' => out.push('\0'),
-            '\\' | '"' | '\'' | '{' | '}' => out.push(next),
-            'u' => {
-                let rest = raw.get(next_at + 1..).unwrap_or("");
-                let code = rest.strip_prefix('{').and_then(|r| r.split_once('}')).map(|(hex, _)| hex);
-                match code.and_then(|hex| Some((hex, char::from_u32(u32::from_str_radix(hex, 16).ok()?)?))) {
-                    Some((hex, c)) => {
-                        out.push(c);
-                        for _ in 0..hex.chars().count() + 2 {
-                            chars.next();
-                        }
-                    }
-                    None => bad.push((at, next_at + 1)),
-                }
-            }
-            other => bad.push((at, next_at + other.len_utf8())),
-        }
-    }
-    (out, bad)
-}
-
-/// Drops the line breaks at the ends of a triple-quoted text and the indentation common to its lines.
-pub(crate) fn dedent(text: &str) -> String {
-    let Some(rest) = text.strip_prefix('\n').or_else(|| text.strip_prefix("\r\n")) else { return text.to_string() };
-    let lines: Vec<&str> = rest.lines().collect();
-    let indent = lines
-        .iter()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| line.len() - line.trim_start_matches([' ', '\t']).len())
-        .min()
-        .unwrap_or(0);
-    let mut out: Vec<&str> =
-        lines.iter().map(|line| line.get(indent..).unwrap_or_else(|| line.trim_start()).trim_end()).collect();
-    if out.last().is_some_and(|line| line.is_empty()) {
-        out.pop();
-    }
-    out.join("\n")
 }

@@ -11,6 +11,7 @@ mod build;
 pub mod codes;
 pub mod format;
 mod grammar;
+mod literal;
 mod recover;
 pub mod scan;
 pub mod template;

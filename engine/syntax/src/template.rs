@@ -3,8 +3,8 @@
 use tripline_base::{Diagnostic, FileId, SourceMap, Span};
 
 use crate::ast::{Expr, Quote, Text};
-use crate::build::{dedent, unescape};
 use crate::codes;
+use crate::literal::{Lines, unescape};
 use crate::recover::parse_expression;
 
 /// A piece of a template.
@@ -20,12 +20,10 @@ pub enum Piece {
 pub fn parse_template(text: &Text, sources: &SourceMap) -> (Vec<Piece>, Vec<Diagnostic>) {
     let file = text.span.file;
     let all = sources.text(file);
-    let (open, close) = match text.quote {
-        Quote::Triple => (3, 3),
-        _ => (1, 1),
-    };
-    let start = text.span.start as usize + open;
-    let end = (text.span.end as usize).saturating_sub(close);
+    let quotes = if text.quote == Quote::Triple { 3 } else { 1 };
+    let prefix = sources.slice(text.span).find(['"', '\'']).unwrap_or(0);
+    let start = text.span.start as usize + prefix + quotes;
+    let end = (text.span.end as usize).saturating_sub(quotes);
     let raw = all.get(start..end).unwrap_or("");
     pieces(file, all, start, raw, text.quote)
 }
@@ -36,12 +34,13 @@ fn pieces(file: FileId, all: &str, start: usize, raw: &str, quote: Quote) -> (Ve
     let mut words_from = 0;
     let mut at = 0;
     let bytes = raw.as_bytes();
+    let lines = Lines::of(raw);
     let words = |from: usize, to: usize, out: &mut Vec<Piece>| {
         let part = raw.get(from..to).unwrap_or("");
         let part = match quote {
             Quote::Single => part.to_string(),
             Quote::Double => unescape(part).0,
-            Quote::Triple => unescape(&dedent(part)).0,
+            Quote::Triple => unescape(&lines.between(from, to)).0,
         };
         if !part.is_empty() {
             out.push(Piece::Words(part));

@@ -98,3 +98,44 @@ fn every_code_has_a_golden() {
         assert!(all.contains(&format!("[{code}]")), "{code}");
     }
 }
+
+/// Found by fuzzing: places were counted in the text without its indentation, and even fell within characters.
+#[test]
+fn a_bad_escape_in_an_indented_text_was_underlined_elsewhere() {
+    let text = "rule a {\n  runbook: \"\"\"\n      é first\n      then C:\\Ä and \\d\\\n    \"\"\"\n}\n";
+    let parse = parse(text);
+    let found: Vec<&str> = parse.diagnostics.iter().map(|d| text.get(d.span().range()).unwrap()).collect();
+    assert_eq!(found, ["\\Ä", "\\d", "\\"]);
+    assert!(parse.diagnostics.iter().all(|d| d.code.id == "T0105"));
+}
+
+/// The pieces of a title, `…` for a value.
+fn title(title: &str) -> Vec<String> {
+    let mut sources = SourceMap::new();
+    let text = format!("rule a {{\n  title: {title}\n}}\n");
+    let id = sources.add("title.trip", text.clone());
+    let parse = tripline_syntax::parse_file(id, &text);
+    let Some(Item::Rule(rule)) = parse.file.items.first() else { panic!("{text}") };
+    let Some(RuleClause::Field(field)) = rule.clauses.first() else { panic!("{text}") };
+    let (pieces, diagnostics) = parse_template(field.value.as_text().unwrap(), &sources);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    pieces
+        .into_iter()
+        .map(|piece| match piece {
+            tripline_syntax::Piece::Words(words) => words,
+            tripline_syntax::Piece::Value(_) => "…".to_string(),
+        })
+        .collect()
+}
+
+#[test]
+fn a_title_over_lines_lost_the_blanks_beside_its_values() {
+    let text = "\"\"\"\n    Root of {user.name} at {\n      time} did\n      it\n    \"\"\"";
+    assert_eq!(title(text), ["Root of ", "…", " at ", "…", " did\n  it"]);
+}
+
+#[test]
+fn the_prefix_of_a_title_became_a_part_of_it() {
+    assert_eq!(title("iglob\"by {user.name}\""), ["by ", "…"]);
+    assert_eq!(title("i\"\"\"by {user.name}\"\"\""), ["by ", "…"]);
+}

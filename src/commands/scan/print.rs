@@ -66,18 +66,23 @@ fn severity_colour(severity: Severity) -> &'static str {
     }
 }
 
-/// Counts per rule, the most first.
+/// Findings per rule, then events per source; the most first.
 pub fn counts(out: &mut impl Write, ruleset: &Ruleset, totals: &Totals) -> Result<()> {
-    let mut rows: Vec<(u64, &str)> = totals
-        .rules
-        .iter()
-        .filter_map(|(rule, count)| Some((*count, ruleset.program.rules.get(*rule)?.name.as_str())))
-        .collect();
-    rows.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-    for (count, name) in rows {
-        writeln!(out, "{count:>8}  {name}")?;
+    let name = |rule: usize| Some(ruleset.program.rules.get(rule)?.name.as_str());
+    rows(out, totals.rules.iter().filter_map(|(rule, count)| Some((*count, name(*rule)?))).collect())?;
+    if totals.events > 0 {
+        writeln!(out, "events per source:")?;
+    }
+    rows(out, totals.sources.iter().map(|(name, count)| (*count, name.as_str())).collect())?;
+    if totals.unknown > 0 {
+        writeln!(out, "{:>8}  (no mapping knows the source)", totals.unknown)?;
     }
     Ok(())
+}
+
+fn rows(out: &mut impl Write, mut rows: Vec<(u64, &str)>) -> Result<()> {
+    rows.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    rows.iter().try_for_each(|(count, name)| writeln!(out, "{count:>8}  {name}"))
 }
 
 /// What was read and found, on standard error.

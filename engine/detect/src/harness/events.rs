@@ -1,7 +1,8 @@
-//! The events of a test: fixtures with overrides, repetition, and the test's clock.
+//! The events of a test: fixtures with overrides, repetition, redelivery, and the test's clock.
 
 use std::collections::{BTreeSet, HashMap};
 
+use tripline_eval::{Evaluator, normalize};
 use tripline_event::{Path, Segment, Value, format_time, parse_date, parse_json};
 use tripline_semantic::typed::{Expectation, Statement};
 
@@ -37,7 +38,8 @@ struct Player<'p, 't> {
     clock: Option<i64>,
     bindings: Vec<(String, u64)>,
     played: Played<'t>,
-    seen: BTreeSet<String>,
+    /// Source and id of every event so far; none where the test redelivers nothing.
+    seen: Option<BTreeSet<(String, String)>>,
 }
 
 /// Makes the events of a test.
@@ -59,7 +61,7 @@ pub fn play<'t>(
         clock: uses_clock(statements).then(|| parse_date("2026-01-01").unwrap_or(0)),
         bindings: Vec::new(),
         played: Played { events: Vec::new(), expects: Vec::new() },
-        seen: BTreeSet::new(),
+        seen: redelivers(statements).then(BTreeSet::new),
     };
     player.statements(statements)?;
     Ok(player.played)
@@ -71,6 +73,23 @@ fn uses_clock(statements: &[Statement]) -> bool {
         Statement::Repeat { every, body, .. } => every.is_some() || uses_clock(body),
         _ => false,
     })
+}
+
+fn redelivers(statements: &[Statement]) -> bool {
+    statements.iter().any(|statement| match statement {
+        Statement::Event { redelivered, .. } => *redelivered,
+        Statement::Repeat { body, .. } => redelivers(body),
+        _ => false,
+    })
+}
+
+/// The id that the source's mapping declares for an event (`metadata.uid`).
+fn event_id(ruleset: &Ruleset, source: &str, raw: &Value<'_>) -> Option<String> {
+    let source = ruleset.ir.sources.iter().find(|known| known.name == source)?;
+    let evaluator = Evaluator::new(&ruleset.ir);
+    evaluator.next_event();
+    let (_, arm) = normalize::arm(&evaluator, source, raw)?;
+    normalize::event_id(&evaluator, arm, raw)
 }
 
 impl<'t> Player<'_, 't> {
@@ -136,11 +155,15 @@ impl<'t> Player<'_, 't> {
             value.set(&path.0, self.bind(set));
         }
         let json = serde_json::to_string(&value).map_err(|why| why.to_string())?;
-        // Delivered again: recognised, and judged once.
-        if redelivered && self.seen.contains(&json) {
+        // Delivered again: recognised by its id, and judged once. All other events are new ones, whatever their
+        // ids; content alone tells nothing, since what happens twice may look the same.
+        if let Some(seen) = &mut self.seen
+            && let Some(id) = event_id(self.ruleset, source, &value)
+            && !seen.insert((source.to_string(), id))
+            && redelivered
+        {
             return Ok(());
         }
-        self.seen.insert(json.clone());
         self.played.events.push(TestEvent { source: source.to_string(), json, name });
         Ok(())
     }
