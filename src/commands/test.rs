@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use serde_json::json;
+use tripline_base::terminal::visible;
 use tripline_detect::harness::{self, Outcome as TestOutcome};
 use tripline_detect::{DiskFiles, Ruleset, mutate};
 
@@ -81,12 +82,13 @@ fn text(ruleset: &Ruleset, outcome: &TestOutcome) -> String {
     let (file, line) = place(ruleset, outcome);
     let mut out = String::new();
     if let Some(why) = &outcome.skipped {
-        return format!("SKIPPED {} / {} ({file}:{line}): {why}\n", outcome.item, outcome.test);
+        let (test, file) = (visible(&outcome.test), visible(&file));
+        return format!("SKIPPED {} / {test} ({file}:{line}): {why}\n", outcome.item);
     }
-    out.push_str(&format!("FAILED {} / {} ({file}:{line})\n", outcome.item, outcome.test));
+    out.push_str(&format!("FAILED {} / {} ({}:{line})\n", outcome.item, visible(&outcome.test), visible(&file)));
     for failure in &outcome.failures {
         for line in failure.lines() {
-            out.push_str(&format!("  {line}\n"));
+            out.push_str(&format!("  {}\n", visible(line)));
         }
     }
     out.push('\n');
