@@ -188,6 +188,13 @@ fn explain_shows_each_predicate_with_what_it_saw() {
 }
 
 #[test]
+fn a_comparison_with_any_of_several_values_is_shown_with_what_it_compares() {
+    let explain = tripline(&["explain", "aws_user_made_administrator", "examples/quickstart/cloudtrail.jsonl:30"]);
+    let wanted = r#"true       policies[].uid ends_with any [ ":iam::aws:policy/AdministratorAccess", ":iam::aws:policy/IAMFullAccess", ]   <- "arn:aws:iam::aws:policy/AdministratorAccess""#;
+    assert!(out(&explain).lines().any(|line| line == wanted), "{}", out(&explain));
+}
+
+#[test]
 fn normalize_gives_valid_ocsf() {
     let output = tripline(&["normalize", "--validate", QUICKSTART[0], QUICKSTART[1]]);
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));

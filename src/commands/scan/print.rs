@@ -21,8 +21,11 @@ pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colou
     let badge = paint(severity_colour(finding.severity), &severity);
     let gap = " ".repeat(9_usize.saturating_sub(severity.len()).max(1));
     writeln!(out, "{badge}{gap}{}", paint(BOLD, &visible(&finding.title)))?;
-    let mut row =
-        |name: &str, value: &str| writeln!(out, "  {} {}", paint(BLUE, &format!("{name:<10}")), visible(value));
+    let mut line = |name: &str, value: &str, saw: &str| {
+        let saw = if saw.is_empty() { String::new() } else { paint(GREEN, &visible(saw)) };
+        writeln!(out, "  {} {}{saw}", paint(BLUE, &format!("{name:<10}")), visible(value))
+    };
+    let mut row = |name: &str, value: &str| line(name, value, "");
     if let Some(time) = finding.time {
         row("when", &format_time(time))?;
     }
@@ -42,8 +45,9 @@ pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colou
             [] => String::new(),
             saw => format!("   <- {}", saw.join(", ")),
         };
-        row(if at == 0 { "because" } else { "" }, &format!("{}{saw}", shown.test))?;
+        line(if at == 0 { "because" } else { "" }, &shown.test, &saw)?;
     }
+    let mut row = |name: &str, value: &str| line(name, value, "");
     let context: Vec<String> = finding
         .context
         .iter()
@@ -61,6 +65,7 @@ pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colou
 
 const BOLD: &str = "\x1b[1m";
 const BLUE: &str = "\x1b[34m";
+const GREEN: &str = "\x1b[32m";
 
 fn severity_colour(severity: Severity) -> &'static str {
     match severity {
