@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use tripline_base::{Level, diagnostic, json, sarif, terminal};
+use tripline_base::{Diagnostic, Level, diagnostic, json, sarif, terminal};
 use tripline_detect::{DiskFiles, harness};
 
 use super::Outcome;
@@ -48,6 +48,9 @@ pub fn run(args: &Args) -> Outcome {
         return Ok(0);
     }
     let (mut ruleset, own) = load::ruleset(&args.paths)?;
+    // Of shipped content that was not asked about, only errors are of interest (a name taken twice).
+    let named = |said: &Diagnostic| own.iter().any(|name| name == ruleset.sources.name(said.span().file));
+    ruleset.diagnostics.retain(|said| said.level() == Level::Error || named(said));
     // The shipped rules are part of the program, and their fixtures are not.
     if !args.paths.is_empty() {
         ruleset.diagnostics.extend(harness::bad_fixtures(&ruleset, &DiskFiles, &own));
@@ -62,9 +65,9 @@ pub fn run(args: &Args) -> Outcome {
             }
             let raw = ruleset.program.rules.iter().filter(|rule| reads_raw(rule)).count();
             crate::outln!(
-                "{} rules ({raw} read raw fields), {} mappings: {}",
-                ruleset.program.rules.len(),
-                ruleset.program.mappings.len(),
+                "{} ({raw} read raw fields), {}: {}",
+                terminal::counted(ruleset.program.rules.len() as u64, "rule"),
+                terminal::counted(ruleset.program.mappings.len() as u64, "mapping"),
                 terminal::tally(&ruleset.diagnostics).unwrap_or_else(|| "nothing to say".into())
             );
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tripline_base::terminal::visible;
+use tripline_base::terminal::{counted, visible};
 use tripline_detect::{Detector, SourceChoice};
 use tripline_eval::normalize;
 use tripline_event::Value;
@@ -179,11 +179,11 @@ fn report(args: &Args, counts: &Counts) {
     }
     let violations: u64 = counts.violations.values().sum();
     eprintln!(
-        "{} events, {} of no known source, {} unparsed lines, {} failed conversions{}",
-        counts.events,
+        "{}, {} of no known source, {}, {}{}",
+        counted(counts.events, "event"),
         counts.unknown,
-        counts.unparsed,
-        counts.failed_conversions,
-        if args.validate { format!(", {violations} violations") } else { String::new() }
+        counted(counts.unparsed, "unparsed line"),
+        counted(counts.failed_conversions, "failed conversion"),
+        if args.validate { format!(", {}", counted(violations, "violation")) } else { String::new() }
     );
 }

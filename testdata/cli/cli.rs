@@ -271,7 +271,10 @@ def contains_any(name: string) = name contains "forged"
     ];
     for args in &scans {
         let output = tripline(args);
-        assert!(out(&output).contains("forged") && err(&output).contains("1 findings, 1 unparsed"), "{args:?}");
+        assert!(
+            out(&output).contains("forged") && err(&output).contains("1 event, 0.0 MB, 1 finding, 1 unparsed line;"),
+            "{args:?}"
+        );
         assert!(harmless(&out(&output).replace('\u{202e}', "")), "{args:?}: {:?}", out(&output));
         assert!(harmless(&err(&output)), "{args:?}: {:?}", err(&output));
     }
@@ -334,6 +337,21 @@ fn check_names_fixtures_that_are_missing_and_asks_for_none_of_the_shipped_rules(
     let output =
         Command::new(env!("CARGO_BIN_EXE_tripline")).arg("check").arg(&list).current_dir(dir.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+#[test]
+fn check_says_nothing_about_shipped_content_that_it_was_not_asked_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&dir, "l.trip", "def d(n: int) = n == 1\n");
+    let text = out(&tripline(&["check", path.to_str().unwrap()]));
+    assert!(text.contains("T0302") && !text.contains("connectors/mappings"), "{text}");
+    assert!(text.ends_with("0 rules (0 read raw fields), 2 mappings: 1 warning\n"), "{text}");
+    let asked = out(&tripline(&["check", "connectors/mappings"]));
+    assert!(asked.contains("connectors/mappings"), "{asked}");
+    // A name that shipped content has is an error wherever it stands.
+    let path = write(&dir, "m.trip", "list aws_cloudtrail: string = [\"x\"]\n");
+    let taken = tripline(&["check", path.to_str().unwrap()]);
+    assert!(out(&taken).contains("T0204") && taken.status.code() == Some(2), "{}", out(&taken));
 }
 
 #[test]

@@ -179,14 +179,19 @@ fn window(text: &str, at: usize) -> (String, String) {
     (format!("{kept}{rest}"), kept)
 }
 
-/// `3 errors and 1 warning`, or nothing where there is nothing to count.
+/// `1 rule`, `2 rules`.
+pub fn counted(n: u64, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `3 errors, 1 warning`, or nothing where there is nothing to count.
 pub fn tally(diagnostics: &[Diagnostic]) -> Option<String> {
     let count = |level| diagnostics.iter().filter(|d| d.level() == level).count();
     let parts: Vec<String> =
         [(count(Level::Error), "error"), (count(Level::Warning), "warning"), (count(Level::Note), "note")]
             .into_iter()
             .filter(|(n, _)| *n > 0)
-            .map(|(n, word)| format!("{n} {word}{}", if n == 1 { "" } else { "s" }))
+            .map(|(n, word)| counted(n as u64, word))
             .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -3,7 +3,7 @@
 
 use std::io::{Result, Write};
 
-use tripline_base::terminal::{Colour, visible};
+use tripline_base::terminal::{Colour, counted, visible};
 use tripline_detect::scan::Totals;
 use tripline_detect::{Finding, Ruleset};
 use tripline_eval::explain::show;
@@ -94,12 +94,12 @@ pub fn counts(out: &mut impl Write, ruleset: &Ruleset, totals: &Totals) -> Resul
 /// What was read and found, on standard error.
 pub fn summary(ruleset: &Ruleset, totals: &Totals, seconds: f64) {
     eprintln!(
-        "{} events, {:.1} MB, {} findings, {} unparsed lines; {} rules, {:.2} s, {:.0} events/s",
-        totals.events,
+        "{}, {:.1} MB, {}, {}; {}, {:.2} s, {:.0} events/s",
+        counted(totals.events, "event"),
         totals.bytes as f64 / 1e6,
-        totals.findings,
-        totals.unparsed,
-        ruleset.active().count(),
+        counted(totals.findings, "finding"),
+        counted(totals.unparsed, "unparsed line"),
+        counted(ruleset.active().count() as u64, "rule"),
         seconds,
         totals.events as f64 / seconds
     );

@@ -6,13 +6,13 @@ use std::path::{Component, Path};
 
 use tripline_base::{Level, terminal};
 use tripline_checks::root;
-use tripline_detect::{Compiler, all_codes};
+use tripline_detect::{Compiler, DiskFiles, all_codes, harness};
 use tripline_semantic::NoFiles;
 
 #[test]
-fn every_example_of_the_language_reference_compiles() {
+fn every_example_of_the_language_reference_compiles_in_the_one_style_and_passes_its_tests() {
     let page = std::fs::read_to_string(root().join("docs/LANGUAGE.md")).unwrap();
-    let mut blocks = 0;
+    let (mut blocks, mut tests) = (0, 0);
     for block in page.split("```trip\n").skip(1) {
         let text = block.split("```").next().unwrap();
         let mut compiler = Compiler::new();
@@ -29,9 +29,16 @@ fn every_example_of_the_language_reference_compiles() {
             .map(|d| terminal::render(d, &ruleset.sources, terminal::Colour::Never))
             .collect();
         assert!(said.is_empty(), "{said}");
+        let parse = tripline_syntax::parse_file(tripline_base::FileId(0), text);
+        assert_eq!(tripline_syntax::format::format(&parse.file, text), text);
+        let outcomes = harness::run(&ruleset, &DiskFiles, "");
+        for outcome in outcomes.iter().filter(|o| ruleset.sources.name(o.span.file).starts_with("example")) {
+            assert!(outcome.passed(), "{outcome:?}");
+            tests += 1;
+        }
         blocks += 1;
     }
-    assert!(blocks >= 4);
+    assert!(blocks >= 4 && tests >= 3, "{blocks} blocks, {tests} tests");
 }
 
 #[test]
