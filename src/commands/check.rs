@@ -74,9 +74,12 @@ pub fn run(args: &Args) -> Outcome {
         Format::Json => {
             let all: Vec<_> = ruleset.diagnostics.iter().map(|d| json::render(d, &ruleset.sources)).collect();
             let out = serde_json::json!({ "diagnostics": all, "errors": errors, "warnings": warnings });
-            crate::outln!("{out}");
+            crate::outln!("{}", load::json_line(&out));
         }
-        Format::Sarif => crate::outln!("{}", sarif::render(&ruleset.diagnostics, &ruleset.sources, &codes)),
+        Format::Sarif => {
+            let out = sarif::render(&ruleset.diagnostics, &ruleset.sources, &codes);
+            crate::outln!("{}", load::json_line(&out));
+        }
     }
     Ok(if errors > 0 || (args.strict && warnings > 0) { 2 } else { 0 })
 }

@@ -299,6 +299,48 @@ def contains_any(name: string) = name contains "forged"
 }
 
 #[test]
+fn a_hostile_rule_writes_nothing_to_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = HOSTILE.replace(['\r', '\n'], "");
+    let broken = format!(
+        "rule r {{\n title: \"{text}\"\n on authentication from aws.cloudtrail\n where user.nam == \"{text}\"\n}}\n"
+    );
+    let rule = |expect: &str| {
+        format!(
+            "rule s {{\n title: \"s\"\n on authentication from aws.cloudtrail\n where user.name == \"{text}\"\n \
+             except \"{text}\" until 2020-01-01 where is_mfa == true\n \
+             test \"{text}\" {{ event aws.cloudtrail {{ a: \"{text}\" }} expect {expect} }}\n}}\n"
+        )
+    };
+    let failing = rule(&format!("alert {{ title: \"{text}\" }}"));
+    let path = write(&dir, "r.trip", &format!("{broken}{failing}"));
+    let whole = write(&dir, "s.trip", &failing);
+    let silent = write(&dir, "t.trip", &rule("nothing"));
+    let (path, whole, silent) = (path.to_str().unwrap(), whole.to_str().unwrap(), silent.to_str().unwrap());
+    let event = "testdata/events/aws/console_login_root.json";
+    for args in [
+        vec!["check", path],
+        vec!["check", "--format", "json", path],
+        vec!["check", "--format", "sarif", path],
+        vec!["fmt", "--check", whole],
+        vec!["test", whole],
+        vec!["test", "--format", "json", whole],
+        vec!["test", "--format", "junit", whole],
+        vec!["test", "--mutate", silent],
+        vec!["test", "--mutate", "--format", "json", silent],
+        vec!["explain", "s", event, "--rules", whole],
+        vec!["scan", event, "--rules", path],
+    ] {
+        let output = tripline(&args);
+        // Machines read JSON and XML, in which a mark of direction is text.
+        let machine = args.contains(&"--format");
+        let said = format!("{}{}", out(&output), err(&output));
+        let said = if machine { said.replace('\u{202e}', "") } else { said };
+        assert!(harmless(&said) && said.contains("forged"), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
 fn check_names_fixtures_that_are_missing_and_asks_for_none_of_the_shipped_rules() {
     let dir = tempfile::tempdir().unwrap();
     let rule = r#"rule r {
