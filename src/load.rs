@@ -1,11 +1,12 @@
 //! Finds `.trip` files, compiles them with the shipped content, and prints diagnostics.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tripline_base::{Diagnostic, SourceMap, terminal};
 use tripline_detect::{Compiler, DiskFiles, Ruleset};
+
+use crate::colour;
 
 mod content {
     include!(concat!(env!("OUT_DIR"), "/content.rs"));
@@ -93,15 +94,6 @@ fn now() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Whether to colour what goes to standard error.
-pub fn colour() -> terminal::Colour {
-    if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        terminal::Colour::Always
-    } else {
-        terminal::Colour::Never
-    }
-}
-
 /// Prints errors (and, where wanted, the rest) to standard error; gives how many errors there were.
 pub fn say(diagnostics: &[Diagnostic], sources: &SourceMap, all: bool) -> usize {
     let mut errors = 0;
@@ -109,7 +101,7 @@ pub fn say(diagnostics: &[Diagnostic], sources: &SourceMap, all: bool) -> usize 
         let error = diagnostic.level() == tripline_base::Level::Error;
         errors += usize::from(error);
         if error || all {
-            eprintln!("{}", terminal::render(diagnostic, sources, colour()));
+            eprintln!("{}", terminal::render(diagnostic, sources, colour::stderr()));
         }
     }
     errors
@@ -118,4 +110,28 @@ pub fn say(diagnostics: &[Diagnostic], sources: &SourceMap, all: bool) -> usize 
 /// `; did you mean …?`, or nothing.
 pub fn hint<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> String {
     tripline_base::did_you_mean(word, names).map(|hint| format!("; {hint}")).unwrap_or_default()
+}
+
+/// A value as one line of JSON. What JSON allows and a terminal obeys is written as `\u009b`, which is the same
+/// text to whoever reads the JSON.
+pub fn json_line(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    if !text.chars().any(char::is_control) {
+        return text;
+    }
+    let escaped = |c: char| if c.is_control() { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_json_holds_no_control_characters_and_means_the_same() {
+        let value = serde_json::json!({ "a\u{7f}": "\u{9b}31m é\n" });
+        let line = json_line(&value);
+        assert_eq!(line, r#"{"a\u007f":"\u009b31m é\n"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
 }

@@ -20,12 +20,14 @@ macro_rules! out {
     }};
 }
 
+mod colour;
 mod commands;
 mod load;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tripline_base::terminal::visible;
 
 #[derive(Parser)]
 #[command(name = "tripline", version, about = "Detection as code: typed rules against normalised logs")]
@@ -65,7 +67,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(message) => {
-            eprintln!("tripline: {message}");
+            for line in message.lines() {
+                eprintln!("tripline: {}", visible(line));
+            }
             ExitCode::from(2)
         }
     }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use tripline_base::{Level, json, sarif, terminal};
+use tripline_base::{Diagnostic, Level, diagnostic, json, sarif, terminal};
+use tripline_detect::{DiskFiles, harness};
 
 use super::Outcome;
-use crate::load;
+use crate::{colour, load};
 
 /// Check rules, mappings and everything else in `.trip` files.
 #[derive(clap::Args)]
@@ -46,28 +47,39 @@ pub fn run(args: &Args) -> Outcome {
         crate::outln!("{} {} ({})\n\n{}\n\n{}", code.id, code.name, code.level, code.title, code.page);
         return Ok(0);
     }
-    let (ruleset, _) = load::ruleset(&args.paths)?;
+    let (mut ruleset, own) = load::ruleset(&args.paths)?;
+    // Of shipped content that was not asked about, only errors are of interest (a name taken twice).
+    let named = |said: &Diagnostic| own.iter().any(|name| name == ruleset.sources.name(said.span().file));
+    ruleset.diagnostics.retain(|said| said.level() == Level::Error || named(said));
+    // The shipped rules are part of the program, and their fixtures are not.
+    if !args.paths.is_empty() {
+        ruleset.diagnostics.extend(harness::bad_fixtures(&ruleset, &DiskFiles, &own));
+        diagnostic::sort(&mut ruleset.diagnostics);
+    }
     let count = |level| ruleset.diagnostics.iter().filter(|d| d.level() == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     match args.format {
         Format::Text => {
             for diagnostic in &ruleset.diagnostics {
-                crate::outln!("{}", terminal::render(diagnostic, &ruleset.sources, stdout_colour()));
+                crate::outln!("{}", terminal::render(diagnostic, &ruleset.sources, colour::stdout()));
             }
             let raw = ruleset.program.rules.iter().filter(|rule| reads_raw(rule)).count();
             crate::outln!(
-                "{} rules ({raw} read raw fields), {} mappings: {}",
-                ruleset.program.rules.len(),
-                ruleset.program.mappings.len(),
+                "{} ({raw} read raw fields), {}: {}",
+                terminal::counted(ruleset.program.rules.len() as u64, "rule"),
+                terminal::counted(ruleset.program.mappings.len() as u64, "mapping"),
                 terminal::tally(&ruleset.diagnostics).unwrap_or_else(|| "nothing to say".into())
             );
         }
         Format::Json => {
             let all: Vec<_> = ruleset.diagnostics.iter().map(|d| json::render(d, &ruleset.sources)).collect();
             let out = serde_json::json!({ "diagnostics": all, "errors": errors, "warnings": warnings });
-            crate::outln!("{out}");
+            crate::outln!("{}", load::json_line(&out));
         }
-        Format::Sarif => crate::outln!("{}", sarif::render(&ruleset.diagnostics, &ruleset.sources, &codes)),
+        Format::Sarif => {
+            let out = sarif::render(&ruleset.diagnostics, &ruleset.sources, &codes);
+            crate::outln!("{}", load::json_line(&out));
+        }
     }
     Ok(if errors > 0 || (args.strict && warnings > 0) { 2 } else { 0 })
 }
@@ -79,13 +91,4 @@ fn reads_raw(rule: &tripline_semantic::typed::Rule) -> bool {
         typed.walk(&mut |node| raw |= matches!(node.kind, Kind::Path(Root::Raw | Root::Loose, _)));
     }
     raw
-}
-
-fn stdout_colour() -> terminal::Colour {
-    use std::io::IsTerminal as _;
-    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        terminal::Colour::Always
-    } else {
-        terminal::Colour::Never
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use tripline_base::terminal::visible;
 use tripline_detect::{Detector, Ruleset, Shape, SourceChoice};
 use tripline_eval::explain::{Seen, see};
 use tripline_eval::normalize;
@@ -64,7 +65,7 @@ pub fn run(args: &Args) -> Outcome {
         let holds = evaluator.test(*condition, &raw);
         excepted |= holds;
         let reason = ruleset.program.rules.get(at).and_then(|rule| rule.exceptions.get(*index)).map(|e| &e.reason);
-        crate::outln!("{:<6} exception \"{}\"", holds, reason.map_or("", String::as_str));
+        crate::outln!("{:<6} exception \"{}\"", holds, visible(reason.map_or("", String::as_str)));
     }
     crate::outln!("=> {}", if matched && !excepted { "the rule fires" } else { "the rule does not fire" });
     Ok(u8::from(!matched || excepted))
@@ -83,7 +84,7 @@ fn tree(ruleset: &Ruleset, seen: &Seen, depth: usize) {
         (Shape::Test, values) if !values.is_empty() => format!("   <- {}", values.join(", ")),
         _ => String::new(),
     };
-    crate::outln!("{:<6} {}{text}{saw}", seen.truth, "  ".repeat(depth));
+    crate::outln!("{:<6} {}{}", seen.truth, "  ".repeat(depth), visible(&format!("{text}{saw}")));
     for part in &seen.parts {
         tree(ruleset, part, depth + 1);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use similar::TextDiff;
 use tripline_base::SourceMap;
+use tripline_base::terminal::visible;
 
 use super::Outcome;
 use crate::load;
@@ -39,10 +40,15 @@ pub fn run(args: &Args) -> Outcome {
         }
         changed += 1;
         if args.check {
-            crate::out!("{}", TextDiff::from_lines(&text, &formatted).unified_diff().header(&name, "formatted"));
+            let diff = TextDiff::from_lines(&text, &formatted).unified_diff().header(&name, "formatted").to_string();
+            for line in diff.lines() {
+                // A tab is what a diff is often about.
+                let pieces: Vec<_> = line.split('\t').map(visible).collect();
+                crate::outln!("{}", pieces.join("\t"));
+            }
         } else {
             std::fs::write(&path, formatted).map_err(|error| format!("`{name}` cannot be written: {error}"))?;
-            crate::outln!("formatted {name}");
+            crate::outln!("formatted {}", visible(&name));
         }
     }
     if broken > 0 {

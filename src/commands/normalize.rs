@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use tripline_base::terminal::{counted, visible};
 use tripline_detect::{Detector, SourceChoice};
 use tripline_eval::normalize;
 use tripline_event::Value;
@@ -99,7 +100,7 @@ fn one(
     if args.validate {
         for violation in tripline_schema::validate(&event) {
             *counts.violations.entry(violation.to_string()).or_default() += 1;
-            crate::outln!("{place}: {violation}");
+            crate::outln!("{}", visible(&format!("{place}: {violation}")));
         }
     } else if args.coverage {
         let mut fields = Vec::new();
@@ -111,7 +112,7 @@ fn one(
             }
         }
     } else {
-        crate::outln!("{event}");
+        crate::outln!("{}", load::json_line(&event));
     }
 }
 
@@ -173,16 +174,16 @@ fn report(args: &Args, counts: &Counts) {
         rows.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         crate::outln!("raw fields that no definition reads:");
         for ((source, field), count) in rows {
-            crate::outln!("{count:>8}  {source} {field}");
+            crate::outln!("{count:>8}  {source} {}", visible(field));
         }
     }
     let violations: u64 = counts.violations.values().sum();
     eprintln!(
-        "{} events, {} of no known source, {} unparsed lines, {} failed conversions{}",
-        counts.events,
+        "{}, {} of no known source, {}, {}{}",
+        counted(counts.events, "event"),
         counts.unknown,
-        counts.unparsed,
-        counts.failed_conversions,
-        if args.validate { format!(", {violations} violations") } else { String::new() }
+        counted(counts.unparsed, "unparsed line"),
+        counted(counts.failed_conversions, "failed conversion"),
+        if args.validate { format!(", {}", counted(violations, "violation")) } else { String::new() }
     );
 }

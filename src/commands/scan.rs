@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::ValueEnum;
+use tripline_base::terminal::visible;
 use tripline_detect::SourceChoice;
 use tripline_detect::scan::{Told, Totals, Wanted, scan};
 
 use super::Outcome;
-use crate::load;
+use crate::{colour, load};
 
 /// Evaluate rules over log files.
 #[derive(clap::Args)]
@@ -93,6 +94,7 @@ pub fn run(args: &Args) -> Outcome {
     };
     let wanted = Wanted { source, findings: args.format != Format::Summary };
     let mut totals = Totals::default();
+    let colour = colour::stdout();
     let begun = Instant::now();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut failed: Vec<String> = Vec::new();
@@ -110,14 +112,16 @@ pub fn run(args: &Args) -> Outcome {
         let result = scan(&ruleset, &name, input, &wanted, &mut totals, &mut |told| match told {
             Told::Finding(finding) => {
                 let written = match args.format {
-                    Format::Ndjson => writeln!(out, "{}", tripline_detect::finding_json(&ruleset, &finding)),
-                    _ => print::finding(&mut out, &ruleset, &finding),
+                    Format::Ndjson => {
+                        writeln!(out, "{}", load::json_line(&tripline_detect::finding_json(&ruleset, &finding)))
+                    }
+                    _ => print::finding(&mut out, &ruleset, &finding, colour),
                 };
                 pipe_closed |= written.is_err();
             }
             Told::Unparsed { line, reason, excerpt } => {
                 if args.show_unparsed {
-                    eprintln!("{name}:{line}: not an event: {reason}: {excerpt}");
+                    eprintln!("{}:{line}: not an event: {}: {}", visible(&name), visible(&reason), visible(&excerpt));
                 }
             }
             Told::Progress(bytes) => progress.show(bytes),
@@ -140,7 +144,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     print::summary(&ruleset, &totals, seconds);
     if !failed.is_empty() {
-        return Err(failed.join("\ntripline: "));
+        return Err(failed.join("\n"));
     }
     Ok(u8::from(args.fail_on_findings && totals.findings > 0))
 }
@@ -158,7 +162,7 @@ impl Progress {
 
     fn show(&self, bytes: u64) {
         if self.on {
-            eprint!("\r\x1b[K{}: {} MiB", self.name, bytes >> 20);
+            eprint!("\r\x1b[K{}: {} MiB", visible(&self.name), bytes >> 20);
         }
     }
 

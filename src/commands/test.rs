@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use serde_json::json;
+use tripline_base::terminal::visible;
 use tripline_detect::harness::{self, Outcome as TestOutcome};
 use tripline_detect::{DiskFiles, Ruleset, mutate};
 
@@ -62,7 +63,7 @@ pub fn run(args: &Args) -> Outcome {
                 begun.elapsed().as_secs_f64()
             );
         }
-        Format::Json => crate::outln!("{}", as_json(&ruleset, &outcomes)),
+        Format::Json => crate::outln!("{}", load::json_line(&as_json(&ruleset, &outcomes))),
         Format::Junit => crate::out!("{}", junit(&ruleset, &outcomes)),
     }
     if outcomes.is_empty() && errors == 0 {
@@ -81,12 +82,13 @@ fn text(ruleset: &Ruleset, outcome: &TestOutcome) -> String {
     let (file, line) = place(ruleset, outcome);
     let mut out = String::new();
     if let Some(why) = &outcome.skipped {
-        return format!("SKIPPED {} / {} ({file}:{line}): {why}\n", outcome.item, outcome.test);
+        let (test, file) = (visible(&outcome.test), visible(&file));
+        return format!("SKIPPED {} / {test} ({file}:{line}): {why}\n", outcome.item);
     }
-    out.push_str(&format!("FAILED {} / {} ({file}:{line})\n", outcome.item, outcome.test));
+    out.push_str(&format!("FAILED {} / {} ({}:{line})\n", outcome.item, visible(&outcome.test), visible(&file)));
     for failure in &outcome.failures {
         for line in failure.lines() {
-            out.push_str(&format!("  {line}\n"));
+            out.push_str(&format!("  {}\n", visible(line)));
         }
     }
     out.push('\n');
@@ -170,22 +172,25 @@ fn mutants(args: &Args, ruleset: &Ruleset, errors: usize) -> Outcome {
                 score.killed + score.survived.len()
             );
             for label in &score.survived {
-                crate::outln!("         survived: {label}");
+                crate::outln!("         survived: {}", visible(label));
             }
             for (label, why) in &score.equivalent {
-                crate::outln!("         equivalent: {label}, because {why}");
+                crate::outln!("         equivalent: {}, because {}", visible(label), visible(why));
             }
             for label in &score.stale {
-                crate::outln!("         declared equivalent, and no such mutant survives: {label}");
+                crate::outln!("         declared equivalent, and no such mutant survives: {}", visible(label));
             }
             for test in &score.vacuous {
-                crate::outln!("         vacuous test (notices no mutant): {test}");
+                crate::outln!("         vacuous test (notices no mutant): {}", visible(test));
             }
         }
     }
     match args.format {
         Format::Text => crate::outln!("{killed} of {all} mutants killed in {} rules", scores.len()),
-        Format::Json => crate::outln!("{}", json!({ "rules": rows, "killed": killed, "mutants": all })),
+        Format::Json => {
+            let out = json!({ "rules": rows, "killed": killed, "mutants": all });
+            crate::outln!("{}", load::json_line(&out));
+        }
         Format::Junit => return Err("mutants are printed as text or json".into()),
     }
     Ok(if errors > 0 { 2 } else { u8::from(bad) })

@@ -215,6 +215,13 @@ fn explain_shows_each_predicate_with_what_it_saw() {
 }
 
 #[test]
+fn a_comparison_with_any_of_several_values_is_shown_with_what_it_compares() {
+    let explain = tripline(&["explain", "aws_user_made_administrator", "examples/quickstart/cloudtrail.jsonl:30"]);
+    let wanted = r#"true       policies[].uid ends_with any [ ":iam::aws:policy/AdministratorAccess", ":iam::aws:policy/IAMFullAccess", ]   <- "arn:aws:iam::aws:policy/AdministratorAccess""#;
+    assert!(out(&explain).lines().any(|line| line == wanted), "{}", out(&explain));
+}
+
+#[test]
 fn normalize_gives_valid_ocsf() {
     let output = tripline(&["normalize", "--validate", QUICKSTART[0], QUICKSTART[1]]);
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
@@ -254,4 +261,183 @@ fn a_reader_who_goes_away_is_no_panic() {
         let output = child.wait_with_output().unwrap();
         assert!(!err(&output).contains("panicked"), "{args:?}: {}", err(&output));
     }
+}
+
+/// Whether a terminal would show all of `text`, whatever it holds.
+fn harmless(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}'))
+}
+
+const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;gone\u{7}\u{9b}31m\u{202e}\r\nCRITICAL forged";
+
+#[test]
+fn a_hostile_log_writes_nothing_to_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(
+        &dir,
+        "r.trip",
+        r#"rule r {
+  title: "x"
+  on authentication from aws.cloudtrail
+  where contains_any(user.name)
+  alert { title: "by {user.name}" entities: [user(user.name)] context: { agent: http_request.user_agent, whole: raw.more } }
+}
+def contains_any(name: string) = name contains "forged"
+"#,
+    );
+    let fixture = std::fs::read_to_string(root().join("testdata/events/aws/console_login_iam_user.json")).unwrap();
+    let mut event: serde_json::Value = serde_json::from_str(&fixture).unwrap();
+    event["userIdentity"]["userName"] = HOSTILE.into();
+    event["userAgent"] = HOSTILE.into();
+    event["more"] = serde_json::json!({ HOSTILE: HOSTILE });
+    let log = write(&dir, "log.jsonl", &format!("{event}\n{{\"{}\n", HOSTILE.replace('\n', "")));
+    let (rules, log) = (rules.to_str().unwrap(), log.to_str().unwrap());
+    let scans = [
+        vec!["scan", "--show-unparsed", log, "--rules", rules],
+        vec!["scan", "--format", "ndjson", log, "--rules", rules],
+    ];
+    for args in &scans {
+        let output = tripline(args);
+        assert!(
+            out(&output).contains("forged") && err(&output).contains("1 event, 0.0 MB, 1 finding, 1 unparsed line;"),
+            "{args:?}"
+        );
+        assert!(harmless(&out(&output).replace('\u{202e}', "")), "{args:?}: {:?}", out(&output));
+        assert!(harmless(&err(&output)), "{args:?}: {:?}", err(&output));
+    }
+    let text = out(&tripline(&scans[0]));
+    assert!(harmless(&text), "{text:?}");
+    for line in [
+        r"MEDIUM   by  [2J ]0;gone  31m\u{202e}  CRITICAL forged",
+        r"  context    agent: \x1b[2J\x1b]0;gone\x07\x9b31m\u{202e}\r\nCRITICAL forged, whole: { \x1b[2J",
+    ] {
+        assert!(text.lines().any(|l| l.starts_with(line)), "{line}\n{text}");
+    }
+    for args in [
+        vec!["explain", "r", log, "--rules", rules],
+        vec!["normalize", log],
+        vec!["normalize", "--coverage", log],
+        vec!["normalize", "--validate", log],
+    ] {
+        let output = tripline(&args);
+        let said = format!("{}{}", out(&output), err(&output)).replace('\u{202e}', "");
+        assert!(harmless(&said) && !said.is_empty(), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_hostile_rule_writes_nothing_to_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = HOSTILE.replace(['\r', '\n'], "");
+    let broken = format!(
+        "rule r {{\n title: \"{text}\"\n on authentication from aws.cloudtrail\n where user.nam == \"{text}\"\n}}\n"
+    );
+    let rule = |expect: &str| {
+        format!(
+            "rule s {{\n title: \"s\"\n on authentication from aws.cloudtrail\n where user.name == \"{text}\"\n \
+             except \"{text}\" until 2020-01-01 where is_mfa == true\n \
+             test \"{text}\" {{ event aws.cloudtrail {{ a: \"{text}\" }} expect {expect} }}\n}}\n"
+        )
+    };
+    let failing = rule(&format!("alert {{ title: \"{text}\" }}"));
+    let path = write(&dir, "r.trip", &format!("{broken}{failing}"));
+    let whole = write(&dir, "s.trip", &failing);
+    let silent = write(&dir, "t.trip", &rule("nothing"));
+    let (path, whole, silent) = (path.to_str().unwrap(), whole.to_str().unwrap(), silent.to_str().unwrap());
+    let event = "testdata/events/aws/console_login_root.json";
+    for args in [
+        vec!["check", path],
+        vec!["check", "--format", "json", path],
+        vec!["check", "--format", "sarif", path],
+        vec!["fmt", "--check", whole],
+        vec!["test", whole],
+        vec!["test", "--format", "json", whole],
+        vec!["test", "--format", "junit", whole],
+        vec!["test", "--mutate", silent],
+        vec!["test", "--mutate", "--format", "json", silent],
+        vec!["explain", "s", event, "--rules", whole],
+        vec!["scan", event, "--rules", path],
+    ] {
+        let output = tripline(&args);
+        // Machines read JSON and XML, in which a mark of direction is text.
+        let machine = args.contains(&"--format");
+        let said = format!("{}{}", out(&output), err(&output));
+        let said = if machine { said.replace('\u{202e}', "") } else { said };
+        assert!(harmless(&said) && said.contains("forged"), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
+fn check_names_fixtures_that_are_missing_and_asks_for_none_of_the_shipped_rules() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = r#"rule r {
+  title: "x"
+  owner: "o"
+  attack: [T1098]
+  on authentication from aws.cloudtrail
+  where status_id == "Failure"
+  test "a" { event aws.cloudtrail from "there.json" expect nothing }
+  test "b" { event aws.cloudtrail from "not_there.json" expect nothing }
+  test "c" { event aws.cloudtrail from "array.json" expect nothing }
+}
+"#;
+    let path = write(&dir, "r.trip", rule);
+    std::fs::create_dir(dir.path().join("fixtures")).unwrap();
+    write(&dir, "fixtures/there.json", "{}");
+    write(&dir, "array.json", "[{}]");
+    let path = path.to_str().unwrap();
+    let output = tripline(&["check", path]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = out(&output);
+    assert_eq!(text.matches("T0228").count(), 2, "{text}");
+    assert!(text.contains("the fixture `not_there.json` cannot be read: there is no such file"), "{text}");
+    assert!(text.contains("the fixture `array.json` is not an event: it holds JSON, and no object"), "{text}");
+    assert!(text.contains("help: fixtures are looked for beside"), "{text}");
+    let json = out(&tripline(&["check", "--format", "json", path]));
+    assert_eq!(json.matches("T0228").count(), 2, "{json}");
+    // A rule runs without its fixtures, and a failed test says it once.
+    assert!(!err(&tripline(&["scan", QUICKSTART[0], "--rules", path])).contains("T0228"));
+    let test = tripline(&["test", path]);
+    assert_eq!(out(&test).matches("not_there.json").count(), 1, "{}", out(&test));
+    // Far from the repository, the fixtures of what is built in are nowhere.
+    let output = Command::new(env!("CARGO_BIN_EXE_tripline")).arg("check").current_dir(dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let list = write(&dir, "l.trip", "rule s { title: \"s\" on api_activity where exists api.operation }\n");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_tripline")).arg("check").arg(&list).current_dir(dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+#[test]
+fn check_says_nothing_about_shipped_content_that_it_was_not_asked_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&dir, "l.trip", "def d(n: int) = n == 1\n");
+    let text = out(&tripline(&["check", path.to_str().unwrap()]));
+    assert!(text.contains("T0302") && !text.contains("connectors/mappings"), "{text}");
+    assert!(text.ends_with("0 rules (0 read raw fields), 2 mappings: 1 warning\n"), "{text}");
+    let asked = out(&tripline(&["check", "connectors/mappings"]));
+    assert!(asked.contains("connectors/mappings"), "{asked}");
+    // A name that shipped content has is an error wherever it stands.
+    let path = write(&dir, "m.trip", "list aws_cloudtrail: string = [\"x\"]\n");
+    let taken = tripline(&["check", path.to_str().unwrap()]);
+    assert!(out(&taken).contains("T0204") && taken.status.code() == Some(2), "{}", out(&taken));
+}
+
+#[test]
+fn colour_can_be_forced_and_refused() {
+    let run = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
+        command.args(["scan", QUICKSTART[1]]).current_dir(root()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+        out(&command.envs(variables.iter().copied()).output().unwrap())
+    };
+    let plain = run(&[]);
+    let coloured = run(&[("CLICOLOR_FORCE", "1")]);
+    assert!(!plain.contains('\u{1b}') && coloured.contains("\u{1b}[1;31mHIGH\u{1b}[0m"), "{coloured}");
+    let mut pieces = coloured.split('\u{1b}');
+    let mut stripped = pieces.next().unwrap().to_string();
+    for piece in pieces {
+        stripped.push_str(piece.split_once('m').unwrap().1);
+    }
+    assert!(stripped == plain, "colours change more than colours");
+    assert_eq!(run(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), plain);
 }

@@ -1,5 +1,9 @@
 //! Diagnostics for people at a terminal: the line, the words underlined, and what to do.
+//!
+//! A file may be hostile: whatever of it is shown goes through [`visible`], so that a terminal is never sent a
+//! control character that does not come from here.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::{Diagnostic, Label, Level, SourceMap};
@@ -37,6 +41,41 @@ impl Paint {
     }
 }
 
+/// `text` with control characters, and those that reorder what is shown, written as escapes (`\x1b`, `\u{202e}`),
+/// so that it can be printed on a terminal whatever it holds. Line breaks are escaped too.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\x{:02x}", c as u32);
+            }
+            c if unseen(c) => {
+                let _ = write!(out, "\\u{{{:x}}}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a terminal would obey `c`, or show what follows it in another order, instead of showing it.
+fn unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A piece of a source line as it is shown: a tab is a space.
+fn shown(piece: &str) -> String {
+    visible(&piece.replace('\t', " ")).into_owned()
+}
+
 /// One diagnostic as text, ending in a newline.
 pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, colour: Colour) -> String {
     let paint = Paint(colour);
@@ -47,7 +86,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, colour: Colour) -> S
         out,
         "{}{}",
         paint.with(&[BOLD, level_colour(level)], &head),
-        paint.with(&[BOLD], &format!(": {}", diagnostic.message))
+        paint.with(&[BOLD], &format!(": {}", visible(&diagnostic.message)))
     );
 
     let width = diagnostic
@@ -63,10 +102,10 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, colour: Colour) -> S
     let gutter = " ".repeat(width);
     for help in &diagnostic.help {
         let mut lines = help.lines();
-        let first = lines.next().unwrap_or("");
+        let first = visible(lines.next().unwrap_or(""));
         let _ = writeln!(out, "{gutter} {} {}: {first}", paint.with(&[BLUE], "="), paint.with(&[BOLD], "help"));
         for line in lines {
-            let _ = writeln!(out, "{gutter}         {line}");
+            let _ = writeln!(out, "{gutter}         {}", visible(line));
         }
     }
     out
@@ -90,7 +129,7 @@ fn label_lines(
         "{}{} {}:{}:{}",
         " ".repeat(width),
         paint.with(&[BLUE], arrow),
-        file.name(),
+        visible(file.name()),
         place.line,
         place.column
     );
@@ -99,17 +138,17 @@ fn label_lines(
     let text = file.line_text(line);
     // A line of a minified file may be megabytes long: show a window around the words.
     let within = start.saturating_sub(range.start).min(text.len());
-    let (shown, before) = window(text, within);
-    let pad = before.replace('\t', " ").width();
+    let (whole, before) = window(text, within);
+    let pad = shown(&before).width();
     let last = (label.span.end as usize).saturating_sub(range.start).clamp(within, text.len());
     let words = text.get(within..last).unwrap_or("");
-    let marks = words.replace('\t', " ").width().clamp(1, 120);
+    let marks = shown(words).width().clamp(1, 120);
     let bar = paint.with(&[BLUE], "|");
     let number = format!("{:>width$}", line + 1);
     let _ = writeln!(out, "{} {bar}", " ".repeat(width));
-    let _ = writeln!(out, "{} {bar} {}", paint.with(&[BLUE], &number), shown.replace('\t', " "));
+    let _ = writeln!(out, "{} {bar} {}", paint.with(&[BLUE], &number), shown(&whole));
     let mark = if primary { "^" } else { "-" }.repeat(marks);
-    let said = if label.text.is_empty() { String::new() } else { format!(" {}", label.text) };
+    let said = if label.text.is_empty() { String::new() } else { format!(" {}", visible(&label.text)) };
     let colour = if primary { level_colour(level) } else { BLUE };
     let _ = writeln!(
         out,
@@ -140,14 +179,64 @@ fn window(text: &str, at: usize) -> (String, String) {
     (format!("{kept}{rest}"), kept)
 }
 
-/// `3 errors and 1 warning`, or nothing where there is nothing to count.
+/// `1 rule`, `2 rules`.
+pub fn counted(n: u64, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `3 errors, 1 warning`, or nothing where there is nothing to count.
 pub fn tally(diagnostics: &[Diagnostic]) -> Option<String> {
     let count = |level| diagnostics.iter().filter(|d| d.level() == level).count();
     let parts: Vec<String> =
         [(count(Level::Error), "error"), (count(Level::Warning), "warning"), (count(Level::Note), "note")]
             .into_iter()
             .filter(|(n, _)| *n > 0)
-            .map(|(n, word)| format!("{n} {word}{}", if n == 1 { "" } else { "s" }))
+            .map(|(n, word)| counted(n as u64, word))
             .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Code, Span};
+
+    static CODE: Code = Code { id: "T0000", name: "n", level: Level::Error, title: "t", page: "p" };
+
+    #[test]
+    fn a_hostile_file_writes_nothing_to_the_terminal() {
+        let line = "\u{1b}[2J\t\u{202e}x\u{9b}1m bad \u{7}rest\r\n";
+        let mut sources = SourceMap::new();
+        let file = sources.add("a\u{1b}]0;b.trip", line);
+        let start = line.find("bad").unwrap();
+        let span = Span::new(file, start, start + 5);
+        let diagnostic = Diagnostic::new(&CODE, span, "no `\u{1b}[1A`")
+            .label("is \u{8}")
+            .also(span, "and\r")
+            .help("write `\u{1b}[0m`\nor `\u{0}`");
+        let text = render(&diagnostic, &sources, Colour::Never);
+        assert!(!text.chars().any(|c| c != '\n' && unseen(c)), "{text:?}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "error[T0000]: no `\\x1b[1A`");
+        assert_eq!(lines[1], " --> a\\x1b]0;b.trip:1:12");
+        assert_eq!(lines[3], "1 | \\x1b[2J \\u{202e}x\\x9b1m bad \\x07rest");
+        // The marks stand under the words as they are shown.
+        let at = lines[3].find("bad").unwrap();
+        assert_eq!(lines[4], format!("  |{}^^^^^^^^ is \\x08", " ".repeat(at - 3)));
+        assert_eq!(lines[lines.len() - 2], "  = help: write `\\x1b[0m`");
+        assert_eq!(lines[lines.len() - 1], "          or `\\x00`");
+    }
+
+    #[test]
+    fn colours_are_all_that_a_coloured_diagnostic_adds() {
+        let mut sources = SourceMap::new();
+        let file = sources.add("a", "x \u{1b}[31m y");
+        let diagnostic = Diagnostic::new(&CODE, Span::new(file, 0, 1), "no");
+        let coloured = render(&diagnostic, &sources, Colour::Always);
+        let mut plain = coloured.clone();
+        for code in [RESET, BOLD, BLUE, level_colour(Level::Error)] {
+            plain = plain.replace(code, "");
+        }
+        assert_eq!(plain, render(&diagnostic, &sources, Colour::Never));
+    }
 }

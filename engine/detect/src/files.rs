@@ -7,6 +7,10 @@ use tripline_semantic::Files;
 /// The largest list, table or fixture, in bytes.
 const MAX_FILE: u64 = 64 << 20;
 
+/// Where fixtures are looked for, for people.
+pub(crate) const LOOKED_FOR: &str = "fixtures are looked for beside the `.trip` file, then in `fixtures/` and \
+                                     `testdata/events/` of its folder and of each folder above";
+
 /// Files beside `.trip` files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskFiles;
@@ -44,7 +48,7 @@ impl DiskFiles {
     /// folder and of each folder above, up to the root of the repository.
     ///
     /// # Errors
-    /// A sentence that says where it was looked for, or why it cannot be read.
+    /// Why it cannot be read.
     pub fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
         let name = inside(name)?;
         let start = Path::new(beside).parent().unwrap_or_else(|| Path::new("."));
@@ -63,6 +67,6 @@ impl DiskFiles {
                 break;
             }
         }
-        Err("there is no such file beside it, nor in `fixtures/` or `testdata/events/` of a folder above".into())
+        Err("there is no such file".into())
     }
 }

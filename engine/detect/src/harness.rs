@@ -1,6 +1,7 @@
 //! Runs the tests that stand under rules and mappings.
 
 mod events;
+mod fixtures;
 mod judge;
 
 use rayon::prelude::*;
@@ -63,7 +64,7 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str) -> Vec<Outcome> {
                     return Vec::new();
                 }
                 let plan = tripline_plan::plan_rules(&ruleset.program, &[(*at, rule)], Options::default());
-                let mut fixtures = events::Fixtures::default();
+                let mut fixtures = fixtures::Fixtures::default();
                 tests
                     .iter()
                     .map(|test| {
@@ -102,7 +103,7 @@ fn skip(item: &str, test: &typed::Test, why: &str) -> Outcome {
 pub(crate) fn kills(
     ruleset: &Ruleset,
     files: &DiskFiles,
-    fixtures: &mut events::Fixtures,
+    fixtures: &mut fixtures::Fixtures,
     at: usize,
     mutant: &typed::Rule,
 ) -> bool {
@@ -110,4 +111,5 @@ pub(crate) fn kills(
     mutant.tests.iter().any(|test| !judge::rule_test(ruleset, files, fixtures, &plan, mutant, test, false).is_empty())
 }
 
-pub(crate) use events::Fixtures;
+pub(crate) use fixtures::Fixtures;
+pub use fixtures::bad_fixtures;

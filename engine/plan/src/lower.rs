@@ -100,13 +100,18 @@ impl<'a> Lowering<'a> {
     pub fn explain(&mut self, typed: &Typed) -> Explain {
         let condition = self.value(typed);
         let (shape, parts): (Shape, Vec<&Typed>) = match &typed.kind {
+            T::And(parts) | T::Or(parts) if spread(parts) => (Shape::Test, Vec::new()),
             T::And(parts) => (Shape::And, parts.iter().collect()),
             T::Or(parts) => (Shape::Or, parts.iter().collect()),
             T::Not(inner, typed::Negation::Not) => (Shape::Not, vec![inner]),
             _ => (Shape::Test, Vec::new()),
         };
         let parts = parts.into_iter().map(|part| self.explain(part)).collect();
-        let subject = looked_at(typed).map(|subject| self.shown(subject));
+        let subject = match &typed.kind {
+            T::And(parts) | T::Or(parts) if shape == Shape::Test => parts.first().and_then(looked_at),
+            _ => looked_at(typed),
+        };
+        let subject = subject.map(|subject| self.shown(subject));
         Explain { span: typed.span, condition, subject, shape, parts }
     }
 
@@ -330,6 +335,13 @@ impl<'a> Lowering<'a> {
 }
 
 /// The value that a test looks at, before the conversion that the comparison asked for.
+/// Whether these are the comparisons of `x contains any [a, b]`, which are written as one: each is at its own
+/// value, apart from the subject that they share.
+fn spread(parts: &[Typed]) -> bool {
+    !parts.is_empty()
+        && parts.iter().all(|part| looked_at(part).is_some_and(|subject| !part.span.contains(subject.span)))
+}
+
 fn looked_at(typed: &Typed) -> Option<&Typed> {
     match &typed.kind {
         T::Compare { left, .. }

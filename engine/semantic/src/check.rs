@@ -89,7 +89,8 @@ struct Checker<'a> {
     item: String,
     next_var: VarId,
     nodes: usize,
-    def_stack: Vec<String>,
+    /// The definitions being inlined, outermost first, with the place that calls each.
+    def_stack: Vec<(String, Span)>,
     errors_in_item: usize,
 }
 

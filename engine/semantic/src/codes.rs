@@ -75,8 +75,8 @@ names such a rule, leaves it out and runs the others.";
 classes has it.";
     REQUIRED_MISSING = "T0227" warning "required-attribute" "an arm leaves a required attribute without a value"
 "OCSF requires the attribute of this class. Define it in the arm, or in common.";
-    BAD_FIXTURE = "T0228" error "bad-fixture" "a test's fixture cannot be read"
-"Fixtures are JSON files, one event each, looked for beside the file, then in `fixtures/` and
+    BAD_FIXTURE = "T0228" error "bad-fixture" "a test's fixture is missing, or is no event"
+"Fixtures are files with one JSON object each, looked for beside the file, then in `fixtures/` and
 `testdata/events/` of its folder and of each folder above.";
     BAD_EXPECTATION = "T0229" error "bad-expectation" "a test expects something that cannot be"
 "In a rule's test: `expect alert`, `expect N alerts`, `expect nothing`. In a mapping's test:

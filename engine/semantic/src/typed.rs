@@ -567,8 +567,8 @@ pub struct Exception {
     pub reason: String,
     /// The first nanosecond after its last day.
     pub until: Option<i64>,
-    /// The date as written.
-    pub until_text: Option<String>,
+    /// Where the date is written.
+    pub until_span: Option<Span>,
     /// Which events.
     pub condition: Typed,
     /// Whether it judges findings.

@@ -1,7 +1,9 @@
-//! Findings for an analyst, and the summary of a scan.
+//! Findings for an analyst, and the summary of a scan. What comes from a log is hostile: nothing of it reaches
+//! the terminal but through `visible`.
 
-use std::io::{IsTerminal as _, Result, Write};
+use std::io::{Result, Write};
 
+use tripline_base::terminal::{Colour, counted, visible};
 use tripline_detect::scan::Totals;
 use tripline_detect::{Finding, Ruleset};
 use tripline_eval::explain::show;
@@ -9,12 +11,21 @@ use tripline_event::{format_time, to_text};
 use tripline_semantic::typed::Severity;
 
 /// A finding, a paragraph of its own.
-pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding) -> Result<()> {
+pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colour: Colour) -> Result<()> {
     let Some(rule) = ruleset.program.rules.get(finding.rule) else { return Ok(()) };
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let (on, off) = if colour { (severity_colour(finding.severity), "\x1b[0m") } else { ("", "") };
-    writeln!(out, "{on}{:<8}{off} {}", finding.severity.name().to_uppercase(), plain(&finding.title))?;
-    let mut row = |name: &str, value: &str| writeln!(out, "  {name:<10} {}", plain(value));
+    let paint = |code: &str, text: &str| match colour {
+        Colour::Always => format!("{code}{text}\x1b[0m"),
+        Colour::Never => text.to_string(),
+    };
+    let severity = finding.severity.name().to_uppercase();
+    let badge = paint(severity_colour(finding.severity), &severity);
+    let gap = " ".repeat(9_usize.saturating_sub(severity.len()).max(1));
+    writeln!(out, "{badge}{gap}{}", paint(BOLD, &visible(&finding.title)))?;
+    let mut line = |name: &str, value: &str, saw: &str| {
+        let saw = if saw.is_empty() { String::new() } else { paint(GREEN, &visible(saw)) };
+        writeln!(out, "  {} {}{saw}", paint(BLUE, &format!("{name:<10}")), visible(value))
+    };
+    let mut row = |name: &str, value: &str| line(name, value, "");
     if let Some(time) = finding.time {
         row("when", &format_time(time))?;
     }
@@ -34,8 +45,9 @@ pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding) -> Re
             [] => String::new(),
             saw => format!("   <- {}", saw.join(", ")),
         };
-        row(if at == 0 { "because" } else { "" }, &format!("{}{saw}", shown.test))?;
+        line(if at == 0 { "because" } else { "" }, &shown.test, &saw)?;
     }
+    let mut row = |name: &str, value: &str| line(name, value, "");
     let context: Vec<String> = finding
         .context
         .iter()
@@ -51,10 +63,9 @@ pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding) -> Re
     writeln!(out)
 }
 
-/// What came from a log may hold control characters, which a terminal would obey.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
+const BOLD: &str = "\x1b[1m";
+const BLUE: &str = "\x1b[34m";
+const GREEN: &str = "\x1b[32m";
 
 fn severity_colour(severity: Severity) -> &'static str {
     match severity {
@@ -88,19 +99,23 @@ fn rows(out: &mut impl Write, mut rows: Vec<(u64, &str)>) -> Result<()> {
 /// What was read and found, on standard error.
 pub fn summary(ruleset: &Ruleset, totals: &Totals, seconds: f64) {
     eprintln!(
-        "{} events, {:.1} MB, {} findings, {} unparsed lines; {} rules, {:.2} s, {:.0} events/s",
-        totals.events,
+        "{}, {:.1} MB, {}, {}; {}, {:.2} s, {:.0} events/s",
+        counted(totals.events, "event"),
         totals.bytes as f64 / 1e6,
-        totals.findings,
-        totals.unparsed,
-        ruleset.active().count(),
+        counted(totals.findings, "finding"),
+        counted(totals.unparsed, "unparsed line"),
+        counted(ruleset.active().count() as u64, "rule"),
         seconds,
         totals.events as f64 / seconds
     );
     for ((rule, exception), count) in &totals.excepted {
         let Some(rule) = ruleset.program.rules.get(*rule) else { continue };
         let Some(exception) = rule.exceptions.get(*exception) else { continue };
-        eprintln!("{count} findings of {} were taken away by the exception \"{}\"", rule.name, exception.reason);
+        eprintln!(
+            "{count} findings of {} were taken away by the exception \"{}\"",
+            rule.name,
+            visible(&exception.reason)
+        );
     }
     if totals.unknown > 0 {
         eprintln!(

@@ -4,6 +4,7 @@
 //! Deliberately lacks: anything that the program uses.
 
 pub mod oracle;
+pub mod picture;
 
 use std::path::PathBuf;
 

@@ -1,16 +1,13 @@
 //! The events of a test: fixtures with overrides, repetition, redelivery, and the test's clock.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use tripline_eval::{Evaluator, normalize};
-use tripline_event::{Path, Segment, Value, format_time, parse_date, parse_json};
+use tripline_event::{Path, Segment, Value, format_time, parse_date};
 use tripline_semantic::typed::{Expectation, Statement};
 
+use super::Fixtures;
 use crate::{DiskFiles, Ruleset};
-
-/// Fixtures that were read: file and name to text.
-#[derive(Default)]
-pub struct Fixtures(HashMap<(String, String), Result<String, String>>);
 
 /// An event of a test.
 pub struct TestEvent {
@@ -130,17 +127,8 @@ impl<'t> Player<'_, 't> {
     ) -> Result<(), String> {
         let (mut value, name) = match fixture {
             Some(name) => {
-                let key = (self.beside.clone(), name.to_string());
-                let files = self.files;
-                let text = self.fixtures.0.entry(key).or_insert_with(|| files.fixture(&self.beside, name));
-                let text = text.as_ref().map_err(|why| format!("the fixture `{name}` cannot be read: {why}"))?;
-                let value = parse_json(text.as_bytes())
-                    .map_err(|why| format!("the fixture `{name}` is not one JSON event: {why}"))?
-                    .into_owned();
-                if !matches!(value, Value::Object(_)) {
-                    return Err(format!("the fixture `{name}` is not one JSON object"));
-                }
-                (value, name.to_string())
+                let value = self.fixtures.event(self.files, &self.beside, name);
+                (value.map_err(|fault| fault.to_string())?, name.to_string())
             }
             None => (Value::Object(Vec::new()), "the event written out".to_string()),
         };

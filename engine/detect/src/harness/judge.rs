@@ -9,8 +9,9 @@ use tripline_ir as ir;
 use tripline_plan::{Options, lower_expression};
 use tripline_semantic::typed::{self, Expected, Kind, Root, Subject, Typed};
 
+use super::Fixtures;
 use super::Outcome;
-use super::events::{Fixtures, Played, TestEvent, play};
+use super::events::{Played, TestEvent, play};
 use crate::finding::{Context, finding, reasons, time_and_id};
 use crate::{Alert, DiskFiles, Finding, Ruleset, group};
 

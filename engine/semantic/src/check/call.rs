@@ -9,6 +9,9 @@ use super::{Binding, Checker, Scope};
 use crate::codes;
 use crate::typed::{Function, Kind, Ty, Typed};
 
+/// How deep definitions may use definitions.
+const MOST_NESTED: usize = 32;
+
 /// Aggregates with how many arguments they take.
 const AGGREGATES: [(&str, usize); 13] = [
     ("count", 0),
@@ -271,11 +274,19 @@ impl Checker<'_> {
         if !self.arguments(&name.text, args, def.params.len(), expr.span, &says) {
             return self.wrong(expr.span);
         }
-        if self.def_stack.contains(&name.text) {
-            return self.error(&codes::RECURSIVE_DEF, name.span, format!("`{}` uses itself", name.text));
+        if let Some(first) = self.def_stack.iter().position(|(outer, _)| *outer == name.text) {
+            return self.recursive(first, name, expr.span);
         }
-        if self.def_stack.len() >= 32 {
-            return self.error(&codes::RECURSIVE_DEF, name.span, "definitions nest deeper than 32");
+        if self.def_stack.len() >= MOST_NESTED {
+            self.report(
+                Diagnostic::new(
+                    &codes::RECURSIVE_DEF,
+                    name.span,
+                    format!("definitions nest deeper than {MOST_NESTED}"),
+                )
+                .help("join some of the definitions that lead here into one"),
+            );
+            return self.wrong(expr.span);
         }
         let mut inner = scope.clone();
         inner.bindings.clear();
@@ -292,13 +303,36 @@ impl Checker<'_> {
             }
             inner.bindings.push(Binding { name: param.text.clone(), value, declared: None });
         }
-        self.def_stack.push(name.text.clone());
+        self.def_stack.push((name.text.clone(), name.span));
         let body = match want {
             Some(Ty::Bool) if matches!(def.body.bare().kind, ExprKind::Path(_)) => self.expr(&def.body, &inner, None),
             want => self.expr(&def.body, &inner, want),
         };
         self.def_stack.pop();
         body
+    }
+
+    /// Says by which definitions the one called `name`, number `first` of those being inlined, leads back to
+    /// itself.
+    fn recursive(&mut self, first: usize, name: &Name, span: Span) -> Typed {
+        let chain: Vec<(String, Span)> = self.def_stack.iter().skip(first).cloned().collect();
+        let through: Vec<String> = chain.iter().skip(1).map(|(inner, _)| format!("`{inner}`")).collect();
+        let message = if through.is_empty() {
+            format!("`{}` uses itself", name.text)
+        } else {
+            format!("`{}` uses itself, through {}", name.text, through.join(", then "))
+        };
+        let mut diagnostic = Diagnostic::new(&codes::RECURSIVE_DEF, name.span, message);
+        if let Some((last, _)) = chain.last().filter(|_| chain.len() > 1) {
+            diagnostic = diagnostic.label(format!("`{last}` uses `{}`", name.text));
+        }
+        for ((outer, _), (inner, at)) in chain.iter().zip(chain.iter().skip(1)) {
+            diagnostic = diagnostic.also(*at, format!("`{outer}` uses `{inner}`"));
+        }
+        self.report(
+            diagnostic.help("definitions are written out where they are used, so none may lead back to itself"),
+        );
+        self.wrong(span)
     }
 
     /// A type written in a `list` or `def`.

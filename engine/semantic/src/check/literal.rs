@@ -67,11 +67,11 @@ impl Checker<'_> {
                 item(Value::Int(*n))
             }
             (kind, ty) => {
-                let found = natural(expr).name();
+                let found = a(&natural(expr).name());
                 let mut diagnostic = Diagnostic::new(
                     &codes::TYPE_MISMATCH,
                     span,
-                    format!("this is of type {found}, where {} is needed", a(&ty.name())),
+                    format!("this is {found}, where {} is needed", a(&ty.name())),
                 );
                 if matches!(ty, Ty::Text) && !matches!(kind, ExprKind::Duration(_)) {
                     diagnostic = diagnostic.help(format!("text stands in quotes: `\"{}\"`", self.sources.slice(span)));

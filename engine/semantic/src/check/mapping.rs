@@ -120,7 +120,10 @@ impl Checker<'_> {
                 format!("no class of this mapping has `{words}`"),
             )
             .maybe_help(hint)
-            .help(format!("its classes are {}", unique(&classes).join(", "))),
+            .help(match unique(&classes).as_slice() {
+                [class] => format!("its only class is {class}"),
+                classes => format!("its classes are {}", classes.join(", ")),
+            }),
         );
     }
 
@@ -332,7 +335,7 @@ impl Checker<'_> {
             };
             let first = ast::PathStep::Field { name: root.clone(), quoted: false };
             let steps: Vec<ast::PathStep> = std::iter::once(first).chain(path.steps.iter().cloned()).collect();
-            let (ty, segments) = self.walk(Ty::Object(name), &steps, path.span);
+            let (ty, segments) = self.walk(Ty::Object(name), &steps, path.span, path.span);
             if matches!(ty, Ty::Error) {
                 continue;
             }

@@ -5,6 +5,7 @@ use tripline_event::{Path, Segment};
 use tripline_schema::{Attribute, Class, Type, ocsf};
 use tripline_syntax::ast;
 
+use super::literal::a;
 use super::{Checker, Scope};
 use crate::codes;
 use crate::typed::{Kind, Root, Ty, Typed};
@@ -52,7 +53,7 @@ impl Checker<'_> {
         let root = match &path.root {
             ast::Root::Expr(inner) => {
                 let base = self.expr(inner, scope, None);
-                return self.then(base, &path.steps, scope, path.span);
+                return self.then(base, &path.steps, inner.span, path.span);
             }
             ast::Root::Name(name) => name,
         };
@@ -64,7 +65,7 @@ impl Checker<'_> {
             let mut value = binding.value;
             value.span = path.span;
             self.nodes += 1;
-            return self.then(value, &path.steps, scope, path.span);
+            return self.then(value, &path.steps, root.span, path.span);
         }
         if let Some((name, class)) = scope.steps.iter().find(|(name, _)| *name == root.text).cloned() {
             return self.step_path(&name, class, path);
@@ -73,9 +74,9 @@ impl Checker<'_> {
             if !scope.raw {
                 return self.error(&codes::MISPLACED, path.span, format!("`raw` cannot be read in {}", scope.place));
             }
-            let root = if scope.loose { Root::Loose } else { Root::Raw };
-            let base = self.make(Kind::Path(root, Path::default()), Ty::Raw, path.span);
-            return self.then(base, &path.steps, scope, path.span);
+            let start = if scope.loose { Root::Loose } else { Root::Raw };
+            let base = self.make(Kind::Path(start, Path::default()), Ty::Raw, path.span);
+            return self.then(base, &path.steps, root.span, path.span);
         }
         if let Some(&table) = self.tables.get(&root.text) {
             return self.lookup(table, path, scope);
@@ -139,7 +140,7 @@ impl Checker<'_> {
                     return self.unknown(field, class.name, class.attributes(), path.span);
                 };
                 out.push(Segment::Key(field.text.as_str().into()));
-                let (ty, more) = self.walk(whole_type(attribute), rest, path.span);
+                let (ty, more) = self.walk(whole_type(attribute), rest, field.span, path.span);
                 out.extend(more);
                 self.make(Kind::Path(root, Path(out)), ty, path.span)
             }
@@ -159,7 +160,7 @@ impl Checker<'_> {
             return self.unknown(root, class.name, class.attributes(), path.span);
         };
         self.deprecated(attribute, root.span);
-        let (ty, rest) = self.walk(whole_type(attribute), &path.steps, path.span);
+        let (ty, rest) = self.walk(whole_type(attribute), &path.steps, root.span, path.span);
         let mut segments = vec![Segment::Key(root.text.as_str().into())];
         segments.extend(rest);
         self.make(Kind::Path(Root::Event, Path(segments)), ty, path.span)
@@ -168,7 +169,10 @@ impl Checker<'_> {
     fn deprecated(&mut self, attribute: &'static Attribute, span: Span) {
         if attribute.deprecated {
             let message = format!("OCSF has deprecated `{}`", attribute.name);
-            self.report(Diagnostic::new(&codes::INACTIVE_DEPRECATED, span, message));
+            self.report(
+                Diagnostic::new(&codes::INACTIVE_DEPRECATED, span, message)
+                    .help("a later version will drop it: use another attribute, or the original event's `raw.…`"),
+            );
         }
     }
 
@@ -209,12 +213,12 @@ impl Checker<'_> {
         self.wrong(span)
     }
 
-    /// Steps into a computed value or a root.
-    pub(super) fn then(&mut self, base: Typed, steps: &[ast::PathStep], _scope: &Scope, span: Span) -> Typed {
+    /// Steps into a computed value or a root, which `word` names.
+    pub(super) fn then(&mut self, base: Typed, steps: &[ast::PathStep], word: Span, span: Span) -> Typed {
         if steps.is_empty() {
             return base;
         }
-        let (ty, more) = self.walk(base.ty.clone(), steps, span);
+        let (ty, more) = self.walk(base.ty.clone(), steps, word, span);
         if matches!(ty, Ty::Error) {
             return self.wrong(span);
         }
@@ -232,11 +236,19 @@ impl Checker<'_> {
         }
     }
 
-    /// Walks steps from a value of type `ty`; the type is `Error` where something was wrong and said.
-    pub(super) fn walk(&mut self, mut ty: Ty, steps: &[ast::PathStep], span: Span) -> (Ty, Vec<Segment>) {
+    /// Walks steps from a value of type `ty`, which `word` names, along the path at `span`; the type is `Error`
+    /// where something was wrong and said.
+    pub(super) fn walk(
+        &mut self,
+        mut ty: Ty,
+        steps: &[ast::PathStep],
+        mut word: Span,
+        span: Span,
+    ) -> (Ty, Vec<Segment>) {
         let mut out = Vec::new();
         for step in steps {
             let at = step.span();
+            let from = std::mem::replace(&mut word, at);
             ty = match (ty, step) {
                 (Ty::Error, _) => return (Ty::Error, out),
                 (Ty::Raw, ast::PathStep::Field { name, .. }) => {
@@ -260,10 +272,9 @@ impl Checker<'_> {
                     *inner
                 }
                 (Ty::Array(_), ast::PathStep::Field { .. }) => {
-                    let before =
-                        self.sources.slice(Span { end: at.start.saturating_sub(1), ..span }).trim_end().to_string();
+                    let before = self.before(at, span);
                     self.report(
-                        Diagnostic::new(&codes::ARRAY_PATH, at, format!("`{before}` is an array"))
+                        Diagnostic::new(&codes::ARRAY_PATH, from, format!("`{before}` is an array"))
                             .help(format!("write `{before}[]` for some element, `{before}[0]` for the first")),
                     );
                     return (Ty::Error, out);
@@ -286,18 +297,31 @@ impl Checker<'_> {
                     return (Ty::Error, out);
                 }
                 (other, ast::PathStep::Each(_) | ast::PathStep::Index(..)) => {
-                    let message = format!("this is of type {}, not an array", other.name());
+                    let message = format!("this is {}, not an array", a(&other.name()));
                     self.report(Diagnostic::new(&codes::NOT_OBJECT, at, message).help("leave the brackets out"));
                     return (Ty::Error, out);
                 }
                 (other, ast::PathStep::Field { .. }) => {
-                    let message = format!("a value of type {} has no fields", other.name());
-                    self.report(Diagnostic::new(&codes::NOT_OBJECT, at, message));
+                    let before = self.before(at, span);
+                    let message = format!("{} has no fields", a(&other.name()));
+                    let mut diagnostic = Diagnostic::new(&codes::NOT_OBJECT, at, message)
+                        .help(format!("`{before}` is the value itself: end the path there"));
+                    if matches!(other, Ty::Text) {
+                        let field = self.sources.slice(at);
+                        diagnostic =
+                            diagnostic.help(format!("text that holds JSON is read by `json({before}).{field}`"));
+                    }
+                    self.report(diagnostic);
                     return (Ty::Error, out);
                 }
             };
         }
         (ty, out)
+    }
+
+    /// The words of the path at `span` before the step at `at` and its dot.
+    fn before(&self, at: Span, span: Span) -> String {
+        self.sources.slice(Span { end: at.start.saturating_sub(1), ..span }).trim_end().to_string()
     }
 
     /// A path on the left of a `:` in tests and mappings, as segments.

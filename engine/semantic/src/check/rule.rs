@@ -185,7 +185,7 @@ impl Checker<'_> {
                 None => {
                     self.report(
                         Diagnostic::new(&codes::BAD_DATE, date.span, format!("there is no day {}", date.text))
-                            .help("a day is written YYYY-MM-DD"),
+                            .help(month_of(&date.text)),
                     );
                 }
             }
@@ -196,7 +196,7 @@ impl Checker<'_> {
         Exception {
             reason: except.reason.value.clone(),
             until,
-            until_text: except.until.as_ref().map(|date| date.text.clone()),
+            until_span: except.until.as_ref().map(|date| date.span),
             condition,
             finding: except.finding,
             span: except.span,
@@ -317,7 +317,11 @@ impl Checker<'_> {
         };
         if technique.retired {
             let message = format!("ATT&CK has retired {} ({})", technique.id, technique.name);
-            self.report(Diagnostic::new(&codes::RETIRED_TECHNIQUE, name.span, message));
+            let page = technique.id.replace('.', "/");
+            self.report(
+                Diagnostic::new(&codes::RETIRED_TECHNIQUE, name.span, message)
+                    .help(format!("name what replaced it; see https://attack.mitre.org/techniques/{page}/")),
+            );
         }
         let tactics = match tactic {
             None => technique.tactics.clone(),
@@ -506,6 +510,31 @@ impl Checker<'_> {
     }
 }
 
+/// What the month of a day that does not exist has.
+fn month_of(date: &str) -> String {
+    const MONTHS: [(&str, u32); 12] = [
+        ("January", 31),
+        ("February", 28),
+        ("March", 31),
+        ("April", 30),
+        ("May", 31),
+        ("June", 30),
+        ("July", 31),
+        ("August", 31),
+        ("September", 30),
+        ("October", 31),
+        ("November", 30),
+        ("December", 31),
+    ];
+    let number = |range| date.get(range).and_then(|digits: &str| digits.parse::<usize>().ok());
+    let (year, month) = (number(0..4).unwrap_or(0), number(5..7).unwrap_or(0));
+    let Some((name, days)) = month.checked_sub(1).and_then(|at| MONTHS.get(at)) else {
+        return "a day is written YYYY-MM-DD, with a month from 01 to 12".into();
+    };
+    let leap = month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    format!("{name} {year} has {} days", days + u32::from(leap))
+}
+
 fn severities() -> String {
     let names: Vec<&str> = Severity::ALL.iter().map(|(name, _)| *name).collect();
     format!("a severity is one of {}", names.join(", "))
@@ -520,4 +549,27 @@ pub(super) struct Looks {
     pub exprs: Vec<crate::typed::Typed>,
     pub scope: Option<Scope>,
     pub class: Option<&'static Class>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::month_of;
+
+    #[test]
+    fn a_month_has_its_days_in_its_year() {
+        let said = ["2026-02-30", "2028-02-30", "1900-02-29", "2000-02-30", "2026-04-31", "2026-00-01", "2026-13-01"]
+            .map(month_of);
+        assert_eq!(
+            said,
+            [
+                "February 2026 has 28 days",
+                "February 2028 has 29 days",
+                "February 1900 has 28 days",
+                "February 2000 has 29 days",
+                "April 2026 has 30 days",
+                "a day is written YYYY-MM-DD, with a month from 01 to 12",
+                "a day is written YYYY-MM-DD, with a month from 01 to 12",
+            ]
+        );
+    }
 }

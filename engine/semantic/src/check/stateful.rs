@@ -99,7 +99,8 @@ impl Checker<'_> {
             for key in &group.by {
                 let typed = self.expr(key, &keys, None);
                 if matches!(typed.ty, Ty::Object(_) | Ty::Array(_)) {
-                    let message = format!("a group's key is one value, and this is of type {}", typed.ty.name());
+                    let message =
+                        format!("a group's key is one value, and this is {}", super::literal::a(&typed.ty.name()));
                     self.report(Diagnostic::new(&codes::TYPE_MISMATCH, key.span, message));
                 }
                 looks.exprs.push(typed);
@@ -178,8 +179,11 @@ impl Checker<'_> {
                 Some(before) => {
                     for ((was, is), key) in before.iter().zip(&types).zip(&keys) {
                         if !super::expr::assignable(is, was) && !super::expr::assignable(was, is) {
-                            let message =
-                                format!("this key is of type {}, and the first step's is {}", is.name(), was.name());
+                            let message = format!(
+                                "this key is {}, and the first step's is {}",
+                                super::literal::a(&is.name()),
+                                super::literal::a(&was.name())
+                            );
                             self.report(Diagnostic::new(&codes::TYPE_MISMATCH, key.span, message));
                         }
                     }

@@ -35,11 +35,7 @@ impl Checker<'_> {
                 let beside = self.sources.name(list.span.file).to_string();
                 match self.read.read(&beside, &name.value) {
                     Ok(text) => self.list_lines(&text, name, &ty, &mut items),
-                    Err(why) => self.report(Diagnostic::new(
-                        &codes::UNREADABLE_FILE,
-                        name.span,
-                        format!("the list's file `{}` cannot be read: {why}", name.value),
-                    )),
+                    Err(why) => self.unreadable("list", name, &why),
                 }
             }
         }
@@ -50,6 +46,14 @@ impl Checker<'_> {
             ty,
             items: Arc::new(items),
         });
+    }
+
+    fn unreadable(&mut self, what: &str, name: &ast::Text, why: &str) {
+        let message = format!("the {what}'s file `{}` cannot be read: {why}", name.value);
+        self.report(
+            Diagnostic::new(&codes::UNREADABLE_FILE, name.span, message)
+                .help("it is looked for from the folder of this `.trip` file, there or below"),
+        );
     }
 
     fn list_lines(&mut self, text: &str, name: &ast::Text, ty: &Ty, items: &mut Vec<Item>) {
@@ -95,14 +99,13 @@ impl Checker<'_> {
             Ok(text) => {
                 if let Err(why) = read_csv(&text, &table.key.text, &mut columns, &mut rows) {
                     let message = format!("the table's file `{}` cannot be read: {why}", table.from.value);
-                    self.report(Diagnostic::new(&codes::UNREADABLE_FILE, table.from.span, message));
+                    self.report(
+                        Diagnostic::new(&codes::UNREADABLE_FILE, table.from.span, message)
+                            .help("a table is CSV: its first line names the columns, and one of them is the key"),
+                    );
                 }
             }
-            Err(why) => self.report(Diagnostic::new(
-                &codes::UNREADABLE_FILE,
-                table.from.span,
-                format!("the table's file `{}` cannot be read: {why}", table.from.value),
-            )),
+            Err(why) => self.unreadable("table", &table.from, &why),
         }
         self.tables.insert(table.name.text.clone(), self.program.tables.len());
         self.program.tables.push(Table { name: table.name.text.clone(), name_span: table.name.span, columns, rows });

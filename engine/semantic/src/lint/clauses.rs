@@ -12,7 +12,7 @@ use tripline_base::{Diagnostic, SourceMap, Span};
 use super::logic::{Formula, Logic};
 use super::values::Test;
 use super::{ITEM_BUDGET, codes, words};
-use crate::typed::{Kind, Mapping, Quantifier, Rule, Typed};
+use crate::typed::{Kind, Mapping, Negation, Op, Quantifier, Rule, Typed};
 
 pub(super) fn rule(rule: &Rule, sources: &SourceMap, out: &mut Vec<Diagnostic>) {
     let mut walk = Walk::new(sources, rule.span, out);
@@ -85,6 +85,7 @@ impl<'a> Walk<'a> {
             let span = self.place(typed, fallback);
             self.out.push(
                 Diagnostic::new(&codes::ALWAYS, span, "this condition always holds")
+                    .maybe_help(neither(self.sources, typed))
                     .help("it decides nothing: leave it out, or say what was meant"),
             );
         } else {
@@ -164,6 +165,7 @@ impl<'a> Walk<'a> {
                 let span = self.place(part.typed, fallback);
                 self.out.push(
                     Diagnostic::new(&codes::ALWAYS, span, "this part of the condition always holds")
+                        .maybe_help(neither(self.sources, part.typed))
                         .help("it decides nothing: leave it out, or say what was meant"),
                 );
                 reported = true;
@@ -312,6 +314,25 @@ impl<'a> Walk<'a> {
             })
             .map(|(_, other)| other.typed)
     }
+}
+
+/// For `x != a or x != b`, which always holds: what was likely meant.
+pub(super) fn neither(sources: &SourceMap, typed: &Typed) -> Option<String> {
+    let Kind::Or(inner) = &typed.kind else { return None };
+    let mut parts = Vec::new();
+    flatten(inner, false, &mut parts);
+    let mut subject: Option<&str> = None;
+    let mut values = Vec::new();
+    for part in parts {
+        let Kind::Not(equal, Negation::NotEqual) = &part.kind else { return None };
+        let Kind::Compare { op: Op::Eq, left, right, .. } = &equal.kind else { return None };
+        let left = sources.slice(left.span);
+        if *subject.get_or_insert(left) != left || !matches!(right.kind, Kind::Const(_)) {
+            return None;
+        }
+        values.push(sources.slice(right.span));
+    }
+    Some(format!("for neither of the values: `{} not in [{}]`", subject?, values.join(", ")))
 }
 
 /// The parts of nested `and`s (or `or`s) as one row.

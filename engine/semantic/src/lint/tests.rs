@@ -211,8 +211,7 @@ fn header_and_tests() {
             "T0308 bare `bare`: the rule `bare` has no owner",
             "T0309 bare `bare`: the rule `bare` names no ATT&CK technique",
             "T0310 bare `bare`: the rule `bare` has no test",
-            "T0307 bare `except \"e\" until 2026-05-31 where is_mfa == true`: \
-                the exception \"e\" expired on 2026-05-31",
+            "T0307 bare `2026-05-31`: the exception \"e\" expired on 2026-05-31",
         ]
     );
     assert!(
