@@ -6,12 +6,14 @@
 //!
 //! Deliberately lacks: speed, and stateful clauses.
 
+use tripline_eval::explain::show;
 use tripline_eval::{call, compare, convert};
 use tripline_event::{Path, Segment, Value, to_float, to_text, View};
 use tripline_ir::Scalar;
 use tripline_semantic::Program;
 use tripline_semantic::typed::{
-    ArithmeticOp, Arm, Item, Kind, Mapping, Op, Quantifier, Root, Rule, Subject, Ty, Typed, VarId,
+    ArithmeticOp, Arm, Item, Kind, Mapping, Op, Quantifier, Root, Rule, Severity, Subject, Template, TemplatePiece, Ty,
+    Typed, VarId,
 };
 
 type Values = Vec<Value<'static>>;
@@ -75,7 +77,93 @@ pub fn matches(program: &Program, mapping: &Mapping, raw: &Value<'static>) -> Ve
     program.rules.iter().enumerate().filter(|(_, rule)| looks(rule) && fires(rule)).map(|(at, _)| at).collect()
 }
 
+/// What becomes of an event that a rule matches.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "named as in a finding of the engine")]
+pub struct Finding {
+    pub rule: usize,
+    /// The first exception that takes it away.
+    pub excepted: Option<usize>,
+    pub title: String,
+    pub severity: Severity,
+    pub key: Vec<String>,
+    pub entities: Vec<(&'static str, String)>,
+    pub context: Vec<(String, Value<'static>)>,
+}
+
+/// The findings over an event of a mapping's source, those included that an exception takes away.
+pub fn findings(program: &Program, mapping: &Mapping, raw: &Value<'static>) -> Vec<Finding> {
+    let Some(arm) = arm(program, mapping, raw) else { return Vec::new() };
+    let event = judged(program, arm, raw);
+    let mut env = Env { program, raw, event: Some(&event), vars: Vec::new() };
+    let found = matches(program, mapping, raw);
+    found.into_iter().filter_map(|at| Some(env.finding(at, program.rules.get(at)?))).collect()
+}
+
+/// The values of a title's `{…}`: the first five, an absent one as `-`, nothing that moves a cursor.
+fn words(values: &[Value<'_>]) -> String {
+    let text = |value: &Value<'_>| to_text(value).map_or_else(|| show(value), |text| text.into_owned());
+    let mut all: Vec<String> = values.iter().take(5).map(text).collect();
+    if all.is_empty() {
+        all.push("-".into());
+    }
+    let mut out = all.join(", ").replace(char::is_control, " ");
+    if values.len() > 5 {
+        out += &format!(" and {} more", values.len() - 5);
+    }
+    let cut: String = out.chars().take(200).collect();
+    if cut == out { out } else { cut + "…" }
+}
+
 impl Env<'_> {
+    fn finding(&mut self, at: usize, rule: &Rule) -> Finding {
+        let time = self.event.and_then(|event| event.get("time")).cloned();
+        // An event without a time is not known to be before the date.
+        let in_force = |until: Option<i64>| match (until, &time) {
+            (None, _) => true,
+            (Some(until), Some(Value::Time(time))) => *time < until,
+            _ => false,
+        };
+        let title = match &rule.alert.title {
+            None => rule.header.title.clone(),
+            Some(Template(pieces)) => {
+                let piece = |piece: &TemplatePiece| match piece {
+                    TemplatePiece::Words(words) => words.clone(),
+                    TemplatePiece::Value(value) => words(&self.shown(value)),
+                };
+                pieces.iter().map(piece).collect()
+            }
+        };
+        let graded = rule.alert.severity.iter().find(|(_, when)| when.as_ref().is_none_or(|when| self.holds(when)));
+        let severity = graded.map(|(severity, _)| *severity).or(rule.header.severity).unwrap_or(Severity::Medium);
+        let mut key = Vec::new();
+        for (_, value) in &rule.alert.key {
+            key.push(self.first(value).and_then(|v| to_text(&v).map(|t| t.into_owned())).unwrap_or_default());
+        }
+        let mut entities = Vec::new();
+        for entity in &rule.alert.entities {
+            let values = self.values(&entity.value);
+            entities.extend(values.iter().filter_map(|v| Some((entity.kind, to_text(v)?.into_owned()))));
+        }
+        let mut context = Vec::new();
+        for (name, value) in &rule.alert.context {
+            let values = self.shown(value);
+            match <[Value<'static>; 1]>::try_from(values) {
+                Ok([one]) => context.push((name.clone(), one)),
+                Err(none) if none.is_empty() => {}
+                Err(many) => context.push((name.clone(), Value::Array(many))),
+            }
+        }
+        let excepted = rule.exceptions.iter().position(|e| in_force(e.until) && self.holds(&e.condition));
+        Finding { rule: at, excepted, title, severity, key, entities, context }
+    }
+
+    /// All present values as people see them: of an enum the captions.
+    fn shown(&mut self, typed: &Typed) -> Values {
+        let Ty::Enum(attribute) = &typed.ty else { return self.values(typed) };
+        self.values(&Typed { kind: Kind::Caption(Box::new(typed.clone()), attribute), ty: Ty::Text, span: typed.span })
+    }
+
     fn holds(&mut self, typed: &Typed) -> bool {
         self.values(typed).iter().any(|v| matches!(v, Value::Bool(true)))
     }
