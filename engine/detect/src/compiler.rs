@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tripline_base::{Code, Diagnostic, FileId, Level, SourceMap};
 use tripline_ir as ir;
 use tripline_plan::Options;
+use tripline_plan::index::Index;
 use tripline_semantic::{Files, Program, SourceInfo};
 use tripline_syntax::ast;
 
@@ -28,6 +29,8 @@ pub struct Ruleset {
     pub program: Program,
     /// What is evaluated.
     pub ir: Arc<ir::Program>,
+    /// Names the rules that can match an event; none where it was switched off.
+    pub index: Option<Arc<Index>>,
     /// Everything said about the texts, in their order.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -89,7 +92,8 @@ impl Compiler {
         diagnostics.extend(tripline_semantic::lint::lint(&program, &sources, today));
         tripline_base::diagnostic::sort(&mut diagnostics);
         let ir = Arc::new(tripline_plan::plan(&program, options));
-        Ruleset { sources, program, ir, diagnostics }
+        let index = options.index.then(|| Arc::new(Index::new(&ir)));
+        Ruleset { sources, program, ir, index, diagnostics }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Judges events with a compiled ruleset.
 
-use tripline_eval::Matcher;
+use std::borrow::Cow;
+
+use tripline_eval::{Indexed, Match, Matcher};
 use tripline_event::{Origin, Value};
+use tripline_formats::parse;
 use tripline_ir::Source;
 
 use crate::Ruleset;
@@ -18,25 +21,29 @@ pub enum SourceChoice {
 
 /// What judging an event came to.
 #[derive(Debug, Default)]
-pub struct Judged {
-    /// The event's source; none where no mapping knows it.
-    pub source: Option<String>,
-    /// Findings.
+pub struct Judged<'r> {
+    /// The event's source; none where nothing tells it.
+    pub source: Option<&'r Source>,
+    /// The rules that match and are not excepted, by index.
+    pub rules: Vec<usize>,
+    /// Their findings, where they were asked for.
     pub findings: Vec<Finding>,
     /// Findings that an exception took away: rule and exception, by index.
     pub excepted: Vec<(usize, usize)>,
 }
 
-/// Judges one event after another. Cheap to make; one for each thread.
+/// Judges one event after another; one for each thread.
 pub struct Detector<'r> {
     ruleset: &'r Ruleset,
     matcher: Matcher<'r>,
+    indexed: Option<Indexed<'r>>,
 }
 
 impl<'r> Detector<'r> {
     /// A detector with a ruleset.
     pub fn new(ruleset: &'r Ruleset) -> Self {
-        Detector { ruleset, matcher: Matcher::new(&ruleset.ir) }
+        let indexed = ruleset.index.as_ref().map(|index| Indexed::new(&ruleset.ir, index));
+        Detector { ruleset, matcher: Matcher::new(&ruleset.ir), indexed }
     }
 
     /// The ruleset.
@@ -44,7 +51,7 @@ impl<'r> Detector<'r> {
         self.ruleset
     }
 
-    /// The matcher.
+    /// The matcher of single events.
     pub fn matcher(&self) -> &Matcher<'r> {
         &self.matcher
     }
@@ -57,33 +64,100 @@ impl<'r> Detector<'r> {
         }
     }
 
-    /// Counts matches only: calls `hit` with the index of each rule that matches and is not excepted.
-    /// Gives the event's source; none where no mapping knows it.
-    pub fn count(&self, choice: &SourceChoice, raw: &Value<'_>, hit: &mut dyn FnMut(usize)) -> Option<&'r Source> {
-        let source = self.source(choice, raw)?;
+    /// Judges the event that these bytes are. Findings are built where an origin is given.
+    ///
+    /// # Errors
+    /// Where the bytes are no event, in a sentence that tells the column.
+    pub fn judge(
+        &mut self,
+        choice: &SourceChoice,
+        bytes: &[u8],
+        origin: Option<&Origin>,
+    ) -> Result<Judged<'r>, String> {
+        let plain = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let record = match std::str::from_utf8(plain) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(plain),
+        };
+        let wanted = match choice {
+            SourceChoice::Detect => None,
+            SourceChoice::Named(name) => {
+                Some(self.ruleset.ir.sources.iter().position(|source| source.name == *name).unwrap_or(usize::MAX))
+            }
+        };
+        let through_index = self.indexed.as_mut().and_then(|indexed| indexed.judge(&record, wanted).ok());
+        let mut found: Vec<Match<'r>> = Vec::new();
+        let raw;
+        let source = match (through_index, &self.indexed) {
+            (Some(source), Some(indexed)) => {
+                if indexed.matches().is_empty() {
+                    return Ok(Judged { source, ..Judged::default() });
+                }
+                found.extend(indexed.matches());
+                let simple = found.iter().all(|found| found.plan.exceptions.is_empty());
+                if origin.is_none() && simple {
+                    let rules = found.iter().map(|found| found.plan.rule).collect();
+                    return Ok(Judged { source, rules, ..Judged::default() });
+                }
+                raw = parse(record.as_bytes())?;
+                source
+            }
+            _ => {
+                raw = parse(bytes)?;
+                let source = self.source(choice, &raw);
+                if let Some(source) = source {
+                    self.matcher.matches(source, &raw, &mut |one| found.push(one));
+                    found.sort_by_key(|found| found.plan.rule);
+                }
+                source
+            }
+        };
+        let Some(source) = source else { return Ok(Judged::default()) };
+        Ok(self.findings(source, &found, &raw, bytes, origin))
+    }
+
+    fn findings(
+        &self,
+        source: &'r Source,
+        found: &[Match<'r>],
+        raw: &Value<'_>,
+        bytes: &[u8],
+        origin: Option<&Origin>,
+    ) -> Judged<'r> {
+        let mut judged = Judged { source: Some(source), ..Judged::default() };
+        if found.is_empty() {
+            return judged;
+        }
         let evaluator = self.matcher.evaluator();
-        self.matcher.matches(source, raw, &mut |found| {
-            let rule = found.plan.rule;
-            if found.plan.exceptions.is_empty() {
-                hit(rule);
-                return;
-            }
-            let (time, _) = time_and_id(evaluator, source, raw);
-            if self.exception(rule, &found, time, raw).is_none() {
-                hit(rule);
-            }
+        evaluator.next_event();
+        let (time, event_id) = time_and_id(evaluator, source, raw);
+        let context = origin.map(|origin| Context {
+            evaluator,
+            sources: &self.ruleset.sources,
+            source: &source.name,
+            class: arm_of(evaluator, source, raw).map_or("base_event", |arm| arm.class.name),
+            raw,
+            bytes,
+            origin: origin.clone(),
+            time,
+            event_id,
         });
-        Some(source)
+        for one in found {
+            let rule = one.plan.rule;
+            if let Some(exception) = self.exception(rule, one, time, raw) {
+                judged.excepted.push((rule, exception));
+                continue;
+            }
+            judged.rules.push(rule);
+            if let (Some(context), Some(rule)) = (&context, self.ruleset.program.rules.get(rule)) {
+                judged.findings.push(finding(context, one, rule));
+            }
+        }
+        judged
     }
 
     /// The first exception that takes the match away.
-    fn exception(
-        &self,
-        rule: usize,
-        found: &tripline_eval::Match<'_>,
-        time: Option<i64>,
-        raw: &Value<'_>,
-    ) -> Option<usize> {
+    fn exception(&self, rule: usize, found: &Match<'_>, time: Option<i64>, raw: &Value<'_>) -> Option<usize> {
         let declared = &self.ruleset.program.rules.get(rule)?.exceptions;
         found
             .plan
@@ -96,39 +170,5 @@ impl<'r> Detector<'r> {
                 in_force && self.matcher.evaluator().test(*condition, raw)
             })
             .map(|(index, _)| *index)
-    }
-
-    /// Judges an event. `bytes` are what it was read from.
-    pub fn judge(&self, choice: &SourceChoice, raw: &Value<'_>, bytes: &[u8], origin: &Origin) -> Judged {
-        let Some(source) = self.source(choice, raw) else { return Judged::default() };
-        let evaluator = self.matcher.evaluator();
-        let mut judged = Judged { source: Some(source.name.clone()), ..Judged::default() };
-        let mut context: Option<Context<'_>> = None;
-        self.matcher.matches(source, raw, &mut |found| {
-            let context = context.get_or_insert_with(|| {
-                let (time, event_id) = time_and_id(evaluator, source, raw);
-                Context {
-                    evaluator,
-                    sources: &self.ruleset.sources,
-                    source: &source.name,
-                    class: arm_of(evaluator, source, raw).map_or("base_event", |arm| arm.class.name),
-                    raw,
-                    bytes,
-                    origin: origin.clone(),
-                    time,
-                    event_id,
-                }
-            });
-            let rule = found.plan.rule;
-            match self.exception(rule, &found, context.time, raw) {
-                Some(exception) => judged.excepted.push((rule, exception)),
-                None => {
-                    if let Some(rule) = self.ruleset.program.rules.get(rule) {
-                        judged.findings.push(finding(context, &found, rule));
-                    }
-                }
-            }
-        });
-        judged
     }
 }

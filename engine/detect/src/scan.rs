@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use tripline_event::Origin;
-use tripline_formats::{Batch, Reader, parse};
+use tripline_formats::{Batch, Reader};
 
 use crate::{Detector, Finding, Ruleset, SourceChoice};
 
@@ -92,48 +93,83 @@ pub fn scan(
     tell: &mut dyn FnMut(Told),
 ) -> std::io::Result<()> {
     let file: Arc<str> = name.into();
+    let threads = rayon::current_num_threads().max(1);
+    let detectors: Vec<Mutex<Detector<'_>>> = (0..threads).map(|_| Mutex::new(Detector::new(ruleset))).collect();
+    std::thread::scope(|scope| {
+        // The next batches are read while these are judged.
+        let (send, receive) = sync_channel::<Portion>(1);
+        scope.spawn(move || read(input, threads * 2, &send));
+        let mut bytes = 0;
+        for read in receive {
+            let results: Vec<Result> = read
+                .batches
+                .par_iter()
+                .map(|batch| {
+                    let at = rayon::current_thread_index().unwrap_or(0);
+                    match detectors.get(at).map(Mutex::try_lock) {
+                        Some(Ok(mut detector)) => judge(&mut detector, &file, batch, wanted),
+                        _ => judge(&mut Detector::new(ruleset), &file, batch, wanted),
+                    }
+                })
+                .collect();
+            for result in results {
+                merge(totals, result.totals);
+                result.told.into_iter().for_each(&mut *tell);
+            }
+            bytes = read.bytes;
+            tell(Told::Progress(bytes));
+            if let Some(error) = read.error {
+                totals.bytes += bytes;
+                return Err(error);
+            }
+        }
+        totals.bytes += bytes;
+        Ok(())
+    })
+}
+
+/// Batches that were read, how far, and what ended the reading.
+struct Portion {
+    batches: Vec<Batch>,
+    bytes: u64,
+    error: Option<std::io::Error>,
+}
+
+/// Reads to the end, or until nobody wants more.
+fn read(input: Box<dyn Read + Send>, wide: usize, send: &SyncSender<Portion>) {
     let mut reader = Reader::new(input);
-    let wide = rayon::current_num_threads().max(1) * 2;
     loop {
         let mut batches = Vec::with_capacity(wide);
-        let mut end = None;
-        while batches.len() < wide {
+        let mut end = false;
+        let mut error = None;
+        while batches.len() < wide && !end {
             match reader.next_batch() {
                 Ok(Some(batch)) => batches.push(batch),
-                Ok(None) => {
-                    end = Some(Ok(()));
-                    break;
-                }
-                Err(error) => {
-                    end = Some(Err(error));
-                    break;
+                Ok(None) => end = true,
+                Err(why) => {
+                    error = Some(why);
+                    end = true;
                 }
             }
         }
-        let results: Vec<Result> = batches.par_iter().map(|batch| judge(ruleset, &file, batch, wanted)).collect();
-        for result in results {
-            merge(totals, result.totals);
-            result.told.into_iter().for_each(&mut *tell);
-        }
-        tell(Told::Progress(reader.bytes_read()));
-        if let Some(end) = end {
-            totals.bytes += reader.bytes_read();
-            return end;
+        if send.send(Portion { batches, bytes: reader.bytes_read(), error }).is_err() || end {
+            return;
         }
     }
 }
 
-fn judge(ruleset: &Ruleset, file: &Arc<str>, batch: &Batch, wanted: &Wanted) -> Result {
-    let detector = Detector::new(ruleset);
+fn judge(detector: &mut Detector<'_>, file: &Arc<str>, batch: &Batch, wanted: &Wanted) -> Result {
     let mut out = Result::default();
     for bad in &batch.unparsed {
         out.totals.unparsed += 1;
         out.told.push(Told::Unparsed { line: bad.line, reason: bad.reason.clone(), excerpt: bad.excerpt.clone() });
     }
+    let mut origin = Origin { file: Arc::clone(file), line: 0 };
     for record in &batch.records {
         let bytes = batch.buffer.get(record.range.clone()).unwrap_or(&[]);
-        let raw = match parse(bytes) {
-            Ok(raw) => raw,
+        origin.line = record.line;
+        let judged = match detector.judge(&wanted.source, bytes, wanted.findings.then_some(&origin)) {
+            Ok(judged) => judged,
             Err(reason) => {
                 out.totals.unparsed += 1;
                 let excerpt = tripline_formats::excerpt(bytes);
@@ -142,28 +178,15 @@ fn judge(ruleset: &Ruleset, file: &Arc<str>, batch: &Batch, wanted: &Wanted) -> 
             }
         };
         out.totals.events += 1;
-        if wanted.findings {
-            let origin = Origin { file: Arc::clone(file), line: record.line };
-            let judged = detector.judge(&wanted.source, &raw, bytes, &origin);
-            out.totals.of(judged.source.as_deref());
-            for excepted in judged.excepted {
-                *out.totals.excepted.entry(excepted).or_default() += 1;
-            }
-            for finding in judged.findings {
-                out.totals.findings += 1;
-                *out.totals.rules.entry(finding.rule).or_default() += 1;
-                out.told.push(Told::Finding(Box::new(finding)));
-            }
-        } else {
-            let mut hits = 0;
-            let rules = &mut out.totals.rules;
-            let source = detector.count(&wanted.source, &raw, &mut |rule| {
-                hits += 1;
-                *rules.entry(rule).or_default() += 1;
-            });
-            out.totals.findings += hits;
-            out.totals.of(source.map(|source| source.name.as_str()));
+        out.totals.of(judged.source.map(|source| source.name.as_str()));
+        for excepted in judged.excepted {
+            *out.totals.excepted.entry(excepted).or_default() += 1;
         }
+        for rule in judged.rules {
+            out.totals.findings += 1;
+            *out.totals.rules.entry(rule).or_default() += 1;
+        }
+        out.told.extend(judged.findings.into_iter().map(|finding| Told::Finding(Box::new(finding))));
     }
     out
 }

@@ -27,17 +27,19 @@ pub struct Options {
     pub fold: bool,
     /// Make equal expressions one.
     pub intern: bool,
+    /// Find candidate rules by an index instead of trying each.
+    pub index: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cases: true, fold: true, intern: true }
+        Options { cases: true, fold: true, intern: true, index: true }
     }
 }
 
 impl Options {
     /// No pass at all.
-    pub const NONE: Options = Options { cases: false, fold: false, intern: false };
+    pub const NONE: Options = Options { cases: false, fold: false, intern: false, index: false };
 }
 
 /// Whether a rule is planned: it has no error, and this version can evaluate it.

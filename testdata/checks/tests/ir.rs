@@ -16,8 +16,8 @@ use tripline_semantic::NoFiles;
 const STEPS: [(&str, Options); 4] = [
     ("no pass", Options::NONE),
     ("cases", Options { cases: true, ..Options::NONE }),
-    ("cases, fold", Options { cases: true, fold: true, intern: false }),
-    ("cases, fold, intern", Options { cases: true, fold: true, intern: true }),
+    ("cases, fold", Options { cases: true, fold: true, intern: false, ..Options::NONE }),
+    ("cases, fold, intern", Options { cases: true, fold: true, intern: true, ..Options::NONE }),
 ];
 
 fn rules() -> Vec<PathBuf> {

@@ -13,6 +13,7 @@ use tripline_detect::{Compiler, Detector, Ruleset, SourceChoice};
 use tripline_eval::{Matcher, normalize};
 use tripline_event::{Origin, Value, parse_json};
 use tripline_plan::Options;
+use tripline_plan::index::Index;
 use tripline_semantic::Files;
 use tripline_semantic::typed::{Mapping, Severity};
 
@@ -26,7 +27,7 @@ impl Files for People {
 }
 
 /// Every choice of passes that is looked at.
-fn choices() -> [(&'static str, Options); 5] {
+fn choices() -> [(&'static str, Options); 6] {
     let all = Options::default();
     [
         ("all passes", all),
@@ -34,6 +35,7 @@ fn choices() -> [(&'static str, Options); 5] {
         ("without cases", Options { cases: false, ..all }),
         ("without fold", Options { fold: false, ..all }),
         ("without intern", Options { intern: false, ..all }),
+        ("without index", Options { index: false, ..all }),
     ]
 }
 
@@ -52,8 +54,9 @@ fn disagreement(ruleset: &mut Ruleset, events: &[Value<'static>]) -> Result<usiz
     let mut hits = 0;
     for (name, options) in choices() {
         ruleset.ir = Arc::new(tripline_plan::plan(&ruleset.program, options));
+        ruleset.index = options.index.then(|| Arc::new(Index::new(&ruleset.ir)));
         let (ruleset, program) = (&*ruleset, &ruleset.ir);
-        let detector = Detector::new(ruleset);
+        let mut detector = Detector::new(ruleset);
         let matcher = Matcher::new(program);
         for mapping in ruleset.program.mappings.iter().filter(|m| !m.broken) {
             let source = program.sources.iter().find(|s| s.name == mapping.source).ok_or("no such source")?;
@@ -67,7 +70,7 @@ fn disagreement(ruleset: &mut Ruleset, events: &[Value<'static>]) -> Result<usiz
                 if found != wanted {
                     return Err(format!("{name}: engine {found:?}, oracle {wanted:?} over {}", shown()));
                 }
-                same_findings(&detector, mapping, raw).map_err(|said| format!("{name}: {said} over {}", shown()))?;
+                same_findings(&mut detector, mapping, raw).map_err(|said| format!("{name}: {said} over {}", shown()))?;
                 let arm = normalize::arm(matcher.evaluator(), source, raw).map(|(_, arm)| arm);
                 let wanted = oracle::arm(&ruleset.program, mapping, raw);
                 let (Some(arm), Some(wanted)) = (arm, wanted) else {
@@ -88,9 +91,10 @@ fn disagreement(ruleset: &mut Ruleset, events: &[Value<'static>]) -> Result<usiz
 }
 
 /// Findings with all that an analyst is told, and exceptions that took some away.
-fn same_findings(detector: &Detector<'_>, mapping: &Mapping, raw: &Value<'static>) -> Result<(), String> {
+fn same_findings(detector: &mut Detector<'_>, mapping: &Mapping, raw: &Value<'static>) -> Result<(), String> {
     let origin = Origin { file: "generated".into(), line: 1 };
-    let judged = detector.judge(&SourceChoice::Named(mapping.source.clone()), raw, b"", &origin);
+    let text = serde_json::to_string(raw).map_err(|error| error.to_string())?;
+    let judged = detector.judge(&SourceChoice::Named(mapping.source.clone()), text.as_bytes(), Some(&origin))?;
     let mut found: Vec<oracle::Finding> = judged
         .findings
         .into_iter()
