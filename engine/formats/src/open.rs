@@ -1,20 +1,65 @@
-//! Files and stdin as plain bytes. What is compressed is known by its first bytes, not by its name.
+//! Files and stdin as plain bytes. What is compressed, or an event log of Windows, is known by its first
+//! bytes, not by its name.
+
+mod evtx;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use evtx::{EventLog, MAGIC};
 
 use flate2::bufread::MultiGzDecoder;
 
 /// The largest window that zstd data may ask for, as a power of two (128 MiB, what `zstd -d` takes too).
 const ZSTD_WINDOW: u32 = 27;
 
+/// The largest event log that is read into memory, in bytes; beyond it the log is cut off.
+const MAX_LOG: u64 = 1 << 30;
+
 /// Opens a file, `-` for stdin, and decompresses it if need be.
 ///
 /// # Errors
 /// Where the file cannot be opened, or its first bytes cannot be read.
 pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
-    if path.as_os_str() == "-" { decompress(io::stdin()) } else { decompress(File::open(path)?) }
+    if path.as_os_str() == "-" {
+        return unwrapped(decompress(io::stdin())?);
+    }
+    let mut file = File::open(path)?;
+    let mut head = Vec::with_capacity(MAGIC.len());
+    // A pipe cannot be rewound; what is read from it is put back in front.
+    file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut head)?;
+    if head == MAGIC && file.seek(SeekFrom::Start(0)).is_ok() {
+        return Ok(Box::new(EventLog::new(file)?));
+    }
+    unwrapped(decompress(io::Cursor::new(head).chain(file))?)
+}
+
+/// An event log that came compressed or through a pipe is read into memory first.
+fn unwrapped(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut head = Vec::with_capacity(MAGIC.len());
+    let first = input.by_ref().take(MAGIC.len() as u64).read_to_end(&mut head);
+    if first.is_ok() && head == MAGIC {
+        input.take(MAX_LOG).read_to_end(&mut head)?;
+        return Ok(Box::new(EventLog::new(io::Cursor::new(head))?));
+    }
+    let rest = Failing { error: first.err(), input };
+    Ok(Box::new(io::Cursor::new(head).chain(rest)))
+}
+
+/// Gives the error that came before, then the input.
+struct Failing {
+    error: Option<io::Error>,
+    input: Box<dyn Read + Send>,
+}
+
+impl Read for Failing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => self.input.read(buffer),
+        }
+    }
 }
 
 /// Decompresses gzip (all members) and zstd (all frames); anything else is passed on as it is.
