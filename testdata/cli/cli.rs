@@ -309,7 +309,7 @@ def contains_any(name: string) = name contains "forged"
     assert!(harmless(&text), "{text:?}");
     for line in [
         r"MEDIUM   by  [2J ]0;gone  31m\u{202e}  CRITICAL forged",
-        r"  context    agent: \x1b[2J\x1b]0;gone\x07\x9b31m\u{202e}\r\nCRITICAL forged, whole: { \x1b[2J",
+        r"  context    agent: \u{1b}[2J\u{1b}]0;gone\u{7}\u{9b}31m\u{202e}\r\nCRITICAL forged, whole: { \u{1b}[2J",
     ] {
         assert!(text.lines().any(|l| l.starts_with(line)), "{line}\n{text}");
     }

@@ -41,8 +41,8 @@ impl Paint {
     }
 }
 
-/// `text` with control characters, and those that reorder what is shown, written as escapes (`\x1b`, `\u{202e}`),
-/// so that it can be printed on a terminal whatever it holds. Line breaks are escaped too.
+/// `text` with control characters, and those that reorder what is shown, written as escapes (`\n`, `\u{1b}`), as in
+/// a string of the language, so that it can be printed on a terminal whatever it holds. Line breaks are escaped too.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(unseen) {
         return Cow::Borrowed(text);
@@ -53,9 +53,6 @@ pub fn visible(text: &str) -> Cow<'_, str> {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
-            }
             c if unseen(c) => {
                 let _ = write!(out, "\\u{{{:x}}}", c as u32);
             }
@@ -217,14 +214,14 @@ mod tests {
         let text = render(&diagnostic, &sources, Colour::Never);
         assert!(!text.chars().any(|c| c != '\n' && unseen(c)), "{text:?}");
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "error[T0000]: no `\\x1b[1A`");
-        assert_eq!(lines[1], " --> a\\x1b]0;b.trip:1:12");
-        assert_eq!(lines[3], "1 | \\x1b[2J \\u{202e}x\\x9b1m bad \\x07rest");
+        assert_eq!(lines[0], "error[T0000]: no `\\u{1b}[1A`");
+        assert_eq!(lines[1], " --> a\\u{1b}]0;b.trip:1:12");
+        assert_eq!(lines[3], "1 | \\u{1b}[2J \\u{202e}x\\u{9b}1m bad \\u{7}rest");
         // The marks stand under the words as they are shown.
         let at = lines[3].find("bad").unwrap();
-        assert_eq!(lines[4], format!("  |{}^^^^^^^^ is \\x08", " ".repeat(at - 3)));
-        assert_eq!(lines[lines.len() - 2], "  = help: write `\\x1b[0m`");
-        assert_eq!(lines[lines.len() - 1], "          or `\\x00`");
+        assert_eq!(lines[4], format!("  |{}^^^^^^^^^ is \\u{{8}}", " ".repeat(at - 3)));
+        assert_eq!(lines[lines.len() - 2], "  = help: write `\\u{1b}[0m`");
+        assert_eq!(lines[lines.len() - 1], "          or `\\u{0}`");
     }
 
     #[test]
