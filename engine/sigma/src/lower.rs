@@ -1,0 +1,254 @@
+//! From documents to rules of the native language, so that everything behind is shared.
+//!
+//! A field F of a Sigma rule is `raw.F`. A rule becomes `on event from SOURCE where GUARD and (DETECTION)`: the
+//! guard says which events of the source its log source means, and where those have other field names the
+//! detection is lowered again with them. An item whose placeholders have no value is `false`: it matches
+//! nothing, and under `not` it takes nothing away.
+
+mod header;
+mod item;
+mod logsource;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use tripline_base::{Diagnostic, Level, Span};
+use tripline_syntax::ast::{Dialect, Expr, ExprKind, On, Rule as NativeRule, RuleClause, Where};
+
+use crate::build::{and, expr, name, not, or};
+use crate::codes;
+use crate::condition::{self, Tree};
+use crate::correlation::{self, Correlation};
+use crate::filter;
+use crate::model::{Condition, Document, Named, Rule, Search};
+
+use crate::pipeline::{self, Pipeline};
+use crate::taxonomy::{Resolved, Taxonomy};
+use header::Names;
+
+/// The most parts that a rule may come to.
+const MAX_PARTS: usize = 100_000;
+
+/// How rules are lowered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// No guard of the log source, and no source: for events that someone says are meant.
+    pub any_source: bool,
+}
+
+/// Rules, ready for the checker.
+#[derive(Clone, Debug, Default)]
+pub struct Lowered {
+    /// One for each Sigma rule that could be lowered, in order.
+    pub rules: Vec<NativeRule>,
+    /// Correlations whose every part was found.
+    pub correlations: Vec<Correlation>,
+    /// What is wrong, or worth knowing.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Lowers all documents that are loaded together.
+pub fn lower(documents: Vec<Document>, taxonomy: &Taxonomy, pipelines: &[Pipeline], options: &Options) -> Lowered {
+    let mut out = Lowered::default();
+    let (mut rules, mut correlations, mut filters) = (Vec::new(), Vec::new(), Vec::new());
+    for document in documents {
+        match document {
+            Document::Rule(rule) => rules.push(rule),
+            Document::Correlation(correlation) => correlations.push(correlation),
+            Document::Filter(filter) => filters.push(filter),
+        }
+    }
+    duplicates(&rules, &correlations, &mut out.diagnostics);
+    filter::apply(&filters, &mut rules, &mut out.diagnostics);
+    out.correlations = correlation::check(correlations, &rules, &mut out.diagnostics);
+    pipeline::apply(pipelines, &mut rules, &mut out.diagnostics);
+
+    let mut names = Names::default();
+    for rule in &rules {
+        let label = names.take(&rule.header);
+        let from = out.diagnostics.len();
+        if let Some(native) = one(rule, &label, taxonomy, options, &mut out.diagnostics) {
+            out.rules.push(native);
+        }
+        for said in out.diagnostics.iter_mut().skip(from) {
+            said.item = Some(label.clone());
+        }
+    }
+    tripline_base::diagnostic::sort(&mut out.diagnostics);
+    out
+}
+
+fn duplicates(rules: &[Rule], correlations: &[Correlation], out: &mut Vec<Diagnostic>) {
+    let mut seen = BTreeMap::new();
+    let headers = rules.iter().map(|rule| &rule.header).chain(correlations.iter().map(|c| &c.header));
+    for id in headers.filter_map(|header| header.id.as_ref()) {
+        let first = *seen.entry(id.text.to_lowercase()).or_insert(id.span);
+        if first != id.span {
+            let message = format!("another rule has the id `{}`", id.text);
+            out.push(Diagnostic::new(&codes::DUPLICATE_RULE, id.span, message).also(first, "here"));
+        }
+    }
+}
+
+/// One rule; none where something about it is wrong.
+fn one(
+    rule: &Rule,
+    label: &str,
+    taxonomy: &Taxonomy,
+    options: &Options,
+    out: &mut Vec<Diagnostic>,
+) -> Option<NativeRule> {
+    let from = out.len();
+    let trees: Vec<Option<Alternative>> =
+        rule.conditions.iter().map(|c| Alternative::read(c, &rule.detections, out)).collect();
+    let trees: Vec<Alternative> = trees.into_iter().collect::<Option<_>>()?;
+    unused(rule, &trees, out);
+    let resolved = logsource::resolve(&rule.logsource, taxonomy, options, out);
+    let mut lowering = Lowering { renames: None, spent: 0, too_large: false, out };
+    let whole = if options.any_source || resolved.providers.is_empty() {
+        lowering.alternatives(&trees, rule)
+    } else {
+        lowering.guarded(&trees, rule, &resolved)
+    };
+    if out.iter().skip(from).any(|said| said.level() == Level::Error) {
+        return None;
+    }
+    let mut clauses = header::clauses(rule, label);
+    let at = rule.logsource.span;
+    let sources = if options.any_source { Vec::new() } else { vec![name(resolved.source, at)] };
+    clauses.push(RuleClause::On(On { span: at, class: name("event", at), from: sources }));
+    clauses.push(RuleClause::Where(Where { span: whole.span, expr: whole }));
+    let span = rule.header.span;
+    let name = name(label, rule.header.title.as_ref().map_or(span, |title| title.span));
+    Some(NativeRule { span, name, clauses, partial: false, dialect: Dialect::Sigma })
+}
+
+/// A condition with its search identifiers, and those that filters and pipelines add to it.
+struct Alternative<'r> {
+    condition: &'r Condition,
+    tree: Tree,
+    searches: Vec<&'r Search>,
+    also: Vec<(Alternative<'r>, bool)>,
+}
+
+impl<'r> Alternative<'r> {
+    fn read(
+        condition: &'r Condition,
+        detections: &'r IndexMap<String, Named>,
+        out: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let names: Vec<&str> = detections.keys().map(String::as_str).collect();
+        let tree = condition::read(condition, &names, out)?;
+        let searches = detections.values().map(|named| &named.search).collect();
+        let mut also = Vec::new();
+        for more in &condition.also {
+            also.push((Alternative::read(&more.condition, &more.detections, out)?, more.negated));
+        }
+        Some(Self { condition, tree, searches, also })
+    }
+}
+
+fn unused(rule: &Rule, trees: &[Alternative<'_>], out: &mut Vec<Diagnostic>) {
+    let mut used = vec![false; rule.detections.len()];
+    for alternative in trees {
+        alternative.tree.names(&mut |n| {
+            if let Some(slot) = used.get_mut(n) {
+                *slot = true;
+            }
+        });
+    }
+    for ((name, named), used) in rule.detections.iter().zip(used) {
+        if !used && !name.starts_with('_') {
+            let message = format!("no condition names `{name}`");
+            out.push(Diagnostic::new(&codes::UNUSED_IDENTIFIER, named.name_span, message));
+        }
+    }
+}
+
+/// The state of lowering one rule.
+pub(crate) struct Lowering<'a> {
+    /// Other names of fields, for the events of one provider.
+    renames: Option<&'a BTreeMap<String, String>>,
+    spent: usize,
+    too_large: bool,
+    out: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Lowering<'a> {
+    fn renamed<'s>(&'s self, field: &'s str) -> &'s str {
+        self.renames.and_then(|renames| renames.get(field)).map_or(field, String::as_str)
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        // A detection may be lowered several times.
+        if !self.out.contains(&diagnostic) {
+            self.out.push(diagnostic);
+        }
+    }
+
+    fn spend(&mut self, span: Span) {
+        self.spent += 1;
+        if self.spent > MAX_PARTS && !self.too_large {
+            self.too_large = true;
+            let message = format!("the rule comes to more than {MAX_PARTS} parts");
+            self.out.push(Diagnostic::new(&codes::TOO_LARGE, span, message));
+        }
+    }
+
+    fn alternatives(&mut self, trees: &[Alternative<'_>], rule: &Rule) -> Expr {
+        let parts: Vec<Expr> = trees.iter().map(|alternative| self.alternative(alternative)).collect();
+        let span = rule.conditions.first().map_or(rule.header.span, |condition| condition.span);
+        or(parts, span)
+    }
+
+    fn alternative(&mut self, alternative: &Alternative<'_>) -> Expr {
+        let span = alternative.condition.span;
+        let mut parts = vec![self.tree(&alternative.tree, alternative)];
+        for (more, negated) in &alternative.also {
+            let found = self.alternative(more);
+            parts.push(if *negated { not(found) } else { found });
+        }
+        and(parts, span)
+    }
+
+    fn tree(&mut self, tree: &Tree, of: &Alternative<'_>) -> Expr {
+        let span = of.condition.span;
+        if self.too_large {
+            return expr(span, ExprKind::Bool(false));
+        }
+        match tree {
+            Tree::Name(n) => match of.searches.get(*n) {
+                Some(search) => self.search(search),
+                None => expr(span, ExprKind::Bool(false)),
+            },
+            Tree::And(parts) => and(parts.iter().map(|part| self.tree(part, of)).collect(), span),
+            Tree::Or(parts) => or(parts.iter().map(|part| self.tree(part, of)).collect(), span),
+            Tree::Not(inner) => not(self.tree(inner, of)),
+        }
+    }
+
+    fn search(&mut self, search: &Search) -> Expr {
+        match search {
+            Search::Item(item) => self.item(item),
+            Search::All(parts, span) => and(parts.iter().map(|part| self.search(part)).collect(), *span),
+            Search::Any(parts, span) => or(parts.iter().map(|part| self.search(part)).collect(), *span),
+        }
+    }
+
+    /// The detection for each provider, guarded; providers that see it alike share one.
+    fn guarded(&mut self, trees: &[Alternative<'_>], rule: &Rule, resolved: &'a Resolved) -> Expr {
+        let at = rule.logsource.span;
+        let mut seen: Vec<(Expr, Vec<Expr>)> = Vec::new();
+        for provider in &resolved.providers {
+            self.renames = (!provider.fields.is_empty()).then_some(&provider.fields);
+            let detection = self.alternatives(trees, rule);
+            let guard = logsource::guard(provider, at);
+            match seen.iter_mut().find(|(have, _)| *have == detection) {
+                Some((_, guards)) => guards.push(guard),
+                None => seen.push((detection, vec![guard])),
+            }
+        }
+        let parts = seen.into_iter().map(|(detection, guards)| and(vec![or(guards, at), detection], at)).collect();
+        or(parts, at)
+    }
+}
