@@ -1,4 +1,4 @@
-//! Collects the shipped rules and mappings, which the program carries with it.
+//! Collects the shipped rules, mappings and taxonomy, which the program carries with it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
     let out = PathBuf::from(std::env::var("OUT_DIR").unwrap_or_default()).join("content.rs");
     let mut text = String::new();
-    for (name, folder) in [("MAPPINGS", "connectors/mappings"), ("RULES", "rules")] {
+    for (name, folder) in [("MAPPINGS", "connectors/mappings"), ("TAXONOMY", "connectors/taxonomy"), ("RULES", "rules")] {
         let mut files = Vec::new();
         collect(&root.join(folder), &mut files);
         files.sort();
@@ -31,7 +31,7 @@ fn collect(folder: &Path, out: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, out);
-        } else if path.extension().is_some_and(|e| e == "trip") {
+        } else if path.extension().is_some_and(|e| e == "trip" || e == "toml") {
             out.push(path);
         }
     }

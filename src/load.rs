@@ -17,12 +17,23 @@ const MOST_FILES: usize = 200_000;
 
 /// Every `.trip` file in these files and folders, in order.
 pub fn trip_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    files(paths, &["trip"])
+}
+
+/// Whether a file holds Sigma rules, by its name.
+pub fn is_sigma(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "yml" || e == "yaml")
+}
+
+/// Every file with one of these endings in these files and folders, in order; a file that is named counts
+/// whatever its ending.
+fn files(paths: &[PathBuf], endings: &[&str]) -> Result<Vec<PathBuf>, String> {
     let mut out = Vec::new();
     for path in paths {
         if path.is_file() {
             out.push(path.clone());
         } else if path.is_dir() {
-            walk(path, &mut out)?;
+            walk(path, endings, &mut out)?;
         } else {
             return Err(format!("there is no file or folder `{}`", path.display()));
         }
@@ -32,7 +43,7 @@ pub fn trip_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     Ok(out)
 }
 
-fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), String> {
+fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), String> {
     let entries =
         std::fs::read_dir(folder).map_err(|error| format!("`{}` cannot be read: {error}", folder.display()))?;
     for entry in entries {
@@ -42,8 +53,8 @@ fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), String> {
         let kind = entry.file_type().map_err(|error| error.to_string())?;
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         if kind.is_dir() && !hidden {
-            walk(&path, out)?;
-        } else if path.extension().is_some_and(|e| e == "trip") && path.is_file() {
+            walk(&path, endings, out)?;
+        } else if path.extension().is_some_and(|e| endings.iter().any(|ending| e == *ending)) && path.is_file() {
             out.push(path);
         }
         if out.len() > MOST_FILES {
@@ -56,14 +67,31 @@ fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), String> {
 /// Compiles these files and folders (the shipped rules where none are named) with the shipped mappings;
 /// a mapping of a source that the user maps gives way. The names of the user's files come second.
 pub fn ruleset(paths: &[PathBuf]) -> Result<(Ruleset, Vec<String>), String> {
+    ruleset_of(paths, false)
+}
+
+/// Like [`ruleset`]; where `any_source` is set, Sigma rules look at every event of the source `any`.
+pub fn ruleset_of(paths: &[PathBuf], any_source: bool) -> Result<(Ruleset, Vec<String>), String> {
     let mut compiler = Compiler::new();
+    if any_source {
+        compiler.any_source();
+    }
+    for (name, text) in content::TAXONOMY {
+        compiler.add_taxonomy(name, text)?;
+    }
     let mut own = Vec::new();
     let mut texts: Vec<(String, Vec<u8>)> = Vec::new();
     if paths.is_empty() {
         texts.extend(content::RULES.iter().map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec())));
     }
-    for path in trip_files(paths)? {
+    for path in files(paths, &["trip", "yml", "yaml"])? {
         let bytes = std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+        if is_sigma(&path) {
+            let name = path.display().to_string();
+            compiler.add_sigma(&name, &bytes);
+            own.push(name);
+            continue;
+        }
         texts.push((path.display().to_string(), bytes));
     }
     for (name, bytes) in &texts {

@@ -58,16 +58,16 @@ pub fn run(args: &Args) -> Outcome {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| error.to_string())?;
     }
     // `--rules DIR FILE`: what is no rule file and no folder is a log.
-    let is_rules = |path: &PathBuf| path.is_dir() || path.extension().is_some_and(|e| e == "trip");
+    let is_rules = |path: &PathBuf| path.is_dir() || path.extension().is_some_and(|e| e == "trip") || load::is_sigma(path);
     let (rules, mut files): (Vec<PathBuf>, Vec<PathBuf>) = args.rules.iter().cloned().partition(is_rules);
     if rules.is_empty() && !args.rules.is_empty() {
-        return Err("--rules names no `.trip` file and no folder".into());
+        return Err("--rules names no `.trip` or `.yml` file and no folder".into());
     }
     files.extend(args.files.iter().cloned());
     if files.is_empty() {
         return Err("name a log file, or `-` for standard input".into());
     }
-    let (ruleset, _) = load::ruleset(&rules)?;
+    let (ruleset, _) = load::ruleset_of(&rules, args.source.as_deref() == Some(tripline_detect::ANY_SOURCE))?;
     let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);
     for name in ruleset.broken() {
         eprintln!("tripline: the rule `{name}` has an error and is left out");

@@ -1,14 +1,15 @@
 //! Texts in, a [`Ruleset`] and diagnostics out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tripline_base::{Code, Diagnostic, FileId, Level, SourceMap};
 use tripline_ir as ir;
 use tripline_plan::Options;
 use tripline_plan::index::Index;
-use tripline_semantic::{Files, Program, SourceInfo};
+use tripline_semantic::{Files, Program};
 use tripline_syntax::ast;
+
+use crate::sigma::Sigma;
 
 /// Takes `.trip` texts and compiles them together.
 #[derive(Default)]
@@ -17,7 +18,7 @@ pub struct Compiler {
     files: Vec<ast::File>,
     diagnostics: Vec<Diagnostic>,
     options: Options,
-    known: BTreeMap<String, SourceInfo>,
+    sigma: Sigma,
 }
 
 /// A compiled program. What could not be used is in `diagnostics`; the rest runs.
@@ -38,7 +39,8 @@ pub struct Ruleset {
 /// Every code that any floor can report, by id.
 pub fn all_codes() -> Vec<&'static Code> {
     let mut all: Vec<&'static Code> =
-        [tripline_syntax::codes::ALL, tripline_semantic::codes::ALL, tripline_semantic::lint::ALL].concat();
+        [tripline_syntax::codes::ALL, tripline_semantic::codes::ALL, tripline_semantic::lint::ALL, tripline_sigma::codes::ALL]
+            .concat();
     all.sort_by_key(|code| code.id);
     all
 }
@@ -65,28 +67,69 @@ impl Compiler {
         id
     }
 
+    /// Takes a taxonomy file in, which tells what sources there are and what log sources of Sigma mean.
+    ///
+    /// # Errors
+    /// Where it cannot be used: file, key and reason.
+    pub fn add_taxonomy(&mut self, name: &str, text: &str) -> Result<(), String> {
+        self.sigma.taxonomy(name, text)
+    }
+
+    /// Every Sigma rule looks at every event of the source `any`, whatever its log source.
+    pub fn any_source(&mut self) {
+        self.sigma.any_source();
+    }
+
+    /// Takes a processing pipeline of Sigma rules in.
+    pub fn add_pipeline(&mut self, name: &str, bytes: &[u8]) -> FileId {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                let id = self.sources.add(name, text);
+                self.diagnostics.extend(self.sigma.pipeline(id, text));
+                id
+            }
+            Err(error) => self.not_text(name, bytes, error.valid_up_to()),
+        }
+    }
+
+    /// Takes the Sigma documents of a file in.
+    pub fn add_sigma(&mut self, name: &str, bytes: &[u8]) -> FileId {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                let id = self.sources.add(name, text);
+                self.diagnostics.extend(self.sigma.add(id, text));
+                id
+            }
+            Err(error) => self.not_text(name, bytes, error.valid_up_to()),
+        }
+    }
+
+    fn not_text(&mut self, name: &str, bytes: &[u8], at: usize) -> FileId {
+        let text = String::from_utf8_lossy(bytes);
+        let id = self.sources.add(name, text.as_ref());
+        let span = tripline_base::Span::new(id, at, at);
+        self.diagnostics.push(
+            Diagnostic::new(&tripline_syntax::codes::NOT_TEXT, span, "the file is not UTF-8 text from here on")
+                .help("save it as UTF-8"),
+        );
+        id
+    }
+
     /// Takes a file's bytes in; what is no UTF-8 is a diagnostic.
     pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> FileId {
         match std::str::from_utf8(bytes) {
             Ok(text) => self.add(name, text),
-            Err(error) => {
-                let text = String::from_utf8_lossy(bytes);
-                let id = self.sources.add(name, text.as_ref());
-                let at = error.valid_up_to();
-                let span = tripline_base::Span::new(id, at, at);
-                self.diagnostics.push(
-                    Diagnostic::new(&tripline_syntax::codes::NOT_TEXT, span, "the file is not UTF-8 text from here on")
-                        .help("save it as UTF-8"),
-                );
-                id
-            }
+            Err(error) => self.not_text(name, bytes, error.valid_up_to()),
         }
     }
 
     /// Compiles what was taken in. `today` (nanoseconds since 1970, UTC) is what expired exceptions are
     /// judged by.
     pub fn compile(self, read: &dyn Files, today: i64) -> Ruleset {
-        let Compiler { sources, files, mut diagnostics, options, known } = self;
+        let Compiler { sources, mut files, mut diagnostics, options, sigma } = self;
+        let (of_sigma, known, said) = sigma.lower();
+        files.push(of_sigma);
+        diagnostics.extend(said);
         let (program, found) = tripline_semantic::check(&files, &sources, read, known);
         diagnostics.extend(found);
         diagnostics.extend(tripline_semantic::lint::lint(&program, &sources, today));

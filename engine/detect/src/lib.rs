@@ -15,6 +15,7 @@ pub mod harness;
 pub mod mutate;
 mod ocsf;
 pub mod scan;
+mod sigma;
 
 pub use alert::{Alert, group};
 pub use compiler::{Compiler, Ruleset, all_codes};
@@ -22,4 +23,5 @@ pub use detector::{Detector, SourceChoice};
 pub use files::DiskFiles;
 pub use finding::{Finding, Shown};
 pub use ocsf::{event_json, finding_json};
+pub use sigma::ANY_SOURCE;
 pub use tripline_ir::Shape;

@@ -34,15 +34,15 @@ impl View {
         self.fields.entry(name.into()).or_default().push(Path(View::steps(place)));
     }
 
-    /// The places of a field, in the order in which they are tried. A name with dots is also looked for as
-    /// one key.
-    pub fn places(&self, path: &Path) -> Vec<Path> {
+    /// The places of a field, in the order in which they are tried. Where `dotted` is set, a name with dots is
+    /// also looked for as one key.
+    pub fn places(&self, path: &Path, dotted: bool) -> Vec<Path> {
         let Some((Segment::Key(first), rest)) = path.0.split_first() else { return vec![path.clone()] };
         if let Some(places) = self.fields.get(first) {
             return places.iter().map(|place| Path([place.0.as_slice(), rest].concat())).collect();
         }
         let mut spellings = vec![path.0.clone()];
-        if let Some(key) = joined(&path.0) {
+        if let Some(key) = joined(&path.0).filter(|_| dotted) {
             spellings.push(vec![Segment::Key(key.as_str().into())]);
             if let Some(places) = self.fields.get(key.as_str()) {
                 return places.clone();
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn shown(view: &View, keys: &[&str]) -> Vec<String> {
-        view.places(&Path::keys(keys.iter().copied())).iter().map(Path::to_string).collect()
+        view.places(&Path::keys(keys.iter().copied()), true).iter().map(Path::to_string).collect()
     }
 
     #[test]

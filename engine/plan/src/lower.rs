@@ -55,8 +55,8 @@ impl<'a> Lowering<'a> {
     /// A place of the raw event, wherever the source's view says that it stands.
     fn raw(&mut self, root: Root, path: &Path) -> Id {
         let places = match (self.view, path.0.first()) {
-            (Some(view), Some(Segment::Key(_))) => view.places(path),
-            (None, Some(Segment::Key(_))) if root == Root::Loose => View::default().places(path),
+            (Some(view), Some(Segment::Key(_))) => view.places(path, root == Root::Loose),
+            (None, Some(Segment::Key(_))) if root == Root::Loose => View::default().places(path, true),
             _ => vec![path.clone()],
         };
         let places: Vec<Id> = places.into_iter().map(|place| self.arena.add(Kind::Path(root, place))).collect();

@@ -216,7 +216,7 @@ impl Env<'_> {
         match &typed.kind {
             Kind::Const(value) => one(value.clone()),
             Kind::Path(Root::Loose, path) => View::default()
-                .places(path)
+                .places(path, true)
                 .iter()
                 .map(|place| loosely(self.raw, &place.0))
                 .find(|found| !found.is_empty())

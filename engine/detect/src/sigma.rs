@@ -1,0 +1,128 @@
+//! Sigma rules and the taxonomy that tells what they look at, on their way into the compiler.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tripline_base::{Diagnostic, FileId};
+use tripline_event::{Path, View};
+use tripline_semantic::SourceInfo;
+use tripline_sigma::{Detect, Document, Literal, Pipeline, SourceView, Taxonomy};
+use tripline_syntax::ast;
+
+/// The source of events of which someone says that every rule may look at them.
+pub const ANY_SOURCE: &str = "any";
+
+/// What was taken in.
+#[derive(Default)]
+pub struct Sigma {
+    documents: Vec<Document>,
+    taxonomy: Taxonomy,
+    pipelines: Vec<Pipeline>,
+    any_source: bool,
+}
+
+impl Sigma {
+    /// Takes a taxonomy file in.
+    pub fn taxonomy(&mut self, name: &str, text: &str) -> Result<(), String> {
+        self.taxonomy.merge(Taxonomy::parse(name, text).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    /// Every rule looks at every event of the source [`ANY_SOURCE`].
+    pub fn any_source(&mut self) {
+        self.any_source = true;
+    }
+
+    /// Takes a processing pipeline in.
+    pub fn pipeline(&mut self, file: FileId, text: &str) -> Vec<Diagnostic> {
+        let (pipeline, said) = Pipeline::parse(file, text);
+        self.pipelines.extend(pipeline);
+        said
+    }
+
+    /// Takes the documents of a file in.
+    pub fn add(&mut self, file: FileId, text: &str) -> Vec<Diagnostic> {
+        let parsed = tripline_sigma::parse(file, text);
+        self.documents.extend(parsed.documents);
+        parsed.diagnostics
+    }
+
+    /// The rules as a file of the native language, the sources that are known, and what is wrong.
+    pub fn lower(self) -> (ast::File, BTreeMap<String, SourceInfo>, Vec<Diagnostic>) {
+        let options = tripline_sigma::Options { any_source: self.any_source };
+        let lowered = tripline_sigma::lower(self.documents, &self.taxonomy, &self.pipelines, &options);
+        let mut known: BTreeMap<String, SourceInfo> =
+            self.taxonomy.sources.iter().map(|source| (source.name.clone(), info(source))).collect();
+        if self.any_source {
+            known.insert(ANY_SOURCE.to_string(), everything(&self.taxonomy));
+        }
+        // A log source that no taxonomy has is reached by its name.
+        let named = |rule: &ast::Rule| {
+            rule.clauses
+                .iter()
+                .filter_map(|clause| match clause {
+                    ast::RuleClause::On(on) => Some(on.from.iter().map(|name| name.text.clone()).collect::<Vec<_>>()),
+                    _ => None,
+                })
+                .flatten()
+                .collect::<Vec<_>>()
+        };
+        for name in lowered.rules.iter().flat_map(named).collect::<BTreeSet<_>>() {
+            known.entry(name).or_default();
+        }
+        let items = lowered.rules.into_iter().map(ast::Item::Rule).collect();
+        (ast::File { items, comments: Vec::new() }, known, lowered.diagnostics)
+    }
+}
+
+fn info(source: &SourceView) -> SourceInfo {
+    let mut view = View::default();
+    for shape in &source.shapes {
+        view.shape(shape);
+    }
+    for (field, places) in &source.fields {
+        for place in places {
+            view.field(field, place);
+        }
+    }
+    let wanted = |(field, detect): (&String, &Detect)| {
+        let values = match detect {
+            Detect::Exists => Vec::new(),
+            Detect::OneOf(values) => values
+                .iter()
+                .map(|value| match value {
+                    Literal::Text(text) => text.clone(),
+                    Literal::Int(number) => number.to_string(),
+                })
+                .collect(),
+        };
+        (Path(View::steps(field)), values)
+    };
+    let detect = source.detect.iter().map(|fields| fields.iter().map(wanted).collect()).collect();
+    SourceInfo { view, detect }
+}
+
+/// The fields of every source, for events of which none is known.
+fn everything(taxonomy: &Taxonomy) -> SourceInfo {
+    let mut view = View::default();
+    view.shape("{}");
+    for source in &taxonomy.sources {
+        for shape in source.shapes.iter().filter(|shape| *shape != "{}") {
+            if !view.shapes.contains(&shape_of(shape)) {
+                view.shape(shape);
+            }
+        }
+        for (field, places) in &source.fields {
+            for place in places {
+                if !view.fields.get(field.as_str()).is_some_and(|known| known.contains(&Path(View::steps(place)))) {
+                    view.field(field, place);
+                }
+            }
+        }
+    }
+    SourceInfo { view, detect: Vec::new() }
+}
+
+fn shape_of(shape: &str) -> (Vec<tripline_event::Segment>, Vec<tripline_event::Segment>) {
+    let (before, after) = shape.split_once("{}").unwrap_or((shape, ""));
+    (View::steps(before), View::steps(after))
+}
