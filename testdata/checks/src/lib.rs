@@ -3,6 +3,7 @@
 //!
 //! Deliberately lacks: anything that the program uses.
 
+pub mod fuzz;
 pub mod generate;
 pub mod oracle;
 pub mod picture;

@@ -1,0 +1,19 @@
+//! What holds for any bytes at all: the bodies of the fuzz targets in `testdata/fuzz`, and of the test that
+//! replays their corpora. Each takes any bytes and panics where a promise is broken.
+//!
+//! Deliberately lacks: anything of the fuzzer's; `testdata/fuzz` calls these from its targets.
+
+mod content;
+mod reading;
+mod scanning;
+
+pub use content::{checker, formatter, parser};
+pub use reading::reader;
+pub use scanning::scan;
+
+/// A target: its name, which is that of its corpus too, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 5] =
+    [("parser", parser), ("formatter", formatter), ("checker", checker), ("reader", reader), ("scan", scan)];
