@@ -224,14 +224,14 @@ impl Checker<'_> {
         if text.prefix == Prefix::Backtrack {
             return self.backtracking(text);
         }
-        match regex::RegexBuilder::new(&source).size_limit(1 << 20).nest_limit(64).build() {
+        match regex::RegexBuilder::new(&source).size_limit(MAX_REGEX).nest_limit(64).build() {
             Ok(regex) => {
                 let regex = Engine::Linear(regex);
                 Some(Box::new(Pattern { text: text.value.clone(), prefix: text.prefix, regex, span: text.span }))
             }
             Err(error) => {
                 let said = match &error {
-                    regex::Error::CompiledTooBig(_) => "the expression needs more than 1 MiB".to_string(),
+                    regex::Error::CompiledTooBig(_) => "the expression needs more than 8 MiB".to_string(),
                     regex::Error::Syntax(said) => {
                         said.lines().last().unwrap_or("").trim_start_matches("error: ").trim().to_string()
                     }
@@ -252,6 +252,9 @@ impl Checker<'_> {
     }
 }
 
+/// What one compiled pattern may take, in bytes.
+const MAX_REGEX: usize = 8 << 20;
+
 /// How many steps a pattern with look-around may take in one text.
 const MAX_STEPS: usize = 100_000;
 
@@ -259,7 +262,7 @@ impl Checker<'_> {
     fn backtracking(&mut self, text: &ast::Text) -> Option<Box<Pattern>> {
         let built = fancy_regex::RegexBuilder::new(&text.value)
             .backtrack_limit(MAX_STEPS)
-            .delegate_size_limit(1 << 20)
+            .delegate_size_limit(MAX_REGEX)
             .build();
         match built {
             Ok(regex) => {
