@@ -63,7 +63,7 @@ enum Token<'a> {
 }
 
 /// Reads a condition over the search identifiers `names`.
-pub(crate) fn read<'a>(condition: &Condition, names: &[&'a str], out: &mut Vec<Diagnostic>) -> Option<Tree> {
+pub(crate) fn read(condition: &Condition, names: &[&str], out: &mut Vec<Diagnostic>) -> Option<Tree> {
     let text = condition.text.as_str();
     if text.len() > MAX_LENGTH {
         out.push(Diagnostic::new(&codes::BAD_CONDITION, condition.span, "the condition is too long"));
