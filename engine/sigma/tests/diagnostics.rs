@@ -143,6 +143,17 @@ fn a_rule_that_multiplies_is_refused() {
 }
 
 #[test]
+fn patterns_and_shared_documents_are_bounded() {
+    let names: String = (0..2000).map(|n| format!("  s{n}: {{ A: {n} }}\n")).collect();
+    let condition = vec!["1 of them"; 100].join(" or ");
+    let all = said(&rule(&format!("{names}  condition: {condition}")), None);
+    assert_eq!(all.iter().filter(|said| said.code.id == "T0413").count(), 1);
+    let shared = format!("action: global\nx: [{}]\n", vec!["1"; 5000].join(", "));
+    let text = format!("{shared}{}", "---\na: 1\n".repeat(100));
+    assert!(parse(FileId(0), &text).diagnostics.iter().any(|said| said.code.id == "T0402"));
+}
+
+#[test]
 fn the_errors_of_one_rule_hide_no_other() {
     let good = rule("  s: { A: 1 }\n  condition: s");
     let text = format!("{good}---\n: [\n---\n{}---\n{good}", rule("  s: { A|x: 1 }\n  condition: s"));

@@ -1,6 +1,6 @@
 //! What searches become, as text of the native language.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use tripline_base::FileId;
 use tripline_sigma::{Lowered, Options, Pipeline, Taxonomy, lower, parse, rule_text};
@@ -218,4 +218,23 @@ fn pipelines_change_rules_in_order() {
         with("Hashes|contains: 'MD5=01'", "- type: hashes_fields\n  valid_hash_algos: [MD5]\n  field_prefix: File\n"),
         "raw.FileMD5 == i'01'"
     );
+}
+
+#[test]
+fn documents_share_what_a_global_one_says() {
+    let text = "action: global\ntitle: t\nlogsource: { product: acme }\ndetection: { condition: s }\n---\ndetection: { s: { A: 1 } }\n---\ndetection: { s: { B: 2 } }\n";
+    let lowered = lowered(text, &[]);
+    let names: Vec<&str> = lowered.rules.iter().map(|rule| rule.name.text.as_str()).collect();
+    assert_eq!(names, ["t", "t_2"]);
+    assert!(rule_text(&lowered.rules[1]).unwrap().contains("where raw.B == 2"));
+}
+
+#[test]
+fn any_source_has_no_guard_and_no_source() {
+    let text = "title: t\nlogsource: { product: windows, category: process_creation }\ndetection: { s: { Image: x }, condition: s }\n";
+    let parsed = parse(FileId(0), text);
+    let taxonomy = Taxonomy::parse("t.toml", TAXONOMY).unwrap();
+    let lowered = lower(parsed.documents, &taxonomy, &[], &Options { any_source: true });
+    let text = rule_text(&lowered.rules[0]).unwrap();
+    assert!(text.contains("on event\n  where raw.Image == i'x'\n"), "{text}");
 }
