@@ -38,9 +38,13 @@ pub struct Ruleset {
 
 /// Every code that any floor can report, by id.
 pub fn all_codes() -> Vec<&'static Code> {
-    let mut all: Vec<&'static Code> =
-        [tripline_syntax::codes::ALL, tripline_semantic::codes::ALL, tripline_semantic::lint::ALL, tripline_sigma::codes::ALL]
-            .concat();
+    let mut all: Vec<&'static Code> = [
+        tripline_syntax::codes::ALL,
+        tripline_semantic::codes::ALL,
+        tripline_semantic::lint::ALL,
+        tripline_sigma::codes::ALL,
+    ]
+    .concat();
     all.sort_by_key(|code| code.id);
     all
 }
@@ -97,7 +101,7 @@ impl Compiler {
         match std::str::from_utf8(bytes) {
             Ok(text) => {
                 let id = self.sources.add(name, text);
-                self.diagnostics.extend(self.sigma.add(id, text));
+                self.diagnostics.extend(self.sigma.add(id, name, text));
                 id
             }
             Err(error) => self.not_text(name, bytes, error.valid_up_to()),

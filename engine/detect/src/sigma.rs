@@ -40,8 +40,12 @@ impl Sigma {
     }
 
     /// Takes the documents of a file in.
-    pub fn add(&mut self, file: FileId, text: &str) -> Vec<Diagnostic> {
-        let parsed = tripline_sigma::parse(file, text);
+    pub fn add(&mut self, file: FileId, name: &str, text: &str) -> Vec<Diagnostic> {
+        let mut parsed = tripline_sigma::parse(file, text);
+        if let Some(stem) = std::path::Path::new(name).file_stem() {
+            let stem = stem.to_string_lossy();
+            parsed.documents.iter_mut().for_each(|document| document.set_stem(&stem));
+        }
         self.documents.extend(parsed.documents);
         parsed.diagnostics
     }

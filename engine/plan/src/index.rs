@@ -130,7 +130,19 @@ impl Index {
             let (anchored, always) = anchors(program, &predicates, &shared, &entries);
             let (locator, slots, readers) = placed;
             let tables = tables(fields.len(), &predicates);
-            return Index { locator, fields, slots, readers, tables, predicates, shared, entries, anchored, always, detect };
+            return Index {
+                locator,
+                fields,
+                slots,
+                readers,
+                tables,
+                predicates,
+                shared,
+                entries,
+                anchored,
+                always,
+                detect,
+            };
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use tripline_eval::explain::show;
 use tripline_eval::{call, compare, convert};
-use tripline_event::{Path, Segment, Value, to_float, to_text, View};
+use tripline_event::{Path, Segment, Value, View, to_float, to_text};
 use tripline_ir::Scalar;
 use tripline_semantic::Program;
 use tripline_semantic::typed::{

@@ -70,7 +70,8 @@ fn disagreement(ruleset: &mut Ruleset, events: &[Value<'static>]) -> Result<usiz
                 if found != wanted {
                     return Err(format!("{name}: engine {found:?}, oracle {wanted:?} over {}", shown()));
                 }
-                same_findings(&mut detector, mapping, raw).map_err(|said| format!("{name}: {said} over {}", shown()))?;
+                same_findings(&mut detector, mapping, raw)
+                    .map_err(|said| format!("{name}: {said} over {}", shown()))?;
                 let arm = normalize::arm(matcher.evaluator(), source, raw).map(|(_, arm)| arm);
                 let wanted = oracle::arm(&ruleset.program, mapping, raw);
                 let (Some(arm), Some(wanted)) = (arm, wanted) else {

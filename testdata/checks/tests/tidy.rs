@@ -13,6 +13,7 @@ const FLOORS: [(&str, u32); 12] = [
     ("tripline-schema", 1),
     ("tripline-syntax", 1),
     ("tripline-semantic", 2),
+    ("tripline-sigma", 2),
     ("tripline-ir", 3),
     ("tripline-plan", 4),
     ("tripline-eval", 5),

@@ -169,12 +169,8 @@ impl<'p> Builder<'p> {
                 let (field, conversion) = self.converted(*left)?;
                 let gate = match (conversion, required(pattern)) {
                     (Conversion::To(Scalar::Text), Some(literals)) => {
-                        let hint = |text: String| TextTest {
-                            place: Place::Part,
-                            text: text.into(),
-                            fold: true,
-                            hint: true,
-                        };
+                        let hint =
+                            |text: String| TextTest { place: Place::Part, text: text.into(), fold: true, hint: true };
                         self.text_predicate(field, literals.into_iter().map(hint).collect())
                     }
                     _ => self.predicate(field, Test::Exists, None),
