@@ -31,6 +31,9 @@ pub enum Condition {
     Node(Id),
 }
 
+/// More cases than this are left to the evaluation of nodes.
+const MAX_CASES: usize = 32;
+
 /// Text tests on one field.
 type Texts = (u32, Vec<TextTest>);
 
@@ -103,8 +106,24 @@ impl<'p> Builder<'p> {
             }
             Kind::Or(parts) => self.or(parts),
             Kind::Not(inner) => Condition::Not(Box::new(self.condition(*inner))),
+            Kind::Cases(cases) if cases.len() <= MAX_CASES => self.cases(cases),
             _ => self.test(id).unwrap_or(Condition::Node(id)),
         }
+    }
+
+    /// The first case that applies decides.
+    fn cases(&mut self, cases: &[(Id, Id)]) -> Condition {
+        let Some(((when, then), rest)) = cases.split_first() else { return Condition::Const(false) };
+        let (when_true, then_true) = (self.condition(*when), self.condition(*then));
+        if matches!(when_true, Condition::Const(true)) {
+            return then_true;
+        }
+        let rest = self.cases(rest);
+        if when == then {
+            return Condition::Or([when_true, rest].into());
+        }
+        let otherwise = Condition::And([Condition::Not(Box::new(when_true.clone())), rest].into());
+        Condition::Or([Condition::And([when_true, then_true].into()), otherwise].into())
     }
 
     /// Text tests on one field become one predicate.
