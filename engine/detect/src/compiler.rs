@@ -138,6 +138,8 @@ impl Compiler {
         diagnostics.extend(found);
         diagnostics.extend(tripline_semantic::lint::lint(&program, &sources, today));
         tripline_base::diagnostic::sort(&mut diagnostics);
+        // The trees are as large as the program, and done with.
+        drop(files);
         let ir = Arc::new(tripline_plan::plan(&program, options));
         let index = options.index.then(|| Arc::new(Index::new(&ir)));
         Ruleset { sources, program, ir, index, diagnostics }

@@ -78,6 +78,7 @@ pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: O
             out.sources.push(source);
         }
     }
+    out.arena.finish();
     out
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tripline_event::{Path, Segment, Value};
-use tripline_ir::{Arena, Id, Item, Kind, Op, Program, Root, Scalar, Target};
+use tripline_ir::{Arena, Id, Item, Kind, Op, Prints, Program, Root, Scalar, Target};
 
 use super::Field;
 use super::literal::required;
@@ -46,7 +46,8 @@ pub(super) struct Builder<'p> {
     pub predicates: Vec<Predicate>,
     pub shared: Vec<Condition>,
     field_ids: HashMap<Field, u32>,
-    predicate_ids: HashMap<String, u32>,
+    predicate_ids: HashMap<(u64, u64), u32>,
+    prints: Prints,
     /// Nodes that were met, with what they became.
     done: HashMap<Id, Condition>,
     /// How often each node is referred to.
@@ -76,6 +77,7 @@ impl<'p> Builder<'p> {
             shared: Vec::new(),
             field_ids: HashMap::new(),
             predicate_ids: HashMap::new(),
+            prints: Prints::default(),
             done: HashMap::new(),
             uses,
         }
@@ -258,7 +260,7 @@ impl<'p> Builder<'p> {
     }
 
     fn predicate(&mut self, field: u32, test: Test, gate: Option<u32>) -> u32 {
-        let key = format!("{field} {test:?}");
+        let key = self.prints.of(&(field, &test));
         if let Some(known) = self.predicate_ids.get(&key) {
             return *known;
         }

@@ -1,5 +1,7 @@
 //! Literals take the type of what they meet.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use tripline_base::{Diagnostic, did_you_mean};
 use tripline_event::{Value, parse_time};
@@ -8,7 +10,7 @@ use tripline_syntax::ast::{self, Expr, ExprKind, Prefix, Text};
 
 use super::Checker;
 use crate::codes;
-use crate::typed::{Engine, Item, Pattern, Ty};
+use crate::typed::{Engine, Item, Linear, Pattern, Ty};
 
 /// Whether an expression is a literal, which takes its type from what it meets.
 pub(super) fn is_literal(expr: &Expr) -> bool {
@@ -224,11 +226,17 @@ impl Checker<'_> {
         if text.prefix == Prefix::Backtrack {
             return self.backtracking(text);
         }
-        match regex::RegexBuilder::new(&source).size_limit(MAX_REGEX).nest_limit(64).build() {
-            Ok(regex) => {
-                let regex = Engine::Linear(regex);
-                Some(Box::new(Pattern { text: text.value.clone(), prefix: text.prefix, regex, span: text.span }))
-            }
+        let found = |regex: Arc<Linear>| {
+            let regex = Engine::Linear(regex);
+            Some(Box::new(Pattern { text: text.value.clone(), prefix: text.prefix, regex, span: text.span }))
+        };
+        let linear = Linear::new(&source, MAX_REGEX);
+        // A short glob always compiles.
+        if text.prefix != Prefix::Regex && source.len() < 1000 {
+            return found(Arc::new(linear));
+        }
+        match Linear::build(&source, MAX_REGEX) {
+            Ok(_) => found(Arc::new(linear)),
             Err(error) => {
                 let said = match &error {
                     regex::Error::CompiledTooBig(_) => "the expression needs more than 8 MiB".to_string(),
