@@ -71,12 +71,17 @@ impl Compiler {
         id
     }
 
-    /// Takes a taxonomy file in, which tells what sources there are and what log sources of Sigma mean.
-    ///
-    /// # Errors
-    /// Where it cannot be used: file, key and reason.
-    pub fn add_taxonomy(&mut self, name: &str, text: &str) -> Result<(), String> {
-        self.sigma.taxonomy(name, text)
+    /// Takes a taxonomy file in, which tells what sources there are and what log sources of Sigma mean. What it says
+    /// counts before what earlier ones say.
+    pub fn add_taxonomy(&mut self, name: &str, bytes: &[u8]) -> FileId {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                let id = self.sources.add(name, text);
+                self.diagnostics.extend(self.sigma.taxonomy(id, name, text));
+                id
+            }
+            Err(error) => self.not_text(name, bytes, error.valid_up_to()),
+        }
     }
 
     /// Every Sigma rule looks at every event of the source `any`, whatever its log source.
