@@ -1,6 +1,7 @@
 //! The commands, one per file.
 
 pub mod check;
+pub mod coverage;
 pub mod explain;
 pub mod fmt;
 pub mod new;

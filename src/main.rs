@@ -50,6 +50,8 @@ enum Command {
     Explain(commands::explain::Args),
     /// Show the OCSF form of raw events
     Normalize(commands::normalize::Args),
+    /// Show which ATT&CK techniques the rules cover
+    Coverage(commands::coverage::Args),
     /// Start a rule or a mapping
     New(commands::new::Args),
 }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Test(args) => commands::test::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Normalize(args) => commands::normalize::run(&args),
+        Command::Coverage(args) => commands::coverage::run(&args),
         Command::New(args) => commands::new::run(&args),
     };
     match outcome {

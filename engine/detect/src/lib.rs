@@ -1,5 +1,5 @@
 //! The façade for embedders: [`Compiler`] → [`Ruleset`] → [`Detector`]; a rule's own tests, their mutants,
-//! and explanations.
+//! explanations, and what the rules cover.
 //!
 //! Invariants: one bad rule keeps no other from loading; findings depend on the rules and the event alone
 //! (no clock, no network), and have the same uid at every run.
@@ -8,6 +8,7 @@
 
 mod alert;
 mod compiler;
+pub mod coverage;
 mod detector;
 mod files;
 mod finding;

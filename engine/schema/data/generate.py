@@ -33,7 +33,13 @@ they follow from the class which holds the attribute.
 attack.txt:
 
     tactic     UID  SHORTNAME  NAME
-    technique  ID  live|retired  SHORTNAME,...  NAME
+    technique  ID  live|retired|SUCCESSOR  SHORTNAME,...[;OLDER,...]  PLATFORM,... or -  NAME
+
+A retired technique has the id of its SUCCESSOR in the place of its state where
+one is known: the one live technique of the same name, or an entry of
+SUCCESSORS. Tactics after the `;` are those of the old release alone. Platforms
+are those of the old release; the new one's list has none, so that a technique
+that is new takes those of what it succeeds, of its parts or of its parent.
 """
 
 import json
@@ -44,6 +50,22 @@ from pathlib import Path
 REQUIREMENT = {"required": "r", "recommended": "c", "optional": "o"}
 # The old release's file has no tactics table; this one is gone from the new.
 OLD_TACTICS = {"defense-evasion": ("TA0005", "Defense Evasion")}
+# Techniques that go on under another name; those that kept it are found by it.
+SUCCESSORS = {
+    "T1562.002": "T1685.001",
+    "T1562.003": "T1690",
+    "T1562.007": "T1686.001",
+    "T1562.008": "T1685.002",
+    "T1562.011": "T1685.003",
+    "T1562.012": "T1685.004",
+    "T1562.013": "T1686.002",
+}
+# Platforms that nothing else tells.
+PLATFORMS = {"T1686.003": ["Windows"], "T1687": ["IaaS", "Linux", "macOS", "SaaS", "Windows"]}
+# What is only done before an intrusion, which ATT&CK calls a platform too.
+BEFORE = {"reconnaissance", "resource-development"}
+# Former names of platforms.
+RENAMED_PLATFORMS = {"Office 365": "Office Suite"}
 
 
 def short(name):
@@ -178,6 +200,35 @@ def ocsf(schema):
     return out
 
 
+def successors_of(old, new):
+    """The live technique that each retired one goes on as."""
+    by_name = defaultdict(list)
+    for technique, facts in new.items():
+        by_name[facts["name"].lower()].append(technique)
+    found = {}
+    for technique, facts in old.items():
+        same = by_name[facts["name"].lower()]
+        if technique not in new and len(same) == 1:
+            found[technique] = same[0]
+    return found | {a: b for a, b in SUCCESSORS.items() if a in old and b in new}
+
+
+def platforms(technique, old, new, successors):
+    """The platforms of a technique, as a set."""
+    if technique in old:
+        return {RENAMED_PLATFORMS.get(p, p) for p in old[technique]["platforms"]}
+    if technique in PLATFORMS:
+        return set(PLATFORMS[technique])
+    if set(new[technique]["tactics"]) <= BEFORE:
+        return {"PRE"}
+    parts = [a for a, b in successors.items() if b == technique]
+    parts += [t for t in new if t.startswith(technique + ".")]
+    if parts:
+        return set().union(*(platforms(p, old, new, successors) for p in parts))
+    parent = technique.partition(".")[0]
+    return platforms(parent, old, new, successors) if parent != technique else set()
+
+
 def attack(old, new):
     old_techniques = {t["id"]: t for t in old["techniques"]}
     new_techniques = {t["id"]: t for t in new["techniques"]}
@@ -190,16 +241,16 @@ def attack(old, new):
     ]
     for shortname, (uid, name) in sorted(tactics.items(), key=lambda x: (x[1][0], x[0])):
         out.append(line("tactic", uid, shortname, name))
+    successors = successors_of(old_techniques, new_techniques)
     for technique in sorted(old_techniques | new_techniques):
         newest = new_techniques.get(technique) or old_techniques[technique]
-        names = []
-        for release in (new_techniques, old_techniques):
-            for shortname in release.get(technique, {}).get("tactics", []):
-                assert shortname in tactics, shortname
-                if shortname not in names:
-                    names.append(shortname)
-        state = "live" if technique in new_techniques else "retired"
-        out.append(line("technique", technique, state, ",".join(names), newest["name"]))
+        names = new_techniques.get(technique, {}).get("tactics", [])
+        older = [t for t in old_techniques.get(technique, {}).get("tactics", []) if t not in names]
+        assert all(shortname in tactics for shortname in names + older), technique
+        served = ",".join(names) + (";" if names and older else "") + ",".join(older)
+        state = "live" if technique in new_techniques else successors.get(technique, "retired")
+        known = sorted(platforms(technique, old_techniques, new_techniques, successors), key=str.lower)
+        out.append(line("technique", technique, state, served, ",".join(known) or "-", newest["name"]))
     return out
 
 

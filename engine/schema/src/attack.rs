@@ -4,12 +4,19 @@
 //! with release 18.1: names are those of 19, tactics those of either, so that
 //! a detection written against the older tactics is not called wrong. What 19
 //! no longer lists is kept and marked retired, so that it can be told apart
-//! from a mistyped id.
+//! from a mistyped id, with the technique that it goes on as where that is
+//! known. Platforms are those of 18.1, since the list of 19 has none.
+//!
+//! A second table (`data/platforms.txt`) says which platforms the events of a
+//! source tell about.
 
 use std::sync::OnceLock;
 
 /// The table which the crate ships.
 const TABLE: &str = include_str!("../data/attack.txt");
+
+/// Which source tells about which platforms.
+const PLATFORMS: &str = include_str!("../data/platforms.txt");
 
 /// The matrix. Get it from [`attack`].
 #[derive(Debug)]
@@ -18,6 +25,8 @@ pub struct Attack {
     techniques: &'static [Technique],
     /// Sorted by uid, then shortname.
     tactics: &'static [Tactic],
+    /// First words of sources, with platforms.
+    sources: Vec<(&'static str, Vec<&'static str>)>,
 }
 
 /// A technique or sub-technique.
@@ -32,6 +41,25 @@ pub struct Technique {
     pub tactics: Vec<&'static str>,
     /// Whether release 19 no longer has it: revoked, deprecated or merged.
     pub retired: bool,
+    /// What a retired technique goes on as, where that is known.
+    pub successor: Option<&'static str>,
+    /// Where it is used: `Windows`, `IaaS` …; `PRE` for what happens before an
+    /// intrusion. Empty where that is not known.
+    pub platforms: Vec<&'static str>,
+    /// How many of `tactics` are those of release 19.
+    current: usize,
+}
+
+impl Technique {
+    /// The tactics it serves in release 19; none for a retired technique.
+    pub fn current_tactics(&self) -> &[&'static str] {
+        self.tactics.get(..self.current).unwrap_or_default()
+    }
+
+    /// The id of the technique that a sub-technique is part of.
+    pub fn parent(&self) -> Option<&'static str> {
+        self.id.split_once('.').map(|(parent, _)| parent)
+    }
 }
 
 /// A tactic: what a technique is used for.
@@ -49,7 +77,11 @@ pub struct Tactic {
 /// The matrix, parsed at the first call and shared from then on.
 pub fn attack() -> &'static Attack {
     static ATTACK: OnceLock<Attack> = OnceLock::new();
-    ATTACK.get_or_init(|| load(TABLE).0)
+    ATTACK.get_or_init(|| {
+        let mut attack = load(TABLE).0;
+        attack.sources = sources(PLATFORMS);
+        attack
+    })
 }
 
 impl Attack {
@@ -74,6 +106,41 @@ impl Attack {
     pub fn tactics(&self) -> impl Iterator<Item = &'static Tactic> + use<> {
         self.tactics.iter()
     }
+
+    /// The platforms that events of a source tell about, by the first words of
+    /// its name; none where no entry fits.
+    pub fn platforms_of(&self, source: &str) -> &[&'static str] {
+        let fits =
+            |entry: &str| source.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let found = self.sources.iter().filter(|(entry, _)| fits(entry)).max_by_key(|(entry, _)| entry.len());
+        found.map_or(&[], |(_, platforms)| platforms.as_slice())
+    }
+
+    /// The first words of sources for which platforms are known.
+    pub fn placed_sources(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.sources.iter().map(|(entry, _)| *entry)
+    }
+
+    /// Every platform that a live technique is used on, in the order of their
+    /// names.
+    pub fn platforms(&self) -> Vec<&'static str> {
+        let mut all: Vec<_> =
+            self.techniques.iter().filter(|t| !t.retired).flat_map(|t| t.platforms.iter().copied()).collect();
+        all.sort_unstable_by_key(|name| name.to_lowercase());
+        all.dedup();
+        all
+    }
+}
+
+/// `PLATFORM, … : SOURCE SOURCE …` on each line.
+fn sources(table: &'static str) -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut out = Vec::new();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let Some((platforms, names)) = line.split_once(':') else { continue };
+        let platforms: Vec<&str> = platforms.split(',').map(str::trim).collect();
+        out.extend(names.split_whitespace().map(|name| (name, platforms.clone())));
+    }
+    out
 }
 
 /// The matrix and the number of lines which were not understood.
@@ -88,7 +155,7 @@ fn load(table: &'static str) -> (Attack, usize) {
     }
     techniques.sort_by_key(|t| t.id);
     tactics.sort_by_key(|t| (t.uid, t.shortname));
-    let attack = Attack { techniques: Vec::leak(techniques), tactics: Vec::leak(tactics) };
+    let attack = Attack { techniques: Vec::leak(techniques), tactics: Vec::leak(tactics), sources: Vec::new() };
     (attack, skipped)
 }
 
@@ -104,16 +171,30 @@ fn record(line: &'static str) -> Option<Record> {
         "tactic" => {
             Some(Record::Tactic(Tactic { uid: fields.next()?, shortname: fields.next()?, name: fields.next()? }))
         }
-        "technique" => Some(Record::Technique(Technique {
-            id: fields.next()?,
-            retired: match fields.next()? {
-                "live" => false,
-                "retired" => true,
+        "technique" => {
+            let id = fields.next()?;
+            let (retired, successor) = match fields.next()? {
+                "live" => (false, None),
+                "retired" => (true, None),
+                id if id.starts_with('T') => (true, Some(id)),
                 _ => return None,
-            },
-            tactics: fields.next()?.split(',').collect(),
-            name: fields.next()?,
-        })),
+            };
+            let served = fields.next()?;
+            let platforms = match fields.next()? {
+                "-" => Vec::new(),
+                list => list.split(',').collect(),
+            };
+            let newest = served.split(';').next().unwrap_or(served);
+            Some(Record::Technique(Technique {
+                id,
+                name: fields.next()?,
+                current: if retired { 0 } else { newest.split(',').count() },
+                tactics: served.split([',', ';']).collect(),
+                retired,
+                successor,
+                platforms,
+            }))
+        }
         _ => None,
     }
 }
@@ -150,6 +231,79 @@ mod tests {
         let renamed = attack().technique("T1211").unwrap();
         assert_eq!(renamed.name, "Exploitation for Stealth");
         assert_eq!(renamed.tactics, ["stealth", "defense-evasion"]);
+    }
+
+    #[test]
+    fn what_goes_on_under_another_id() {
+        let found = |id| attack().technique(id).unwrap();
+        assert_eq!(found("T1562.001").successor, Some("T1685"));
+        assert_eq!(found("T1086").successor, Some("T1059.001"));
+        assert_eq!(found("T1562.006").successor, None);
+        for technique in attack().techniques() {
+            if let Some(successor) = technique.successor {
+                assert!(technique.retired && !found(successor).retired, "{}", technique.id);
+            }
+        }
+        assert_eq!(found("T1059.001").parent(), Some("T1059"));
+        assert_eq!(found("T1059").parent(), None);
+    }
+
+    #[test]
+    fn tactics_of_the_release_and_older_ones() {
+        let found = attack().technique("T1574").unwrap();
+        assert_eq!(found.current_tactics(), ["stealth", "execution"]);
+        assert_eq!(found.tactics.len(), 5);
+        assert!(attack().technique("T1562").unwrap().current_tactics().is_empty());
+        for technique in attack().techniques().filter(|t| !t.retired) {
+            assert!(!technique.current_tactics().is_empty(), "{}", technique.id);
+            assert!(!technique.current_tactics().contains(&"defense-evasion"), "{}", technique.id);
+        }
+    }
+
+    #[test]
+    fn platforms() {
+        let found = |id| attack().technique(id).unwrap().platforms.clone();
+        assert_eq!(found("T1003.001"), ["Windows"]);
+        // New in 19: by the name it had, by its parent, by its tactics.
+        assert_eq!(found("T1685.001"), ["Windows"]);
+        assert_eq!(found("T1027.018"), found("T1027"));
+        assert_eq!(found("T1682"), ["PRE"]);
+        assert!(attack().techniques().filter(|t| !t.retired).all(|t| !t.platforms.is_empty()));
+        assert_eq!(
+            attack().platforms(),
+            [
+                "Containers",
+                "ESXi",
+                "IaaS",
+                "Identity Provider",
+                "Linux",
+                "macOS",
+                "Network Devices",
+                "Office Suite",
+                "PRE",
+                "SaaS",
+                "Windows",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_source_tells_about_platforms_by_its_first_words() {
+        let of = |source| attack().platforms_of(source);
+        assert_eq!(of("windows.event_log"), ["Windows"]);
+        assert_eq!(of("aws.cloudtrail"), ["IaaS"]);
+        assert_eq!(of("azure.signinlogs"), ["Identity Provider"]);
+        assert_eq!(of("azure.activitylogs"), ["IaaS"]);
+        assert_eq!(of("okta.system_log"), ["Identity Provider"]);
+        assert!(of("windowsill").is_empty());
+        assert!(of("example.idp").is_empty());
+        let known = attack().platforms();
+        for (source, platforms) in &attack().sources {
+            assert_eq!(of(source), platforms.as_slice(), "{source} is listed twice");
+            for platform in platforms {
+                assert!(known.contains(platform), "{source}: {platform}");
+            }
+        }
     }
 
     #[test]

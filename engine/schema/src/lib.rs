@@ -3,7 +3,8 @@
 //! [`ocsf`] holds the classes, objects, attributes, types, enumerations and
 //! requirement levels of the OCSF schema; [`Ocsf::resolve`] follows a dotted
 //! path through them, and [`validate`] checks a whole event. [`attack`] holds
-//! the technique and tactic names of the ATT&CK enterprise matrix.
+//! the techniques and tactics of the ATT&CK enterprise matrix with the platforms
+//! they are used on, and the platforms that a source's events tell about.
 //!
 //! Both tables are compiled in and parsed once, on first use; everything
 //! handed out lives as long as the program, so callers keep references freely.
@@ -22,7 +23,7 @@
 //!
 //! What this crate leaves out on purpose: descriptions and other prose of the
 //! schema, observables, attribute groups, class inheritance (every class lists
-//! all it has), other OCSF versions, other ATT&CK matrices, and platforms. It
+//! all it has), other OCSF versions, and other ATT&CK matrices. It
 //! knows nothing of the detection language.
 
 mod attack;

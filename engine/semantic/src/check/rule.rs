@@ -318,10 +318,11 @@ impl Checker<'_> {
         if technique.retired {
             let message = format!("ATT&CK has retired {} ({})", technique.id, technique.name);
             let page = technique.id.replace('.', "/");
-            self.report(
-                Diagnostic::new(&codes::RETIRED_TECHNIQUE, name.span, message)
-                    .help(format!("name what replaced it; see https://attack.mitre.org/techniques/{page}/")),
-            );
+            let help = match technique.successor.and_then(|id| tripline_schema::attack().technique(id)) {
+                Some(next) => format!("it goes on as {} ({}): name that", next.id, next.name),
+                None => format!("name what replaced it; see https://attack.mitre.org/techniques/{page}/"),
+            };
+            self.report(Diagnostic::new(&codes::RETIRED_TECHNIQUE, name.span, message).help(help));
         }
         let tactics = match tactic {
             None => technique.tactics.clone(),

@@ -111,7 +111,12 @@ fn techniques(tags: &[Word]) -> (Vec<Name>, Vec<Word>) {
             continue;
         };
         let id = own.to_uppercase();
-        let Some(technique) = attack().technique(&id).filter(|technique| !technique.retired) else { continue };
+        // A retired technique goes on as another, where that is known.
+        let present = |id: &str| attack().technique(id).map(|technique| technique.successor.unwrap_or(technique.id));
+        let Some(technique) = present(&id).and_then(|id| attack().technique(id)).filter(|found| !found.retired) else {
+            continue;
+        };
+        let id = technique.id.to_string();
         let mut named = technique.tactics.iter().filter(|tactic| tactics.iter().any(|tag| tag == *tactic));
         let text = match (technique.tactics.len() > 1, named.next(), named.next()) {
             (true, Some(tactic), None) => format!("{id}/{tactic}"),
@@ -143,7 +148,8 @@ mod tests {
 
     #[test]
     fn techniques_come_from_tags() {
-        let tags = ["attack.execution", "attack.t1059.001", "attack.t9999", "cve.2021-1", "attack.g0001"];
+        let tags =
+            ["attack.execution", "attack.t1059.001", "attack.t1086", "attack.t9999", "cve.2021-1", "attack.g0001"];
         let tags: Vec<Word> = tags.map(|text| Word { text: text.into(), span: Span::default() }).to_vec();
         let (found, rest) = techniques(&tags);
         assert_eq!(found.iter().map(|name| name.text.as_str()).collect::<Vec<_>>(), ["T1059.001"]);
