@@ -21,8 +21,7 @@ fn small_stack(text: String) -> usize {
         assert!(copy.items.len() == parse.file.items.len());
         parse.diagnostics.len()
     });
-    let found = thread.unwrap().join().unwrap();
-    found
+    thread.unwrap().join().unwrap()
 }
 
 fn rule(condition: &str) -> String {
