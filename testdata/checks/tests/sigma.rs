@@ -81,7 +81,8 @@ fn security(event: &corpus::Event) -> bool {
 
 fn oracle(data: &Path, ruleset: &Ruleset, out: &mut String, wrong: &mut Vec<String>) {
     let folder = data.join("sigma-oracle");
-    let (expected, disputed) = (corpus::pairs(&folder.join("expected.tsv")), corpus::pairs(&folder.join("disagree.tsv")));
+    let (expected, disputed) =
+        (corpus::pairs(&folder.join("expected.tsv")), corpus::pairs(&folder.join("disagree.tsv")));
     let scope = corpus::scope(data);
     let ids = corpus::ids(ruleset);
     let events = corpus::events(data);
