@@ -4,6 +4,7 @@ pub mod check;
 pub mod coverage;
 pub mod explain;
 pub mod fmt;
+pub mod import;
 pub mod new;
 pub mod normalize;
 pub mod scan;

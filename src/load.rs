@@ -27,7 +27,7 @@ pub fn is_sigma(path: &Path) -> bool {
 
 /// Every file with one of these endings in these files and folders, in order; a file that is named counts
 /// whatever its ending.
-fn files(paths: &[PathBuf], endings: &[&str]) -> Result<Vec<PathBuf>, String> {
+pub fn files(paths: &[PathBuf], endings: &[&str]) -> Result<Vec<PathBuf>, String> {
     let mut out = Vec::new();
     for path in paths {
         if path.is_file() {

@@ -52,6 +52,8 @@ enum Command {
     Normalize(commands::normalize::Args),
     /// Show which ATT&CK techniques the rules cover
     Coverage(commands::coverage::Args),
+    /// Start rules from those of another tool
+    Import(commands::import::Args),
     /// Start a rule or a mapping
     New(commands::new::Args),
 }
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => commands::explain::run(&args),
         Command::Normalize(args) => commands::normalize::run(&args),
         Command::Coverage(args) => commands::coverage::run(&args),
+        Command::Import(args) => commands::import::run(&args),
         Command::New(args) => commands::new::run(&args),
     };
     match outcome {

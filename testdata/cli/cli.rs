@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod coverage;
+mod import;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
