@@ -140,26 +140,10 @@ pub fn hint<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> String 
     tripline_base::did_you_mean(word, names).map(|hint| format!("; {hint}")).unwrap_or_default()
 }
 
-/// A value as one line of JSON. What JSON allows and a terminal obeys is written as `\u009b`, which is the same
-/// text to whoever reads the JSON.
-pub fn json_line(value: &serde_json::Value) -> String {
-    let text = value.to_string();
-    if !text.chars().any(char::is_control) {
-        return text;
-    }
-    let escaped = |c: char| if c.is_control() { format!("\\u{:04x}", c as u32) } else { c.to_string() };
-    text.chars().map(escaped).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_json_holds_no_control_characters_and_means_the_same() {
-        let value = serde_json::json!({ "a\u{7f}": "\u{9b}31m é\n" });
-        let line = json_line(&value);
-        assert_eq!(line, r#"{"a\u007f":"\u009b31m é\n"}"#);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
-    }
+/// The names of sources for a message: the first of them, where there are many.
+pub fn sources(ruleset: &Ruleset) -> String {
+    const MOST: usize = 12;
+    let names = ruleset.source_names();
+    let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
 }

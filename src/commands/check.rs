@@ -74,11 +74,11 @@ pub fn run(args: &Args) -> Outcome {
         Format::Json => {
             let all: Vec<_> = ruleset.diagnostics.iter().map(|d| json::render(d, &ruleset.sources)).collect();
             let out = serde_json::json!({ "diagnostics": all, "errors": errors, "warnings": warnings });
-            crate::outln!("{}", load::json_line(&out));
+            crate::outln!("{}", tripline_detect::json_line(&out));
         }
         Format::Sarif => {
             let out = sarif::render(&ruleset.diagnostics, &ruleset.sources, &codes);
-            crate::outln!("{}", load::json_line(&out));
+            crate::outln!("{}", tripline_detect::json_line(&out));
         }
     }
     Ok(if errors > 0 || (args.strict && warnings > 0) { 2 } else { 0 })

@@ -77,14 +77,14 @@ pub fn run(args: &Args) -> Outcome {
             let sections = each.iter().map(|(name, part)| format!("== {} ==\n{}", visible(name), text::report(part)));
             text::by_source(&each) + "\n" + &sections.collect::<Vec<_>>().join("\n")
         }
-        (Format::Json, None) => load::json_line(&json::report(&ruleset, &found)) + "\n",
+        (Format::Json, None) => tripline_detect::json_line(&json::report(&ruleset, &found)) + "\n",
         (Format::Json, Some(By::Source)) => {
             let each = each(program, &scope, &found);
             let parts: serde_json::Map<_, _> =
                 each.iter().map(|(name, part)| (name.clone(), json::report(&ruleset, part))).collect();
-            load::json_line(&serde_json::json!({ "by_source": parts })) + "\n"
+            tripline_detect::json_line(&serde_json::json!({ "by_source": parts })) + "\n"
         }
-        (Format::Navigator, _) => load::json_line(&navigator::layer(&found)) + "\n",
+        (Format::Navigator, _) => tripline_detect::json_line(&navigator::layer(&found)) + "\n",
         (Format::Html, _) => html::page(&found),
     };
     match &args.out {

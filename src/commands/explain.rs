@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Outcome {
     let Some(source) = detector.source(&choice, &raw) else {
         return Err(format!(
             "no mapping knows this event's source; name it with --source ({})",
-            ruleset.source_names().join(", ")
+            load::sources(&ruleset)
         ));
     };
     let evaluator = detector.matcher().evaluator();

@@ -51,7 +51,8 @@ pub fn run(args: &Args) -> Outcome {
     if let SourceChoice::Named(name) = &choice
         && !ruleset.source_names().contains(&name.as_str())
     {
-        return Err(format!("no mapping reads a source `{name}` (there are {})", ruleset.source_names().join(", ")));
+        let hint = load::hint(name, ruleset.source_names());
+        return Err(format!("nothing knows a source `{name}`{hint} (there are {})", load::sources(&ruleset)));
     }
     let read = raw_paths(&ruleset);
     let mut counts = Counts::default();
@@ -112,7 +113,7 @@ fn one(
             }
         }
     } else {
-        crate::outln!("{}", load::json_line(&event));
+        crate::outln!("{}", tripline_detect::json_line(&event));
     }
 }
 

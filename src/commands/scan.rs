@@ -88,12 +88,12 @@ pub fn run(args: &Args) -> Outcome {
             let known = ruleset.source_names();
             if !known.contains(&name.as_str()) {
                 let hint = load::hint(name, known.iter().copied());
-                return Err(format!("no mapping reads a source `{name}`{hint} (there are {})", known.join(", ")));
+                return Err(format!("nothing knows a source `{name}`{hint} (there are {})", load::sources(&ruleset)));
             }
             SourceChoice::Named(name.clone())
         }
     };
-    let wanted = Wanted { source, findings: args.format != Format::Summary };
+    let wanted = Wanted { source, findings: args.format != Format::Summary, lines: args.format == Format::Ndjson };
     let mut totals = Totals::default();
     let colour = colour::stdout();
     let begun = Instant::now();
@@ -112,14 +112,9 @@ pub fn run(args: &Args) -> Outcome {
         let progress = Progress::new(&name);
         let result = scan(&ruleset, &name, input, &wanted, &mut totals, &mut |told| match told {
             Told::Finding(finding) => {
-                let written = match args.format {
-                    Format::Ndjson => {
-                        writeln!(out, "{}", load::json_line(&tripline_detect::finding_json(&ruleset, &finding)))
-                    }
-                    _ => print::finding(&mut out, &ruleset, &finding, colour),
-                };
-                pipe_closed |= written.is_err();
+                pipe_closed |= print::finding(&mut out, &ruleset, &finding, colour).is_err();
             }
+            Told::Line(line) => pipe_closed |= writeln!(out, "{line}").is_err(),
             Told::Unparsed { line, reason, excerpt } => {
                 if args.show_unparsed {
                     eprintln!("{}:{line}: not an event: {}: {}", visible(&name), visible(&reason), visible(&excerpt));

@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> Outcome {
                 begun.elapsed().as_secs_f64()
             );
         }
-        Format::Json => crate::outln!("{}", load::json_line(&as_json(&ruleset, &outcomes))),
+        Format::Json => crate::outln!("{}", tripline_detect::json_line(&as_json(&ruleset, &outcomes))),
         Format::Junit => crate::out!("{}", junit(&ruleset, &outcomes)),
     }
     if outcomes.is_empty() && errors == 0 {
@@ -189,7 +189,7 @@ fn mutants(args: &Args, ruleset: &Ruleset, errors: usize) -> Outcome {
         Format::Text => crate::outln!("{killed} of {all} mutants killed in {} rules", scores.len()),
         Format::Json => {
             let out = json!({ "rules": rows, "killed": killed, "mutants": all });
-            crate::outln!("{}", load::json_line(&out));
+            crate::outln!("{}", tripline_detect::json_line(&out));
         }
         Format::Junit => return Err("mutants are printed as text or json".into()),
     }

@@ -52,10 +52,19 @@ fn observable_type(kind: &str) -> (i64, &'static str) {
 
 /// A finding as an OCSF 1.8 Detection Finding (class 2004).
 pub fn finding_json(ruleset: &Ruleset, finding: &Finding) -> Json {
+    let raw: Json = serde_json::from_str(&finding.raw).unwrap_or_else(|_| json!(finding.raw));
+    with_event(ruleset, finding, raw)
+}
+
+/// The same with `null` in the place of the event.
+pub(crate) fn finding_json_without_event(ruleset: &Ruleset, finding: &Finding) -> Json {
+    with_event(ruleset, finding, Json::Null)
+}
+
+fn with_event(ruleset: &Ruleset, finding: &Finding, raw: Json) -> Json {
     let Some(rule) = ruleset.program.rules.get(finding.rule) else { return Json::Null };
     let header = &rule.header;
     let millis = finding.time.unwrap_or(0).div_euclid(1_000_000);
-    let raw: Json = serde_json::from_str(&finding.raw).unwrap_or_else(|_| json!(finding.raw));
     let attacks: Vec<Json> = header
         .attack
         .iter()

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use tripline_event::Origin;
 use tripline_formats::{Batch, Reader};
 
-use crate::{Detector, Finding, Ruleset, SourceChoice};
+use crate::{Detector, Finding, Ruleset, SourceChoice, finding_line};
 
 /// What a scan counted.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,8 @@ pub struct Wanted {
     pub source: SourceChoice,
     /// Whether findings are built, not only counted.
     pub findings: bool,
+    /// Whether findings are told as lines of JSON.
+    pub lines: bool,
 }
 
 /// Something that happened, in the order of the input.
@@ -61,6 +63,8 @@ pub struct Wanted {
 pub enum Told {
     /// A finding.
     Finding(Box<Finding>),
+    /// A finding as one line of JSON.
+    Line(String),
     /// A line that is no event: place, why, how it begins.
     Unparsed {
         /// The line or record.
@@ -186,7 +190,10 @@ fn judge(detector: &mut Detector<'_>, file: &Arc<str>, batch: &Batch, wanted: &W
             out.totals.findings += 1;
             *out.totals.rules.entry(rule).or_default() += 1;
         }
-        out.told.extend(judged.findings.into_iter().map(|finding| Told::Finding(Box::new(finding))));
+        let ruleset = detector.ruleset();
+        out.told.extend(judged.findings.into_iter().map(|finding| {
+            if wanted.lines { Told::Line(finding_line(ruleset, &finding)) } else { Told::Finding(Box::new(finding)) }
+        }));
     }
     out
 }

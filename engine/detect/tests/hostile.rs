@@ -48,7 +48,7 @@ struct Scanned {
 
 fn scanned(ruleset: &Ruleset, log: impl Into<Vec<u8>>) -> Scanned {
     let mut out = Scanned::default();
-    let wanted = Wanted { source: SourceChoice::Named("t.s".into()), findings: true };
+    let wanted = Wanted { source: SourceChoice::Named("t.s".into()), findings: true, lines: false };
     let began = Instant::now();
     let input = Box::new(Cursor::new(log.into()));
     scan(ruleset, "log", input, &wanted, &mut out.totals, &mut |told| match told {

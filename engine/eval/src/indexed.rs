@@ -12,7 +12,7 @@ use std::cell::OnceCell;
 use tripline_event::{Value, parse_json};
 use tripline_formats::{Found, NotPlain, Slots};
 use tripline_ir::{Program, Source};
-use tripline_plan::index::{Condition, Index, Test};
+use tripline_plan::index::{Condition, DETECT, Index, Test};
 
 use crate::{Evaluator, Match};
 use cache::Cache;
@@ -98,6 +98,7 @@ impl<'p> Indexed<'p> {
         for at in candidates.iter().chain(index.always.get(source).into_iter().flatten()) {
             let Some(entry) = index.entries.get(*at as usize) else { continue };
             if entry.source as usize == source
+                && entry.plan != DETECT
                 && self.holds(&entry.condition, &event)
                 && let Some(found) = self.found(entry)
             {
@@ -135,10 +136,17 @@ impl<'p> Indexed<'p> {
 
     fn detect(&mut self, event: &Event<'_>) -> Option<usize> {
         let index = self.index;
-        index
-            .detect
-            .iter()
-            .position(|condition| condition.as_ref().is_some_and(|condition| self.holds(condition, event)))
+        let candidates = std::mem::take(&mut self.candidates);
+        let mut first: Option<u32> = None;
+        for at in candidates.iter().chain(&index.detect) {
+            let Some(entry) = index.entries.get(*at as usize) else { continue };
+            let earlier = first.is_none_or(|first| entry.source < first);
+            if entry.plan == DETECT && earlier && self.holds(&entry.condition, event) {
+                first = Some(entry.source);
+            }
+        }
+        self.candidates = candidates;
+        first.map(|source| source as usize)
     }
 
     /// Reads every field that is there, and notes which eager predicates hold.

@@ -80,11 +80,14 @@ pub struct Entry {
     pub source: u32,
     /// The arm that it stands in; none for a rule on events as they came.
     pub arm: Option<u32>,
-    /// Its index among the plans of its arm or source.
+    /// Its index among the plans of its arm or source; [`DETECT`] for what tells the source's events.
     pub plan: u32,
     /// Its condition.
     pub condition: Condition,
 }
+
+/// In the place of a plan: the entry tells the events of its source from others.
+pub const DETECT: u32 = u32::MAX;
 
 /// The index of a program.
 #[derive(Debug, Default)]
@@ -107,10 +110,10 @@ pub struct Index {
     pub entries: Vec<Entry>,
     /// Per predicate, the entries that it is an anchor of.
     pub anchored: Vec<Vec<u32>>,
-    /// Per source, entries without anchors.
+    /// Per source, entries of rules without anchors.
     pub always: Vec<Vec<u32>>,
-    /// Per source, what tells its events from others.
-    pub detect: Vec<Option<Condition>>,
+    /// Entries that tell sources and have no anchors.
+    pub detect: Vec<u32>,
 }
 
 impl Index {
@@ -120,14 +123,14 @@ impl Index {
         let mut refused = HashSet::new();
         loop {
             let mut builder = Builder::new(program, &refused);
-            let (detect, entries) = conditions(program, &mut builder);
+            let entries = conditions(program, &mut builder);
             let (placed, more) = places(&builder.fields);
             let Builder { fields, predicates, shared, .. } = builder;
             if !more.is_empty() {
                 refused.extend(more);
                 continue;
             }
-            let (anchored, always) = anchors(program, &predicates, &shared, &entries);
+            let (anchored, always, detect) = anchors(program, &predicates, &shared, &entries);
             let (locator, slots, readers) = placed;
             let tables = tables(fields.len(), &predicates);
             return Index {
@@ -151,10 +154,13 @@ fn number(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-fn conditions(program: &ir::Program, builder: &mut Builder<'_>) -> (Vec<Option<Condition>>, Vec<Entry>) {
-    let detect = program.sources.iter().map(|source| source.detect.map(|id| builder.condition(id))).collect();
+fn conditions(program: &ir::Program, builder: &mut Builder<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (at, source) in program.sources.iter().enumerate() {
+        if let Some(detect) = source.detect {
+            let condition = builder.condition(detect);
+            entries.push(Entry { source: number(at), arm: None, plan: DETECT, condition });
+        }
         for (plan, rule) in source.rules.iter().enumerate() {
             let condition = builder.condition(rule.condition);
             entries.push(Entry { source: number(at), arm: None, plan: number(plan), condition });
@@ -166,16 +172,15 @@ fn conditions(program: &ir::Program, builder: &mut Builder<'_>) -> (Vec<Option<C
             }
         }
     }
-    (detect, entries)
+    entries
 }
 
-/// Per predicate the entries that it is an anchor of, and per source those without anchors.
-fn anchors(
-    program: &ir::Program,
-    predicates: &[Predicate],
-    shared: &[Condition],
-    entries: &[Entry],
-) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
+type Anchored = (Vec<Vec<u32>>, Vec<Vec<u32>>, Vec<u32>);
+
+/// Per predicate the entries that it is an anchor of; those without anchors, rules per source and what tells
+/// sources.
+fn anchors(program: &ir::Program, predicates: &[Predicate], shared: &[Condition], entries: &[Entry]) -> Anchored {
+    let mut detect = Vec::new();
     let anchors = anchor::Anchors::new(predicates, shared, entries.iter().map(|entry| &entry.condition));
     let mut anchored = vec![Vec::new(); predicates.len()];
     let mut always = vec![Vec::new(); program.sources.len()];
@@ -188,6 +193,7 @@ fn anchors(
                     }
                 }
             }
+            None if entry.plan == DETECT => detect.push(number(at)),
             None => {
                 if let Some(list) = always.get_mut(entry.source as usize) {
                     list.push(number(at));
@@ -195,7 +201,7 @@ fn anchors(
             }
         }
     }
-    (anchored, always)
+    (anchored, always, detect)
 }
 
 type Placed = (Locator, Vec<Vec<u32>>, Vec<Vec<(u32, u32)>>);

@@ -8,8 +8,6 @@ use serde_json::json;
 use tripline_base::terminal::counted;
 use tripline_detect::coverage::{Cell, Column, Coverage, Share, shares};
 
-use crate::load;
-
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
@@ -74,7 +72,7 @@ fn data(found: &Coverage<'_>) -> String {
             })
         })
         .collect();
-    let text = load::json_line(&json!({ "rules": rules, "levels": LEVELS }));
+    let text = tripline_detect::json_line(&json!({ "rules": rules, "levels": LEVELS }));
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

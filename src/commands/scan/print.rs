@@ -119,9 +119,9 @@ pub fn summary(ruleset: &Ruleset, totals: &Totals, seconds: f64) {
     }
     if totals.unknown > 0 {
         eprintln!(
-            "{} events are of no source that a mapping knows; name it with --source ({})",
+            "{} events are of no source that is known; name it with --source ({})",
             totals.unknown,
-            ruleset.source_names().join(", ")
+            crate::load::sources(ruleset)
         );
     }
 }

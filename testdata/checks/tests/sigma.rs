@@ -46,7 +46,7 @@ fn loaded(name: &str, (ruleset, files): &(Ruleset, usize), out: &mut String, wro
 
 /// How often a rule fires on a file, as `scan` reads it.
 fn fired(ruleset: &Ruleset, rule: usize, path: &Path) -> u64 {
-    let wanted = Wanted { source: SourceChoice::Detect, findings: false };
+    let wanted = Wanted { source: SourceChoice::Detect, findings: false, lines: false };
     let mut totals = Totals::default();
     let input = tripline_formats::open(path).unwrap();
     scan(ruleset, "events", input, &wanted, &mut totals, &mut |_| ()).unwrap();

@@ -3,7 +3,7 @@
 use std::io;
 
 use tripline_detect::scan::{Told, Totals, Wanted, scan as run};
-use tripline_detect::{Finding, Ruleset, SourceChoice, finding_json};
+use tripline_detect::{Finding, Ruleset, SourceChoice, finding_json, finding_line};
 
 use super::content::compiled;
 
@@ -30,7 +30,7 @@ pub fn scan(bytes: &[u8]) {
         let both = |t: &Totals| (t.events, t.findings, t.unparsed, t.unknown, t.rules.clone(), t.sources.clone());
         assert_eq!(both(&totals), both(&counted), "counting finds something else");
         let shown = |findings: &[Finding]| -> Vec<String> {
-            findings.iter().map(|finding| finding_json(&ruleset, finding).to_string()).collect()
+            findings.iter().map(|finding| finding_line(&ruleset, finding)).collect()
         };
         assert_eq!(shown(&findings), shown(&over(&ruleset, &source, log, true).1), "another run finds something else");
         for finding in &findings {
@@ -45,11 +45,12 @@ pub fn scan(bytes: &[u8]) {
 fn over(ruleset: &Ruleset, source: &SourceChoice, log: &[u8], findings: bool) -> (Totals, Vec<Finding>) {
     let mut totals = Totals::default();
     let mut found = Vec::new();
-    let wanted = Wanted { source: source.clone(), findings };
+    let wanted = Wanted { source: source.clone(), findings, lines: false };
     let input = Box::new(io::Cursor::new(log.to_vec()));
     run(ruleset, "log", input, &wanted, &mut totals, &mut |told| match told {
         Told::Finding(finding) => found.push(*finding),
         Told::Unparsed { reason, .. } => assert!(!reason.is_empty()),
+        Told::Line(line) => panic!("no lines were asked for: {line}"),
         Told::Progress(bytes) => assert!(bytes <= log.len() as u64),
     })
     .expect("bytes in memory can be read");

@@ -1,0 +1,77 @@
+//! JSON as single lines that no terminal obeys, and findings as such lines without reading their events anew.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json};
+
+use crate::ocsf::finding_json_without_event;
+use crate::{Finding, Ruleset, finding_json};
+
+/// A value as one line of JSON. What JSON allows and a terminal obeys is written as `\u009b`, which is the same
+/// text to whoever reads the JSON.
+pub fn json_line(value: &Json) -> String {
+    plain(value.to_string())
+}
+
+fn plain(text: String) -> String {
+    // Beyond ASCII, the control characters are those that begin with this byte.
+    let suspect = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
+    if !text.bytes().any(suspect) || !text.chars().any(char::is_control) {
+        return text;
+    }
+    let escaped = |c: char| if c.is_control() { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+/// A finding as [`finding_json`] has it, on one line.
+pub fn finding_line(ruleset: &Ruleset, finding: &Finding) -> String {
+    // An event over several lines is written anew.
+    let raw = if finding.raw.bytes().any(|byte| byte < 0x20) {
+        None
+    } else {
+        serde_json::from_str::<&RawValue>(&finding.raw).ok()
+    };
+    let line = raw.and_then(|raw| {
+        let Json::Object(members) = finding_json_without_event(ruleset, finding) else { return None };
+        serde_json::to_string(&WithEvent { members, raw }).ok()
+    });
+    line.map_or_else(|| json_line(&finding_json(ruleset, finding)), plain)
+}
+
+/// A finding whose evidence is its event as it came.
+struct WithEvent<'f> {
+    members: Map<String, Json>,
+    raw: &'f RawValue,
+}
+
+#[derive(serde::Serialize)]
+struct Evidence<'f> {
+    data: &'f RawValue,
+}
+
+impl Serialize for WithEvent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.members.len()))?;
+        for (key, value) in &self.members {
+            if key == "evidences" {
+                map.serialize_entry(key, &[Evidence { data: self.raw }])?;
+            } else {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_json_holds_no_control_characters_and_means_the_same() {
+        let value = serde_json::json!({ "a\u{7f}": "\u{9b}31m é\n" });
+        let line = json_line(&value);
+        assert_eq!(line, r#"{"a\u007f":"\u009b31m é\n"}"#);
+        assert_eq!(serde_json::from_str::<Json>(&line).unwrap(), value);
+    }
+}
