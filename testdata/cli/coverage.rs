@@ -128,6 +128,7 @@ fn the_page_holds_no_text_of_a_rule_as_markup() {
     assert!(!data.contains('<') && !data.contains('>') && !data.contains('&'), "{data}");
     let data = json(data);
     assert_eq!(data["rules"][0]["t"], "</script><script>alert(1)</script> \"quoted\" & 'more'");
+    assert_eq!(data["platforms"]["okta.system_log"], serde_json::json!(["Identity Provider"]));
     assert!(page.contains("data-id=\"T1078\""));
     assert!(page.contains("<code>long_gone</code>"));
 }
