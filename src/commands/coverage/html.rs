@@ -95,7 +95,7 @@ fn data(found: &Coverage<'_>) -> String {
 }
 
 fn number(out: &mut String, id: &str, share: Share, label: &str) {
-    let percent = if share.all == 0 { 0 } else { share.covered * 100 / share.all };
+    let percent = (share.covered * 100).checked_div(share.all).unwrap_or(0);
     let _ = writeln!(
         out,
         "<div class=\"number\" id=\"{id}\"><b>{}</b><small>/{}</small><span>{label}</span><div class=\"bar\"><i style=\"width:{percent}%\"></i></div></div>",
