@@ -7,7 +7,8 @@ fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
     let out = PathBuf::from(std::env::var("OUT_DIR").unwrap_or_default()).join("content.rs");
     let mut text = String::new();
-    for (name, folder) in [("MAPPINGS", "connectors/mappings"), ("TAXONOMY", "connectors/taxonomy"), ("RULES", "rules")] {
+    for (name, folder) in [("MAPPINGS", "connectors/mappings"), ("TAXONOMY", "connectors/taxonomy"), ("RULES", "rules")]
+    {
         let mut files = Vec::new();
         collect(&root.join(folder), &mut files);
         files.sort();

@@ -77,7 +77,7 @@ pub fn ruleset_of(paths: &[PathBuf], any_source: bool) -> Result<(Ruleset, Vec<S
         compiler.any_source();
     }
     for (name, text) in content::TAXONOMY {
-        compiler.add_taxonomy(name, text)?;
+        compiler.add_taxonomy(name, text.as_bytes());
     }
     let mut own = Vec::new();
     let mut texts: Vec<(String, Vec<u8>)> = Vec::new();

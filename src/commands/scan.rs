@@ -58,7 +58,8 @@ pub fn run(args: &Args) -> Outcome {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| error.to_string())?;
     }
     // `--rules DIR FILE`: what is no rule file and no folder is a log.
-    let is_rules = |path: &PathBuf| path.is_dir() || path.extension().is_some_and(|e| e == "trip") || load::is_sigma(path);
+    let is_rules =
+        |path: &PathBuf| path.is_dir() || path.extension().is_some_and(|e| e == "trip") || load::is_sigma(path);
     let (rules, mut files): (Vec<PathBuf>, Vec<PathBuf>) = args.rules.iter().cloned().partition(is_rules);
     if rules.is_empty() && !args.rules.is_empty() {
         return Err("--rules names no `.trip` or `.yml` file and no folder".into());

@@ -417,7 +417,7 @@ fn check_says_nothing_about_shipped_content_that_it_was_not_asked_about() {
     let path = write(&dir, "l.trip", "def d(n: int) = n == 1\n");
     let text = out(&tripline(&["check", path.to_str().unwrap()]));
     assert!(text.contains("T0302") && !text.contains("connectors/mappings"), "{text}");
-    assert!(text.ends_with("0 rules (0 read raw fields), 2 mappings: 1 warning\n"), "{text}");
+    assert!(text.contains("0 rules (0 read raw fields), ") && text.ends_with(" mappings: 1 warning\n"), "{text}");
     let asked = out(&tripline(&["check", "connectors/mappings"]));
     assert!(asked.contains("connectors/mappings"), "{asked}");
     // A name that shipped content has is an error wherever it stands.

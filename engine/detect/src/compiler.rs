@@ -38,9 +38,13 @@ pub struct Ruleset {
 
 /// Every code that any floor can report, by id.
 pub fn all_codes() -> Vec<&'static Code> {
-    let mut all: Vec<&'static Code> =
-        [tripline_syntax::codes::ALL, tripline_semantic::codes::ALL, tripline_semantic::lint::ALL, tripline_sigma::codes::ALL]
-            .concat();
+    let mut all: Vec<&'static Code> = [
+        tripline_syntax::codes::ALL,
+        tripline_semantic::codes::ALL,
+        tripline_semantic::lint::ALL,
+        tripline_sigma::codes::ALL,
+    ]
+    .concat();
     all.sort_by_key(|code| code.id);
     all
 }
@@ -67,12 +71,17 @@ impl Compiler {
         id
     }
 
-    /// Takes a taxonomy file in, which tells what sources there are and what log sources of Sigma mean.
-    ///
-    /// # Errors
-    /// Where it cannot be used: file, key and reason.
-    pub fn add_taxonomy(&mut self, name: &str, text: &str) -> Result<(), String> {
-        self.sigma.taxonomy(name, text)
+    /// Takes a taxonomy file in, which tells what sources there are and what log sources of Sigma mean. What it says
+    /// counts before what earlier ones say.
+    pub fn add_taxonomy(&mut self, name: &str, bytes: &[u8]) -> FileId {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                let id = self.sources.add(name, text);
+                self.diagnostics.extend(self.sigma.taxonomy(id, name, text));
+                id
+            }
+            Err(error) => self.not_text(name, bytes, error.valid_up_to()),
+        }
     }
 
     /// Every Sigma rule looks at every event of the source `any`, whatever its log source.
@@ -97,7 +106,7 @@ impl Compiler {
         match std::str::from_utf8(bytes) {
             Ok(text) => {
                 let id = self.sources.add(name, text);
-                self.diagnostics.extend(self.sigma.add(id, text));
+                self.diagnostics.extend(self.sigma.add(id, name, text));
                 id
             }
             Err(error) => self.not_text(name, bytes, error.valid_up_to()),
@@ -134,6 +143,8 @@ impl Compiler {
         diagnostics.extend(found);
         diagnostics.extend(tripline_semantic::lint::lint(&program, &sources, today));
         tripline_base::diagnostic::sort(&mut diagnostics);
+        // The trees are as large as the program, and done with.
+        drop(files);
         let ir = Arc::new(tripline_plan::plan(&program, options));
         let index = options.index.then(|| Arc::new(Index::new(&ir)));
         Ruleset { sources, program, ir, index, diagnostics }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tripline_base::{Diagnostic, FileId};
+use tripline_base::{Diagnostic, FileId, Span};
 use tripline_event::{Path, View};
 use tripline_semantic::SourceInfo;
 use tripline_sigma::{Detect, Document, Literal, Pipeline, SourceView, Taxonomy};
@@ -22,9 +22,16 @@ pub struct Sigma {
 
 impl Sigma {
     /// Takes a taxonomy file in.
-    pub fn taxonomy(&mut self, name: &str, text: &str) -> Result<(), String> {
-        self.taxonomy.merge(Taxonomy::parse(name, text).map_err(|error| error.to_string())?);
-        Ok(())
+    pub fn taxonomy(&mut self, file: FileId, name: &str, text: &str) -> Option<Diagnostic> {
+        match Taxonomy::parse(name, text) {
+            Ok(taxonomy) => self.taxonomy.merge(taxonomy),
+            Err(error) => {
+                let span = Span::new(file, error.range.start, error.range.end);
+                let message = format!("{}{}", error.place, error.reason);
+                return Some(Diagnostic::new(&tripline_sigma::codes::TAXONOMY, span, message));
+            }
+        }
+        None
     }
 
     /// Every rule looks at every event of the source [`ANY_SOURCE`].
@@ -40,8 +47,12 @@ impl Sigma {
     }
 
     /// Takes the documents of a file in.
-    pub fn add(&mut self, file: FileId, text: &str) -> Vec<Diagnostic> {
-        let parsed = tripline_sigma::parse(file, text);
+    pub fn add(&mut self, file: FileId, name: &str, text: &str) -> Vec<Diagnostic> {
+        let mut parsed = tripline_sigma::parse(file, text);
+        if let Some(stem) = std::path::Path::new(name).file_stem() {
+            let stem = stem.to_string_lossy();
+            parsed.documents.iter_mut().for_each(|document| document.set_stem(&stem));
+        }
         self.documents.extend(parsed.documents);
         parsed.diagnostics
     }

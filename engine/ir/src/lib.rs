@@ -10,6 +10,8 @@
 mod print;
 
 use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use tripline_base::Span;
@@ -190,12 +192,31 @@ pub struct Node {
 }
 
 /// All nodes of a program.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Arena {
     nodes: Vec<Node>,
-    index: HashMap<String, Id>,
+    index: HashMap<(u64, u64), Id>,
+    prints: Prints,
     /// Whether equal nodes are one.
     pub intern: bool,
+}
+
+/// Fingerprints of what prints the same: two keyed hashes, which nobody who writes rules can foresee.
+#[derive(Debug, Default)]
+pub struct Prints {
+    keys: [RandomState; 2],
+    text: String,
+}
+
+impl Prints {
+    /// The fingerprint of a value.
+    pub fn of(&mut self, value: &dyn fmt::Debug) -> (u64, u64) {
+        self.text.clear();
+        // Writing into a string cannot fail.
+        let _ = fmt::Write::write_fmt(&mut self.text, format_args!("{value:?}"));
+        let [first, second] = self.keys.each_ref().map(|key| key.hash_one(self.text.as_bytes()));
+        (first, second)
+    }
 }
 
 impl Arena {
@@ -206,7 +227,7 @@ impl Arena {
 
     /// Adds a node, or finds its equal.
     pub fn add(&mut self, kind: Kind) -> Id {
-        let key = self.intern.then(|| format!("{kind:?}"));
+        let key = self.intern.then(|| self.prints.of(&kind));
         if let Some(id) = key.as_ref().and_then(|key| self.index.get(key)) {
             return *id;
         }
@@ -217,6 +238,12 @@ impl Arena {
             self.index.insert(key, id);
         }
         id
+    }
+
+    /// Gives up what is only needed to add nodes.
+    pub fn finish(&mut self) {
+        self.index = HashMap::new();
+        self.nodes.shrink_to_fit();
     }
 
     /// The node; a constant `null` for an id of another arena.

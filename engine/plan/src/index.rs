@@ -30,7 +30,7 @@ pub use predicate::{Check, Conversion, Place, Predicate, Test, TextTest};
 use condition::Builder;
 
 /// Above this many bytes of patterns, a field's automaton trades speed for memory.
-const DENSE_BYTES: usize = 48 << 10;
+const DENSE_BYTES: usize = 16 << 10;
 
 /// A field: places of the event, of which the first that has a value counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,7 +130,19 @@ impl Index {
             let (anchored, always) = anchors(program, &predicates, &shared, &entries);
             let (locator, slots, readers) = placed;
             let tables = tables(fields.len(), &predicates);
-            return Index { locator, fields, slots, readers, tables, predicates, shared, entries, anchored, always, detect };
+            return Index {
+                locator,
+                fields,
+                slots,
+                readers,
+                tables,
+                predicates,
+                shared,
+                entries,
+                anchored,
+                always,
+                detect,
+            };
         }
     }
 }

@@ -71,12 +71,14 @@ pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: O
             Some(Subject::Event) => rule.sources.is_empty() || rule.sources.iter().any(|s| s == name),
             _ => mapping.is_some_and(|mapping| mapping.arms.iter().any(|arm| looks_at(rule, mapping, arm))),
         };
-        let tested = |rule: &typed::Rule| mapping.is_some() && rule.sources.is_empty() || rule.sources.iter().any(|s| s == name);
+        let tested =
+            |rule: &typed::Rule| mapping.is_some() && rule.sources.is_empty() || rule.sources.iter().any(|s| s == name);
         if every || rules.iter().any(|(_, rule)| wanted(rule) || tested(rule)) {
             let source = source(program, name, mapping, rules, &mut out.arena, options);
             out.sources.push(source);
         }
     }
+    out.arena.finish();
     out
 }
 

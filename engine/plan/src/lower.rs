@@ -21,12 +21,7 @@ pub(crate) struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    pub fn new(
-        arena: &'a mut Arena,
-        options: Options,
-        arm: Option<&'a typed::Arm>,
-        view: Option<&'a View>,
-    ) -> Self {
+    pub fn new(arena: &'a mut Arena, options: Options, arm: Option<&'a typed::Arm>, view: Option<&'a View>) -> Self {
         Lowering { arena, options, arm, view, vars: Vec::new() }
     }
 

@@ -5,7 +5,7 @@
 //! comparison with an absent value is false, and `Not` negates it, so the logic has two values; a
 //! path with `[]` makes a comparison hold if it holds for some value reached.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tripline_base::Span;
 use tripline_event::{Path, Value};
@@ -175,16 +175,46 @@ pub struct Pattern {
 #[derive(Clone, Debug)]
 pub enum Engine {
     /// In time linear in the text.
-    Linear(regex::Regex),
+    Linear(Arc<Linear>),
     /// With look-around and back-references, for so many steps; beyond them nothing matches.
     Backtrack(fancy_regex::Regex),
+}
+
+/// A regular expression that is compiled when it is first asked: most patterns of a large ruleset never are.
+#[derive(Debug)]
+pub struct Linear {
+    source: String,
+    limit: usize,
+    compiled: OnceLock<Option<regex::Regex>>,
+}
+
+impl Linear {
+    /// The most nesting of groups and repetitions.
+    pub const MAX_NEST: u32 = 64;
+
+    /// An expression that is known to compile within so many bytes.
+    pub fn new(source: &str, limit: usize) -> Self {
+        Linear { source: source.to_string(), limit, compiled: OnceLock::new() }
+    }
+
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// Where it is none, or takes more than `limit` bytes.
+    pub fn build(source: &str, limit: usize) -> Result<regex::Regex, regex::Error> {
+        regex::RegexBuilder::new(source).size_limit(limit).nest_limit(Self::MAX_NEST).build()
+    }
+
+    fn regex(&self) -> Option<&regex::Regex> {
+        self.compiled.get_or_init(|| Self::build(&self.source, self.limit).ok()).as_ref()
+    }
 }
 
 impl Pattern {
     /// Whether the pattern is found in the text.
     pub fn is_match(&self, text: &str) -> bool {
         match &self.regex {
-            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Linear(linear) => linear.regex().is_some_and(|regex| regex.is_match(text)),
             Engine::Backtrack(regex) => regex.is_match(text).unwrap_or(false),
         }
     }
@@ -192,7 +222,7 @@ impl Pattern {
     /// The text of the first group.
     pub fn group<'t>(&self, text: &'t str) -> Option<&'t str> {
         match &self.regex {
-            Engine::Linear(regex) => regex.captures(text)?.get(1).map(|group| group.as_str()),
+            Engine::Linear(linear) => linear.regex()?.captures(text)?.get(1).map(|group| group.as_str()),
             Engine::Backtrack(regex) => regex.captures(text).ok()??.get(1).map(|group| group.as_str()),
         }
     }
@@ -200,7 +230,7 @@ impl Pattern {
     /// How many groups there are, the whole match among them.
     pub fn groups(&self) -> usize {
         match &self.regex {
-            Engine::Linear(regex) => regex.captures_len(),
+            Engine::Linear(linear) => linear.regex().map_or(1, regex::Regex::captures_len),
             Engine::Backtrack(regex) => regex.captures_len(),
         }
     }

@@ -61,7 +61,7 @@ fn paren(inner: Expr) -> Expr {
     expr(inner.span, ExprKind::Paren(Box::new(inner)))
 }
 
-/// All of these; one is itself, and `or` stands in parentheses.
+/// All of these; one is itself, `or` stands in parentheses, and nothing is `false`: what asks for nothing fires never.
 pub(crate) fn and(parts: Vec<Expr>, span: Span) -> Expr {
     chain(parts, span, true)
 }
@@ -71,7 +71,12 @@ pub(crate) fn or(parts: Vec<Expr>, span: Span) -> Expr {
     chain(parts, span, false)
 }
 
-fn chain(parts: Vec<Expr>, span: Span, all: bool) -> Expr {
+fn chain(mut parts: Vec<Expr>, span: Span, all: bool) -> Expr {
+    if parts.len() == 1
+        && let Some(only) = parts.pop()
+    {
+        return only;
+    }
     let mut flat = Vec::new();
     for part in parts {
         match part.kind {
@@ -81,13 +86,9 @@ fn chain(parts: Vec<Expr>, span: Span, all: bool) -> Expr {
             _ => flat.push(part),
         }
     }
-    match (flat.len(), flat.pop()) {
-        (1, Some(only)) => only,
-        (0, _) => expr(span, ExprKind::Bool(all)),
-        (_, last) => {
-            flat.extend(last);
-            expr(span, if all { ExprKind::And(flat) } else { ExprKind::Or(flat) })
-        }
+    match flat.is_empty() {
+        true => expr(span, ExprKind::Bool(false)),
+        false => expr(span, if all { ExprKind::And(flat) } else { ExprKind::Or(flat) }),
     }
 }
 

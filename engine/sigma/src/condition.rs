@@ -9,6 +9,8 @@ use crate::model::Condition;
 const MAX_DEPTH: usize = 64;
 /// How long a condition may be, in bytes.
 const MAX_LENGTH: usize = 64 << 10;
+/// How many search identifiers `1 of` and `all of` may stand for, all together.
+const MAX_NAMES: usize = 100_000;
 
 /// A condition with its names found.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +65,7 @@ enum Token<'a> {
 }
 
 /// Reads a condition over the search identifiers `names`.
-pub(crate) fn read<'a>(condition: &Condition, names: &[&'a str], out: &mut Vec<Diagnostic>) -> Option<Tree> {
+pub(crate) fn read(condition: &Condition, names: &[&str], out: &mut Vec<Diagnostic>) -> Option<Tree> {
     let text = condition.text.as_str();
     if text.len() > MAX_LENGTH {
         out.push(Diagnostic::new(&codes::BAD_CONDITION, condition.span, "the condition is too long"));
@@ -102,7 +104,7 @@ pub(crate) fn read<'a>(condition: &Condition, names: &[&'a str], out: &mut Vec<D
         };
         at += length;
     }
-    let mut reader = Reader { condition, names, tokens, at: 0, out };
+    let mut reader = Reader { condition, names, tokens, at: 0, spent: 0, out };
     let tree = reader.or(0)?;
     match reader.peek() {
         None => Some(tree),
@@ -122,6 +124,8 @@ struct Reader<'r, 'a> {
     names: &'r [&'a str],
     tokens: Vec<(Token<'r>, usize, usize)>,
     at: usize,
+    /// Search identifiers that patterns stood for.
+    spent: usize,
     out: &'r mut Vec<Diagnostic>,
 }
 
@@ -250,6 +254,10 @@ impl<'r> Reader<'r, '_> {
         };
         let found: Vec<Tree> =
             self.names.iter().enumerate().filter(|(_, name)| fits(name)).map(|(n, _)| Tree::Name(n)).collect();
+        self.spent += found.len();
+        if self.spent > MAX_NAMES {
+            return self.wrong(start, end, format!("the condition asks for more than {MAX_NAMES} search identifiers"));
+        }
         if found.is_empty() {
             return self.unknown(pattern, start, end, format!("no search identifier fits `{pattern}`"));
         }

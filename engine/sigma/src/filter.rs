@@ -7,9 +7,18 @@ use crate::codes;
 use crate::condition;
 use crate::model::{Also, Filter, Header, Rule};
 
+/// How often filters may be added to rules, all together.
+const MAX_ADDED: usize = 200_000;
+
 /// Applies the filters to the rules.
 pub(crate) fn apply(filters: &[Filter], rules: &mut [Rule], out: &mut Vec<Diagnostic>) {
+    let mut added = 0;
     for filter in filters {
+        if added > MAX_ADDED {
+            let message = format!("filters are added to rules more than {MAX_ADDED} times");
+            out.push(Diagnostic::new(&codes::TOO_LARGE, filter.condition.span, message));
+            return;
+        }
         let names: Vec<&str> = filter.detections.keys().map(String::as_str).collect();
         // What is wrong with its condition is said once, and not for each rule.
         if condition::read(&filter.condition, &names, out).is_none() {
@@ -18,7 +27,7 @@ pub(crate) fn apply(filters: &[Filter], rules: &mut [Rule], out: &mut Vec<Diagno
         let Some(named) = &filter.rules else {
             let mut used = false;
             for rule in rules.iter_mut().filter(|rule| filter.logsource.covers(&rule.logsource)) {
-                add(filter, rule);
+                added += add(filter, rule);
                 used = true;
             }
             if !used {
@@ -40,7 +49,7 @@ pub(crate) fn apply(filters: &[Filter], rules: &mut [Rule], out: &mut Vec<Diagno
         for rule in rules.iter_mut() {
             let meant = named.iter().any(|name| rule.header.answers_to(&name.text));
             if meant && filter.logsource.covers(&rule.logsource) {
-                add(filter, rule);
+                added += add(filter, rule);
                 used = true;
             }
         }
@@ -55,7 +64,8 @@ pub(crate) fn ids<'h>(headers: impl Iterator<Item = &'h Header>) -> impl Iterato
     headers.flat_map(|header| [&header.id, &header.name]).flatten().map(|word| word.text.as_str())
 }
 
-fn add(filter: &Filter, rule: &mut Rule) {
+/// Adds the filter to each condition, and says how many search identifiers that took.
+fn add(filter: &Filter, rule: &mut Rule) -> usize {
     for condition in &mut rule.conditions {
         condition.also.push(Also {
             detections: filter.detections.clone(),
@@ -63,6 +73,7 @@ fn add(filter: &Filter, rule: &mut Rule) {
             negated: false,
         });
     }
+    filter.detections.len() * rule.conditions.len()
 }
 
 fn nothing(filter: &Filter, out: &mut Vec<Diagnostic>) {

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use tripline_base::{Diagnostic, Level, Span};
-use tripline_syntax::ast::{Dialect, Expr, ExprKind, On, Rule as NativeRule, RuleClause, Where};
+use tripline_syntax::ast::{Dialect, Expr, On, Rule as NativeRule, RuleClause, Where};
 
-use crate::build::{and, expr, name, not, or};
+use crate::build::{and, name, not, or};
 use crate::codes;
 use crate::condition::{self, Tree};
 use crate::correlation::{self, Correlation};
@@ -196,43 +196,44 @@ impl<'a> Lowering<'a> {
     }
 
     fn alternatives(&mut self, trees: &[Alternative<'_>], rule: &Rule) -> Expr {
-        let parts: Vec<Expr> = trees.iter().map(|alternative| self.alternative(alternative)).collect();
+        let parts: Vec<Expr> = trees.iter().filter_map(|alternative| self.alternative(alternative)).collect();
         let span = rule.conditions.first().map_or(rule.header.span, |condition| condition.span);
         or(parts, span)
     }
 
-    fn alternative(&mut self, alternative: &Alternative<'_>) -> Expr {
-        let span = alternative.condition.span;
-        let mut parts = vec![self.tree(&alternative.tree, alternative)];
+    /// None where pipelines dropped every part of it; so below.
+    fn alternative(&mut self, alternative: &Alternative<'_>) -> Option<Expr> {
+        let mut parts: Vec<Expr> = self.tree(&alternative.tree, alternative).into_iter().collect();
         for (more, negated) in &alternative.also {
             let found = self.alternative(more);
-            parts.push(if *negated { not(found) } else { found });
+            parts.extend(found.map(|found| if *negated { not(found) } else { found }));
         }
-        and(parts, span)
+        (!parts.is_empty()).then(|| and(parts, alternative.condition.span))
     }
 
-    fn tree(&mut self, tree: &Tree, of: &Alternative<'_>) -> Expr {
-        let span = of.condition.span;
+    fn tree(&mut self, tree: &Tree, of: &Alternative<'_>) -> Option<Expr> {
         if self.too_large {
-            return expr(span, ExprKind::Bool(false));
+            return None;
         }
         match tree {
-            Tree::Name(n) => match of.searches.get(*n) {
-                Some(search) => self.search(search),
-                None => expr(span, ExprKind::Bool(false)),
-            },
-            Tree::And(parts) => and(parts.iter().map(|part| self.tree(part, of)).collect(), span),
-            Tree::Or(parts) => or(parts.iter().map(|part| self.tree(part, of)).collect(), span),
-            Tree::Not(inner) => not(self.tree(inner, of)),
+            Tree::Name(n) => of.searches.get(*n).and_then(|search| self.search(search)),
+            Tree::And(parts) | Tree::Or(parts) => {
+                let found: Vec<Expr> = parts.iter().filter_map(|part| self.tree(part, of)).collect();
+                let join = if matches!(tree, Tree::And(_)) { and } else { or };
+                (!found.is_empty()).then(|| join(found, of.condition.span))
+            }
+            Tree::Not(inner) => self.tree(inner, of).map(not),
         }
     }
 
-    fn search(&mut self, search: &Search) -> Expr {
-        match search {
-            Search::Item(item) => self.item(item),
-            Search::All(parts, span) => and(parts.iter().map(|part| self.search(part)).collect(), *span),
-            Search::Any(parts, span) => or(parts.iter().map(|part| self.search(part)).collect(), *span),
-        }
+    fn search(&mut self, search: &Search) -> Option<Expr> {
+        let (parts, span, join) = match search {
+            Search::Item(item) => return Some(self.item(item)),
+            Search::All(parts, span) => (parts, *span, and as fn(Vec<Expr>, Span) -> Expr),
+            Search::Any(parts, span) => (parts, *span, or as fn(Vec<Expr>, Span) -> Expr),
+        };
+        let found: Vec<Expr> = parts.iter().filter_map(|part| self.search(part)).collect();
+        (!found.is_empty()).then(|| join(found, span))
     }
 
     /// The detection for each provider, guarded; providers that see it alike share one.

@@ -19,7 +19,6 @@ pub struct Word {
 
 /// A document of a Sigma file.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all documents are rules")]
 pub enum Document {
     /// `detection:`
     Rule(Rule),

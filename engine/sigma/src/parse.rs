@@ -1,6 +1,7 @@
 //! From YAML nodes to documents.
 
 mod detection;
+mod global;
 mod header;
 
 use indexmap::IndexMap;
@@ -27,9 +28,11 @@ pub struct Parsed {
 pub fn parse(file: FileId, text: &str) -> Parsed {
     let loaded = yaml::load(file, text);
     let mut parsed = Parsed { documents: Vec::new(), diagnostics: loaded.diagnostics };
+    let mut shared = global::Shared::default();
     for node in &loaded.documents {
+        let Some(node) = shared.complete(node, &mut parsed.diagnostics) else { continue };
         let said = parsed.diagnostics.len();
-        let document = document(node, text, &mut parsed.diagnostics);
+        let document = document(&node, text, &mut parsed.diagnostics);
         let label = document.as_ref().map(|document| document.header().label().to_string());
         let label = label.or_else(|| node.get("title").and_then(Node::text).map(str::to_string));
         for diagnostic in parsed.diagnostics.iter_mut().skip(said) {

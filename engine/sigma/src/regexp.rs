@@ -36,7 +36,7 @@ fn reason(error: &regex::Error) -> String {
 
 /// Writes what has a plain meaning elsewhere so that it has the same one in Rust's syntax: `\<` is `<`, a `{`
 /// that begins no repetition is itself, and so are `[`, `&&` and their like between brackets.
-fn translate(source: &str) -> String {
+pub(crate) fn translate(source: &str) -> String {
     let chars: Vec<char> = source.chars().collect();
     let at = |n: usize| chars.get(n).copied();
     let mut out = String::with_capacity(source.len());

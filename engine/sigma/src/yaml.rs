@@ -115,6 +115,15 @@ impl Node {
         self.entry(key).map(|entry| &entry.value).filter(|node| !node.is_null())
     }
 
+    /// How many nodes it holds, with itself.
+    pub fn size(&self) -> usize {
+        match &self.kind {
+            Kind::Scalar { .. } => 1,
+            Kind::Sequence(elements) => 1 + elements.iter().map(Node::size).sum::<usize>(),
+            Kind::Mapping(entries) => 1 + entries.iter().map(|entry| 1 + entry.value.size()).sum::<usize>(),
+        }
+    }
+
     /// What it is, for messages.
     pub fn what(&self) -> &'static str {
         match (&self.kind, self.scalar()) {

@@ -1,12 +1,14 @@
 //! Every published rule loads: thousands of rules that others wrote, read in place from a folder beside the
 //! repository, and left out, visibly, where there is none.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tripline_base::{Level, SourceMap};
-use tripline_sigma::{Options, Taxonomy, lower, parse};
+use tripline_sigma::{Options, Taxonomy, lower, parse, rule_text};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -83,5 +85,10 @@ fn every_published_rule_loads() {
         println!("{count:5} {level} {id} {name}");
     }
     assert_eq!(lowered.rules.len(), paths.len());
+    for rule in &lowered.rules {
+        if let Err(said) = rule_text(rule) {
+            panic!("{}: {said:?}", rule.name.text);
+        }
+    }
     assert!(counts.keys().all(|(level, ..)| *level != Level::Error));
 }

@@ -449,8 +449,46 @@ fn rule(name: &'static str) -> Text {
         3 => with("authentication", prop_oneof![2 => any_atom(), 2 => user_atom(), 1 => mfa_atom()].boxed()),
         2 => with("account_change", prop_oneof![any_atom(), user_atom()].boxed()),
         1 => with("base_event", any_atom()),
+        2 => on_event(name),
     ]
     .boxed()
+}
+
+/// A rule on events as they came, whose paths reach through arrays.
+fn on_event(name: &'static str) -> Text {
+    let atom = || {
+        let loose = pick(&[
+            "raw.list.k == i\"X\"",
+            "raw.list.k contains \"b\"",
+            "raw.list.v in [1, 2]",
+            "raw.list.v > 1",
+            "raw.list[0].k == \"x\"",
+            "raw.list[].k ends_with i\"OB\"",
+            "exists raw.list.k",
+            "exists raw.list.v.k",
+            "exists raw.b",
+            "raw.b.c matches iglob'*o?'",
+            "raw.a matches re'(?i)^b.b$'",
+            "raw.b.c starts_with any [\"al\", i\"BO\", \"x\"]",
+            "raw.a contains all [\"b\", i\"O\"]",
+            "raw.a in [\"bob\", i\"X\", \"10.0.0.1\"]",
+            "raw.ip in [\"10.0.0.0/8\", \"::1/128\"]",
+            "raw.flag == true",
+            "raw.n == 1",
+            "raw.a in names",
+            "lower(raw.a) == lower(raw.b.c)",
+            "anywhere(raw) contains i\"BOB\"",
+            "anywhere(raw) == \"x\"",
+        ]);
+        prop_oneof![3 => loose, 1 => raw_atom()].boxed()
+    };
+    let shown = || pick(&["raw.a", "raw.b.c", "raw.list.k", "raw.n"]);
+    (condition(atom()), exceptions(atom()), shown(), pick(&["", " from t.s"]))
+        .prop_map(move |(c, except, shown, from)| {
+            let alert = format!("  alert {{ title: \"saw {{{shown}}}\" key: [{shown}] }}\n");
+            format!("rule {name} {{ title: \"t\" on event{from} where {c}\n{except}{alert}}}\n")
+        })
+        .boxed()
 }
 
 /// What every program may look things up in.

@@ -20,3 +20,18 @@ pub fn shared() -> Option<PathBuf> {
     let data = root().join("../shared/data");
     data.is_dir().then_some(data)
 }
+
+/// Takes the shipped taxonomy in.
+///
+/// # Panics
+/// Where it cannot be read.
+#[expect(clippy::expect_used, reason = "without the taxonomy there is nothing to test")]
+pub fn taxonomy(compiler: &mut tripline_detect::Compiler) {
+    let folder = std::fs::read_dir(root().join("connectors/taxonomy")).expect("the taxonomy");
+    let mut files: Vec<PathBuf> = folder.map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    for path in files {
+        let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+        compiler.add_taxonomy(&name, &std::fs::read(&path).expect("a file"));
+    }
+}

@@ -8,12 +8,12 @@
 
 use tripline_eval::explain::show;
 use tripline_eval::{call, compare, convert};
-use tripline_event::{Path, Segment, Value, to_float, to_text, View};
+use tripline_event::{Path, Segment, Value, View, to_float, to_text};
 use tripline_ir::Scalar;
 use tripline_semantic::Program;
 use tripline_semantic::typed::{
-    ArithmeticOp, Arm, Item, Kind, Mapping, Op, Quantifier, Root, Rule, Severity, Subject, Template, TemplatePiece, Ty,
-    Typed, VarId,
+    ArithmeticOp, Arm, Function, Item, Kind, Mapping, Op, Quantifier, Root, Rule, Severity, Subject, Template,
+    TemplatePiece, Ty, Typed, VarId,
 };
 
 type Values = Vec<Value<'static>>;
@@ -22,31 +22,37 @@ type Values = Vec<Value<'static>>;
 struct Env<'o> {
     program: &'o Program,
     raw: &'o Value<'static>,
+    /// Where the fields of the source stand.
+    view: Option<&'o View>,
     /// The normalised event; none inside a mapping.
     event: Option<&'o Value<'static>>,
     /// Bound elements, innermost last.
     vars: Vec<(VarId, Value<'static>)>,
 }
 
+fn env<'o>(program: &'o Program, source: &str, raw: &'o Value<'static>, event: Option<&'o Value<'static>>) -> Env<'o> {
+    Env { program, raw, view: program.sources.get(source).map(|info| &info.view), event, vars: Vec::new() }
+}
+
 /// The first arm whose condition holds.
 pub fn arm<'m>(program: &Program, mapping: &'m Mapping, raw: &Value<'static>) -> Option<&'m Arm> {
-    let mut env = Env { program, raw, event: None, vars: Vec::new() };
+    let mut env = env(program, &mapping.source, raw, None);
     mapping.arms.iter().find(|arm| arm.condition.as_ref().is_none_or(|c| env.holds(c)))
 }
 
 /// The normalised event of an arm, as it is shown: without arrays that are empty.
-pub fn normalize(program: &Program, arm: &Arm, raw: &Value<'static>) -> Value<'static> {
-    defined(program, arm, raw, false)
+pub fn normalize(program: &Program, source: &str, arm: &Arm, raw: &Value<'static>) -> Value<'static> {
+    defined(program, source, arm, raw, false)
 }
 
 /// The normalised event of an arm, as rules see it: an empty array is a value (the language reference
 /// counts `null`, missing fields and failed conversions as absent, and nothing else).
-pub fn judged(program: &Program, arm: &Arm, raw: &Value<'static>) -> Value<'static> {
-    defined(program, arm, raw, true)
+pub fn judged(program: &Program, source: &str, arm: &Arm, raw: &Value<'static>) -> Value<'static> {
+    defined(program, source, arm, raw, true)
 }
 
-fn defined(program: &Program, arm: &Arm, raw: &Value<'static>, empty: bool) -> Value<'static> {
-    let mut env = Env { program, raw, event: None, vars: Vec::new() };
+fn defined(program: &Program, source: &str, arm: &Arm, raw: &Value<'static>, empty: bool) -> Value<'static> {
+    let mut env = env(program, source, raw, None);
     let mut event = Value::Object(Vec::new());
     for definition in &arm.definitions {
         if let Some(value) = env.first(&definition.value)
@@ -58,22 +64,23 @@ fn defined(program: &Program, arm: &Arm, raw: &Value<'static>, empty: bool) -> V
     event
 }
 
-/// Whether a condition holds over a normalised event and what it came from.
-pub fn holds(program: &Program, condition: &Typed, raw: &Value<'static>, event: &Value<'static>) -> bool {
-    Env { program, raw, event: Some(event), vars: Vec::new() }.holds(condition)
-}
-
 /// The indices of the rules that match an event of a mapping's source; exceptions are not looked at.
 pub fn matches(program: &Program, mapping: &Mapping, raw: &Value<'static>) -> Vec<usize> {
-    let Some(arm) = arm(program, mapping, raw) else { return Vec::new() };
-    let event = judged(program, arm, raw);
+    let arm = arm(program, mapping, raw);
+    let event = arm.map(|arm| judged(program, &mapping.source, arm, raw));
     let looks = |rule: &Rule| {
-        !rule.broken
+        let subject = match &rule.subject {
+            Some(Subject::Class(class)) => arm.is_some_and(|arm| class.uid == arm.class.uid),
+            Some(Subject::Event) => true,
+            _ => false,
+        };
+        subject
+            && !rule.broken
             && rule.stateful.is_none()
-            && matches!(&rule.subject, Some(Subject::Class(class)) if class.uid == arm.class.uid)
             && (rule.sources.is_empty() || rule.sources.contains(&mapping.source))
     };
-    let fires = |rule: &Rule| rule.condition.as_ref().is_none_or(|c| holds(program, c, raw, &event));
+    let mut env = env(program, &mapping.source, raw, event.as_ref());
+    let mut fires = |rule: &Rule| rule.condition.as_ref().is_none_or(|c| env.holds(c));
     program.rules.iter().enumerate().filter(|(_, rule)| looks(rule) && fires(rule)).map(|(at, _)| at).collect()
 }
 
@@ -93,9 +100,8 @@ pub struct Finding {
 
 /// The findings over an event of a mapping's source, those included that an exception takes away.
 pub fn findings(program: &Program, mapping: &Mapping, raw: &Value<'static>) -> Vec<Finding> {
-    let Some(arm) = arm(program, mapping, raw) else { return Vec::new() };
-    let event = judged(program, arm, raw);
-    let mut env = Env { program, raw, event: Some(&event), vars: Vec::new() };
+    let event = arm(program, mapping, raw).map(|arm| judged(program, &mapping.source, arm, raw));
+    let mut env = env(program, &mapping.source, raw, event.as_ref());
     let found = matches(program, mapping, raw);
     found.into_iter().filter_map(|at| Some(env.finding(at, program.rules.get(at)?))).collect()
 }
@@ -215,18 +221,25 @@ impl Env<'_> {
         let one = |x: Value<'static>| if x.is_absent() { Vec::new() } else { vec![x] };
         match &typed.kind {
             Kind::Const(value) => one(value.clone()),
-            Kind::Path(Root::Loose, path) => View::default()
-                .places(path, true)
-                .iter()
-                .map(|place| loosely(self.raw, &place.0))
-                .find(|found| !found.is_empty())
-                .unwrap_or_default(),
+            Kind::Path(root @ (Root::Raw | Root::Loose), path) if !path.0.is_empty() => {
+                let loose = *root == Root::Loose;
+                let places = match self.view {
+                    Some(view) => view.places(path, loose),
+                    None if loose => View::default().places(path, true),
+                    None => vec![path.clone()],
+                };
+                let found = |place: &Path| if loose { loosely(self.raw, &place.0) } else { reach(self.raw, place) };
+                places.iter().map(found).find(|found| !found.is_empty()).unwrap_or_default()
+            }
+            Kind::Call { function: Function::Anywhere, args, .. } => {
+                args.first().map_or_else(Vec::new, |arg| self.values(arg)).iter().flat_map(scalars).collect()
+            }
             Kind::Path(root, path) => {
                 let base = match root {
-                    Root::Raw => Some(self.raw),
+                    Root::Raw | Root::Loose => Some(self.raw),
                     Root::Event => self.event,
                     Root::Var(var) => self.vars.iter().rev().find(|(v, _)| v == var).map(|(_, x)| x),
-                    Root::Loose | Root::Step(_) | Root::Finding => None,
+                    Root::Step(_) | Root::Finding => None,
                 };
                 base.map_or_else(Vec::new, |base| reach(base, path))
             }
@@ -343,6 +356,7 @@ impl Env<'_> {
 /// Whether an expression stands for several values rather than for one, which may be an array.
 fn is_multiple(typed: &Typed) -> bool {
     match &typed.kind {
+        Kind::Path(Root::Loose, _) => true,
         Kind::Path(_, path) | Kind::Then(_, path) => path.is_multiple(),
         Kind::Convert(inner) | Kind::Caption(inner, _) => is_multiple(inner),
         _ => false,
@@ -364,6 +378,16 @@ fn reach(base: &Value<'static>, path: &Path) -> Values {
             .collect();
     }
     at.into_iter().filter(|value| !value.is_absent()).cloned().collect()
+}
+
+/// Every scalar inside of a value.
+fn scalars(value: &Value<'static>) -> Values {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(items) => items.iter().flat_map(scalars).collect(),
+        Value::Object(members) => members.iter().flat_map(|(_, member)| scalars(member)).collect(),
+        scalar => vec![scalar.clone()],
+    }
 }
 
 /// Like [`reach`], with each element in the place of an array that is met.

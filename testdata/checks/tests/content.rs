@@ -12,6 +12,7 @@ const TODAY: i64 = 1_780_272_000_000_000_000;
 
 fn shipped() -> Ruleset {
     let mut compiler = Compiler::new();
+    tripline_checks::taxonomy(&mut compiler);
     for folder in ["connectors/mappings", "rules/aws", "rules/okta"] {
         let mut files: Vec<_> = std::fs::read_dir(root().join(folder)).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();

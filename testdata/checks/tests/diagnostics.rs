@@ -1,6 +1,7 @@
-//! Goldens of every diagnostic of names, types and lints: `testdata/semantic/diagnostics/TXXXX_name.trip`
-//! beside what is said of it (`.txt`). The first line of each file says which words the diagnostic of that
-//! code underlines. `UPDATE_GOLDENS=1` writes the `.txt` files anew.
+//! Goldens of every diagnostic of names, types and lints: `testdata/semantic/diagnostics/TXXXX_name.trip`, and of
+//! Sigma files: `testdata/sigma/diagnostics/TXXXX_name.yml` (with `.pipeline.yml` beside it where a pipeline has a
+//! part in it, and `.toml` for taxonomies), beside what is said of it (`.txt`). The first line of each file says which
+//! words the diagnostic of that code underlines. `UPDATE_GOLDENS=1` writes the `.txt` files anew.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,11 +24,15 @@ struct Golden {
 }
 
 fn goldens() -> Vec<Golden> {
-    let folder = root().join("testdata/semantic/diagnostics");
-    let mut all: Vec<Golden> = fs::read_dir(&folder)
-        .expect("the folder of goldens")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "trip"))
+    let paths = |folder: &str| {
+        fs::read_dir(root().join(folder)).expect("the folder of goldens").map(|entry| entry.expect("an entry").path())
+    };
+    let mut all: Vec<Golden> = paths("testdata/semantic/diagnostics")
+        .chain(paths("testdata/sigma/diagnostics"))
+        .filter(|path| {
+            let name = path.to_string_lossy();
+            !name.ends_with(".txt") && !name.ends_with(".pipeline.yml")
+        })
         .map(|path| {
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
             let code = name.split('_').next().unwrap_or("").to_string();
@@ -39,8 +44,34 @@ fn goldens() -> Vec<Golden> {
     all
 }
 
+fn taxonomy(compiler: &mut Compiler) {
+    let name = "connectors/taxonomy/windows.toml";
+    compiler.add_taxonomy(name, &fs::read(root().join(name)).expect("the taxonomy"));
+}
+
+/// A golden of Sigma with the shipped taxonomy, its own pipeline too where it has one.
+fn compile_sigma(golden: &Golden, ending: &str) -> (Ruleset, Vec<Diagnostic>) {
+    let mut compiler = Compiler::new();
+    taxonomy(&mut compiler);
+    let name = format!("{}.{ending}", golden.name);
+    let file = match ending {
+        "toml" => compiler.add_taxonomy(&name, golden.text.as_bytes()),
+        _ => compiler.add_sigma(&name, golden.text.as_bytes()),
+    };
+    let pipeline = fs::read(golden.path.with_extension("pipeline.yml")).ok();
+    let pipeline = pipeline.map(|bytes| compiler.add_pipeline(&format!("{}.pipeline.yml", golden.name), &bytes));
+    let ruleset = compiler.compile(&tripline_semantic::NoFiles, TODAY);
+    let own = |said: &&Diagnostic| said.span().file == file || Some(said.span().file) == pipeline;
+    let said = ruleset.diagnostics.iter().filter(own).cloned().collect();
+    (ruleset, said)
+}
+
 /// The golden with one shipped mapping, and what `tripline check` says of the golden.
 fn compile(golden: &Golden) -> (Ruleset, Vec<Diagnostic>) {
+    match golden.path.extension().and_then(|ending| ending.to_str()) {
+        Some("trip") => {}
+        ending => return compile_sigma(golden, ending.unwrap_or("yml")),
+    }
     let mapping = fs::read_to_string(root().join("connectors/mappings/aws_cloudtrail.trip")).expect("the mapping");
     let mut compiler = Compiler::new();
     let name = format!("{}.trip", golden.name);
@@ -83,7 +114,8 @@ fn each_golden_underlines_the_words_that_it_names() {
     let mut wrong = Vec::new();
     for golden in goldens() {
         let first = golden.text.lines().next().unwrap_or("");
-        let Some(words) = first.strip_prefix("// underlines: ") else {
+        let marks = ["// underlines: ", "# underlines: "];
+        let Some(words) = marks.iter().find_map(|mark| first.strip_prefix(mark)) else {
             wrong.push(format!("{} does not begin with `// underlines: TEXT`", golden.name));
             continue;
         };

@@ -6,13 +6,14 @@ use std::process::Command;
 use tripline_checks::root;
 
 /// Crates with their floors; a crate may use lower floors only.
-const FLOORS: [(&str, u32); 12] = [
+const FLOORS: [(&str, u32); 13] = [
     ("tripline-base", 0),
     ("tripline-event", 0),
     ("tripline-formats", 1),
     ("tripline-schema", 1),
     ("tripline-syntax", 1),
     ("tripline-semantic", 2),
+    ("tripline-sigma", 2),
     ("tripline-ir", 3),
     ("tripline-plan", 4),
     ("tripline-eval", 5),

@@ -261,13 +261,7 @@ fn arm_of<'r>(ruleset: &'r Ruleset, mapping: &'r typed::Mapping, raw: &str) -> O
 }
 
 /// A condition of a test, over an event: its truth, and what its left side was.
-fn evaluate(
-    ruleset: &Ruleset,
-    condition: &Typed,
-    arm: Option<&typed::Arm>,
-    source: &str,
-    raw: &str,
-) -> (bool, String) {
+fn evaluate(ruleset: &Ruleset, condition: &Typed, arm: Option<&typed::Arm>, source: &str, raw: &str) -> (bool, String) {
     let Ok(raw) = parse_json(raw.as_bytes()) else { return (false, "no event".into()) };
     let mut arena = ir::Arena::new(false);
     let view = ruleset.program.sources.get(source).map(|info| &info.view);

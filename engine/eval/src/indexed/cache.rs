@@ -10,7 +10,7 @@ const PLACES: usize = 1 << 15;
 /// Longer values are kept only until the next one, in bytes.
 const LONGEST: usize = 2 << 10;
 /// When so many bytes are held, all are given up.
-const MOST_BYTES: usize = 12 << 20;
+const MOST_BYTES: usize = 8 << 20;
 
 /// A value of a field.
 pub(super) struct Key<'k> {

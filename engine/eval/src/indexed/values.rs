@@ -52,11 +52,8 @@ impl Places<'_> {
                             visit(value);
                             ControlFlow::Continue(())
                         };
-                        let _ = if about.loose {
-                            loosely(&value, rest, &mut each)
-                        } else {
-                            reach(&value, rest, &mut each)
-                        };
+                        let _ =
+                            if about.loose { loosely(&value, rest, &mut each) } else { reach(&value, rest, &mut each) };
                     }
                 }
                 found => {

@@ -46,7 +46,8 @@ impl Trie {
 
     pub fn new(paths: &[Vec<Segment>]) -> (Trie, Vec<usize>) {
         let mut children: Vec<HashMap<&str, u32>> = vec![HashMap::new()];
-        let mut trie = Trie { nodes: vec![Node { slot: NONE, ..Node::default() }], keys: Vec::new(), paths: paths.len() };
+        let mut trie =
+            Trie { nodes: vec![Node { slot: NONE, ..Node::default() }], keys: Vec::new(), paths: paths.len() };
         let mut refused = Vec::new();
         for (slot, path) in paths.iter().enumerate() {
             if !trie.add(path, u32::try_from(slot).unwrap_or(NONE), &mut children) {

@@ -65,7 +65,13 @@ fn json() -> impl Strategy<Value = String> {
     ];
     leaf.prop_recursive(5, 40, 5, |inner| {
         let keys = prop_oneof![
-            Just("a"), Just("b"), Just("c"), Just("d"), Just("a-long-key-name"), Just("a b\\\"\\\\é"), Just("\\u0061"),
+            Just("a"),
+            Just("b"),
+            Just("c"),
+            Just("d"),
+            Just("a-long-key-name"),
+            Just("a b\\\"\\\\é"),
+            Just("\\u0061"),
         ];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(" , "))),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tripline_event::{Path, Segment, Value};
-use tripline_ir::{Arena, Id, Item, Kind, Op, Program, Root, Scalar, Target};
+use tripline_ir::{Arena, Id, Item, Kind, Op, Prints, Program, Root, Scalar, Target};
 
 use super::Field;
 use super::literal::required;
@@ -31,6 +31,9 @@ pub enum Condition {
     Node(Id),
 }
 
+/// More cases than this are left to the evaluation of nodes.
+const MAX_CASES: usize = 32;
+
 /// Text tests on one field.
 type Texts = (u32, Vec<TextTest>);
 
@@ -43,7 +46,8 @@ pub(super) struct Builder<'p> {
     pub predicates: Vec<Predicate>,
     pub shared: Vec<Condition>,
     field_ids: HashMap<Field, u32>,
-    predicate_ids: HashMap<String, u32>,
+    predicate_ids: HashMap<(u64, u64), u32>,
+    prints: Prints,
     /// Nodes that were met, with what they became.
     done: HashMap<Id, Condition>,
     /// How often each node is referred to.
@@ -73,6 +77,7 @@ impl<'p> Builder<'p> {
             shared: Vec::new(),
             field_ids: HashMap::new(),
             predicate_ids: HashMap::new(),
+            prints: Prints::default(),
             done: HashMap::new(),
             uses,
         }
@@ -103,8 +108,24 @@ impl<'p> Builder<'p> {
             }
             Kind::Or(parts) => self.or(parts),
             Kind::Not(inner) => Condition::Not(Box::new(self.condition(*inner))),
+            Kind::Cases(cases) if cases.len() <= MAX_CASES => self.cases(cases),
             _ => self.test(id).unwrap_or(Condition::Node(id)),
         }
+    }
+
+    /// The first case that applies decides.
+    fn cases(&mut self, cases: &[(Id, Id)]) -> Condition {
+        let Some(((when, then), rest)) = cases.split_first() else { return Condition::Const(false) };
+        let (when_true, then_true) = (self.condition(*when), self.condition(*then));
+        if matches!(when_true, Condition::Const(true)) {
+            return then_true;
+        }
+        let rest = self.cases(rest);
+        if when == then {
+            return Condition::Or([when_true, rest].into());
+        }
+        let otherwise = Condition::And([Condition::Not(Box::new(when_true.clone())), rest].into());
+        Condition::Or([Condition::And([when_true, then_true].into()), otherwise].into())
     }
 
     /// Text tests on one field become one predicate.
@@ -169,12 +190,8 @@ impl<'p> Builder<'p> {
                 let (field, conversion) = self.converted(*left)?;
                 let gate = match (conversion, required(pattern)) {
                     (Conversion::To(Scalar::Text), Some(literals)) => {
-                        let hint = |text: String| TextTest {
-                            place: Place::Part,
-                            text: text.into(),
-                            fold: true,
-                            hint: true,
-                        };
+                        let hint =
+                            |text: String| TextTest { place: Place::Part, text: text.into(), fold: true, hint: true };
                         self.text_predicate(field, literals.into_iter().map(hint).collect())
                     }
                     _ => self.predicate(field, Test::Exists, None),
@@ -243,7 +260,7 @@ impl<'p> Builder<'p> {
     }
 
     fn predicate(&mut self, field: u32, test: Test, gate: Option<u32>) -> u32 {
-        let key = format!("{field} {test:?}");
+        let key = self.prints.of(&(field, &test));
         if let Some(known) = self.predicate_ids.get(&key) {
             return *known;
         }

@@ -29,7 +29,8 @@ pub fn required(pattern: &Pattern) -> Option<Vec<String>> {
     match pattern.prefix {
         Prefix::Glob | Prefix::GlobIgnoreCase => {
             // Case folding beyond ASCII differs between folding and matching: such characters split.
-            let piece = pattern.text.split(|c: char| matches!(c, '*' | '?') || !c.is_ascii()).max_by_key(|p| p.len())?;
+            let piece =
+                pattern.text.split(|c: char| matches!(c, '*' | '?') || !c.is_ascii()).max_by_key(|p| p.len())?;
             (piece.len() >= 2).then(|| vec![fold(piece)])
         }
         Prefix::Regex => {

@@ -16,6 +16,8 @@ pub(crate) fn push(arena: &mut Arena, left: Id, make: &dyn Fn(Id) -> Kind, optio
                 let cases = cases.into_iter().map(|(c, v)| (c, push(arena, v, make, options))).collect();
                 return fold::test_cases(arena, cases, options);
             }
+            // Places of one field are one field to the index.
+            Kind::Coalesce(parts) if parts.iter().all(|part| matches!(arena.get(*part).kind, Kind::Path(..))) => {}
             Kind::Coalesce(parts) => {
                 // The last part needs no guard: if it is absent, the test is false on it all the same.
                 let last = parts.len().saturating_sub(1);

@@ -284,6 +284,7 @@ impl Checker<'_> {
         match &right.bare().kind {
             ExprKind::List(items) if items.iter().all(is_literal) => {
                 let left = match (&left.ty, items.first()) {
+                    (Ty::Raw, Some(_)) if ranges(items) => self.coerce(left, &Ty::Ip),
                     (Ty::Raw, Some(first)) => {
                         let ty = natural(first);
                         self.coerce(left, &ty)
@@ -423,4 +424,11 @@ pub(super) fn is_several(typed: &Typed) -> bool {
         Kind::Convert(inner) => is_several(inner),
         _ => has_each(typed),
     }
+}
+
+/// Whether these are addresses and ranges, with a range among them: raw values are then read as addresses.
+fn ranges(items: &[Expr]) -> bool {
+    let texts = || items.iter().map(|item| item.as_text().map(|text| text.value.as_str()));
+    texts().all(|text| text.is_some_and(|t| t.parse::<ipnet::IpNet>().is_ok() || t.parse::<std::net::IpAddr>().is_ok()))
+        && texts().any(|text| text.is_some_and(|t| t.contains('/')))
 }

@@ -1,5 +1,7 @@
 //! Literals take the type of what they meet.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use tripline_base::{Diagnostic, did_you_mean};
 use tripline_event::{Value, parse_time};
@@ -8,7 +10,7 @@ use tripline_syntax::ast::{self, Expr, ExprKind, Prefix, Text};
 
 use super::Checker;
 use crate::codes;
-use crate::typed::{Engine, Item, Pattern, Ty};
+use crate::typed::{Engine, Item, Linear, Pattern, Ty};
 
 /// Whether an expression is a literal, which takes its type from what it meets.
 pub(super) fn is_literal(expr: &Expr) -> bool {
@@ -224,14 +226,20 @@ impl Checker<'_> {
         if text.prefix == Prefix::Backtrack {
             return self.backtracking(text);
         }
-        match regex::RegexBuilder::new(&source).size_limit(1 << 20).nest_limit(64).build() {
-            Ok(regex) => {
-                let regex = Engine::Linear(regex);
-                Some(Box::new(Pattern { text: text.value.clone(), prefix: text.prefix, regex, span: text.span }))
-            }
+        let found = |regex: Arc<Linear>| {
+            let regex = Engine::Linear(regex);
+            Some(Box::new(Pattern { text: text.value.clone(), prefix: text.prefix, regex, span: text.span }))
+        };
+        let linear = Linear::new(&source, MAX_REGEX);
+        // A short glob always compiles.
+        if text.prefix != Prefix::Regex && source.len() < 1000 {
+            return found(Arc::new(linear));
+        }
+        match Linear::build(&source, MAX_REGEX) {
+            Ok(_) => found(Arc::new(linear)),
             Err(error) => {
                 let said = match &error {
-                    regex::Error::CompiledTooBig(_) => "the expression needs more than 1 MiB".to_string(),
+                    regex::Error::CompiledTooBig(_) => "the expression needs more than 8 MiB".to_string(),
                     regex::Error::Syntax(said) => {
                         said.lines().last().unwrap_or("").trim_start_matches("error: ").trim().to_string()
                     }
@@ -252,6 +260,9 @@ impl Checker<'_> {
     }
 }
 
+/// What one compiled pattern may take, in bytes.
+const MAX_REGEX: usize = 8 << 20;
+
 /// How many steps a pattern with look-around may take in one text.
 const MAX_STEPS: usize = 100_000;
 
@@ -259,7 +270,7 @@ impl Checker<'_> {
     fn backtracking(&mut self, text: &ast::Text) -> Option<Box<Pattern>> {
         let built = fancy_regex::RegexBuilder::new(&text.value)
             .backtrack_limit(MAX_STEPS)
-            .delegate_size_limit(1 << 20)
+            .delegate_size_limit(MAX_REGEX)
             .build();
         match built {
             Ok(regex) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use toml::{Table, Value};
 use tripline_base::did_you_mean;
@@ -17,6 +18,8 @@ pub struct TaxonomyError {
     pub place: String,
     /// What is the case.
     pub reason: String,
+    /// The bytes of the file that say so.
+    pub range: Range<usize>,
 }
 
 impl fmt::Display for TaxonomyError {
@@ -28,10 +31,46 @@ impl fmt::Display for TaxonomyError {
 impl std::error::Error for TaxonomyError {}
 
 pub(super) fn read(file: &str, text: &str) -> Result<Taxonomy, TaxonomyError> {
-    let fail = |(place, reason)| TaxonomyError { file: file.to_string(), place, reason };
-    let table: Table =
-        text.parse().map_err(|error: toml::de::Error| fail((String::new(), error.to_string().trim().to_string())))?;
-    taxonomy(&table).map_err(fail)
+    let fail = |place, reason, range| TaxonomyError { file: file.to_string(), place, reason, range };
+    let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        fail(String::new(), error.message().trim().to_string(), error.span().unwrap_or(0..0))
+    })?;
+    taxonomy(&table).map_err(|(place, reason)| {
+        let range = locate(text, &place, &reason);
+        fail(place, reason, range)
+    })
+}
+
+/// The key that the reason names, within its table; else the head of that table.
+fn locate(text: &str, place: &str, reason: &str) -> Range<usize> {
+    let mut words = place.split([' ', ':']);
+    let head = format!("[[{}]]", words.next().unwrap_or(""));
+    let nth = words.next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(1);
+    let mut starts = Vec::new();
+    let mut from = 0;
+    for line in text.split_inclusive('\n') {
+        starts.push((from, line));
+        from += line.len();
+    }
+    let begins = starts.iter().enumerate().filter(|(_, (_, line))| line.trim() == head).nth(nth - 1);
+    let Some((at, (head_at, _))) = begins else {
+        return match reason.split('`').nth(1).and_then(|key| text.find(key).map(|at| at..at + key.len())) {
+            Some(range) => range,
+            None => 0..0,
+        };
+    };
+    let own = starts.iter().skip(at + 1).take_while(|(_, line)| {
+        let line = line.trim();
+        line != "[[source]]" && line != "[[logsource]]"
+    });
+    let key = reason.split('`').nth(1).unwrap_or("");
+    for (from, line) in own {
+        let found = line.find(key).filter(|_| !key.is_empty() && line.contains('=') && !line.trim().starts_with('#'));
+        if let Some(column) = found {
+            return from + column..from + column + key.len();
+        }
+    }
+    *head_at..head_at + head.len()
 }
 
 /// Where, and what.

@@ -106,11 +106,16 @@ impl<'a> Loader<'a> {
         Span::new(self.file, self.base + start, self.base + end.max(start))
     }
 
-    /// The words at a place, for a message about it.
+    /// The rest of the line at a place, for a message about it; the last line with words where there is none.
     fn around(&self, at: usize) -> Span {
         let rest = self.text.get(at..).unwrap_or("");
-        let length = rest.find(['\n', '\r']).unwrap_or(rest.len());
-        self.span(at, at + length)
+        let rest = rest.lines().next().unwrap_or("").trim_end();
+        if !rest.is_empty() {
+            return self.span(at, at + rest.len());
+        }
+        let before = self.text.get(..at).unwrap_or("").trim_end();
+        let line = before.rsplit('\n').next().unwrap_or("");
+        self.span(before.len() - line.trim_start().len(), before.len())
     }
 
     fn bound(&self, at: usize, message: String) -> Failed {

@@ -196,7 +196,7 @@ fn matches(left: Typed, text: &str) -> Typed {
     let pattern = Pattern {
         text: text.into(),
         prefix: Prefix::Regex,
-        regex: crate::typed::Engine::Linear(regex::Regex::new(text).unwrap()),
+        regex: crate::typed::Engine::Linear(Arc::new(crate::typed::Linear::new(text, 1 << 20))),
         span: Span::default(),
     };
     typed(Kind::Matches { left: Box::new(left), pattern: Box::new(pattern) }, Ty::Bool)
