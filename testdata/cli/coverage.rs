@@ -144,6 +144,21 @@ fn the_page_loads_nothing() {
 }
 
 #[test]
+fn sources_of_the_taxonomy_tell_about_platforms() {
+    let mut unplaced = Vec::new();
+    for entry in std::fs::read_dir(root().join("connectors/taxonomy")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let names = text.lines().filter_map(|line| line.strip_prefix("name = \"")?.split('"').next());
+        let open = names.filter(|name| tripline_schema::attack().platforms_of(name).is_empty());
+        unplaced.extend(open.map(str::to_string));
+    }
+    unplaced.sort();
+    // What looks at others' assets, or at what somebody asked for.
+    let fine = ["panther.audit", "qualys", "scheduled.query", "socradar.incidents"];
+    assert_eq!(unplaced, fine, "engine/schema/data/platforms.txt says which platforms a source tells about");
+}
+
+#[test]
 fn what_is_mistyped_is_said() {
     let refused = |more: &[&str], wanted: &str| {
         let output = tripline(&[&["coverage"], more].concat());
