@@ -128,6 +128,7 @@ fn the_page_holds_no_text_of_a_rule_as_markup() {
     assert!(!data.contains('<') && !data.contains('>') && !data.contains('&'), "{data}");
     let data = json(data);
     assert_eq!(data["rules"][0]["t"], "</script><script>alert(1)</script> \"quoted\" & 'more'");
+    assert_eq!(data["platforms"]["okta.system_log"], serde_json::json!(["Identity Provider"]));
     assert!(page.contains("data-id=\"T1078\""));
     assert!(page.contains("<code>long_gone</code>"));
 }
@@ -140,6 +141,21 @@ fn the_page_loads_nothing() {
     }
     assert!(page.contains("default-src 'none'") && page.contains("prefers-color-scheme: dark"));
     assert!(page.contains("@media print"));
+}
+
+#[test]
+fn sources_of_the_taxonomy_tell_about_platforms() {
+    let mut unplaced = Vec::new();
+    for entry in std::fs::read_dir(root().join("connectors/taxonomy")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let names = text.lines().filter_map(|line| line.strip_prefix("name = \"")?.split('"').next());
+        let open = names.filter(|name| tripline_schema::attack().platforms_of(name).is_empty());
+        unplaced.extend(open.map(str::to_string));
+    }
+    unplaced.sort();
+    // What looks at others' assets, or at what somebody asked for.
+    let fine = ["panther.audit", "qualys", "scheduled.query", "socradar.incidents"];
+    assert_eq!(unplaced, fine, "engine/schema/data/platforms.txt says which platforms a source tells about");
 }
 
 #[test]

@@ -2,11 +2,13 @@
 //!
 //! Rules are hostile input: their text stands in the page only escaped, and the script sets it as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::json;
 use tripline_base::terminal::counted;
 use tripline_detect::coverage::{Cell, Column, Coverage, Share, shares};
+use tripline_schema::attack;
 
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
@@ -72,7 +74,12 @@ fn data(found: &Coverage<'_>) -> String {
             })
         })
         .collect();
-    let text = tripline_detect::json_line(&json!({ "rules": rules, "levels": LEVELS }));
+    let all: Vec<usize> = (0..found.rules.len()).collect();
+    let known = found.read_by(&all).into_iter().map(|source| (source.to_string(), attack().platforms_of(source)));
+    let platforms: BTreeMap<String, _> = known.filter(|(_, platforms)| !platforms.is_empty()).collect();
+    let text = tripline_detect::json_line(
+        &json!({ "rules": rules, "levels": LEVELS, "platforms": platforms, "unnamed": found.without_attack }),
+    );
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -160,10 +167,11 @@ fn column(out: &mut String, column: &Column) {
         let retired = if technique.retired { " (retired)" } else { "" };
         let _ = write!(
             out,
-            "<button class=\"t l{}\" data-id=\"{}\" data-name=\"{}{retired}\" data-rules=\"{}\" data-own=\"{}\"><span class=\"n\">{}{retired}</span><span class=\"c\"><small>{}</small><b>{}</b></span>",
+            "<button class=\"t l{}\" data-id=\"{}\" data-name=\"{}{retired}\" data-on=\"{}\" data-rules=\"{}\" data-own=\"{}\"><span class=\"n\">{}{retired}</span><span class=\"c\"><small>{}</small><b>{}</b></span>",
             level(rules.len()),
             technique.id,
             escape(technique.name),
+            technique.platforms.join(","),
             indices(rules),
             indices(own),
             escape(technique.name).replace('/', "/<wbr>"),
@@ -177,10 +185,11 @@ fn column(out: &mut String, column: &Column) {
             for part in parts {
                 let _ = write!(
                     out,
-                    "<i class=\"l{}\" data-id=\"{}\" data-name=\"{}\" data-rules=\"{}\"></i>",
+                    "<i class=\"l{}\" data-id=\"{}\" data-name=\"{}\" data-on=\"{}\" data-rules=\"{}\"></i>",
                     level(part.rules.len()),
                     part.technique.id,
                     escape(part.technique.name),
+                    part.technique.platforms.join(","),
                     indices(&part.rules)
                 );
             }

@@ -17,19 +17,27 @@
     whole: node.tagName === "BUTTON",
     all: list(node.dataset.rules),
     own: list(node.dataset.own),
+    on: node.dataset.on.split(","),
     rules: [],
   }));
+
+  // A source says nothing about techniques of other platforms than its own.
+  const within = (cell) => {
+    const platforms = data.platforms[source.value];
+    return cell.rules.length > 0 || !platforms || cell.on.some((name) => platforms.includes(name));
+  };
 
   function update() {
     const asked = search.value.trim().toLowerCase();
     const covered = new Map();
     for (const cell of cells) {
       cell.rules = cell.all.filter(reads);
+      cell.node.hidden = !within(cell);
       const n = cell.rules.length;
       cell.node.className = (cell.whole ? "t l" : "l") + level(n);
       cell.node.title = cell.id + " " + cell.name + ": " + (n ? plural(n) : "no rule");
       if (cell.whole) cell.node.querySelector("b").textContent = n || "";
-      covered.set(cell.id, covered.get(cell.id) || n > 0);
+      if (!cell.node.hidden) covered.set(cell.id, covered.get(cell.id) || n > 0);
     }
     for (const cell of cells.filter((cell) => cell.whole)) {
       const parts = cells.filter((part) => !part.whole && cell.node.contains(part.node));
@@ -38,7 +46,9 @@
       cell.node.classList.toggle("dim", !fits || (only.checked && cell.rules.length > 0));
     }
     for (const section of document.querySelectorAll("main section")) {
-      const inside = cells.filter((cell) => cell.whole && !cell.id.includes(".") && section.contains(cell.node));
+      const shown = cells.filter((cell) => cell.whole && !cell.node.hidden && section.contains(cell.node));
+      const inside = shown.filter((cell) => !cell.id.includes("."));
+      section.hidden = shown.length === 0;
       section.querySelector(".share").textContent =
         inside.filter((cell) => cell.rules.length).length + "/" + inside.length;
     }
@@ -53,6 +63,7 @@
     };
     get("gaps").querySelector("b").textContent = count("techniques", false);
     count("parts", true);
+    get("unnamed").querySelector("b").textContent = data.unnamed.filter(reads).length;
   }
 
   function add(parent, tag, text, kind) {
@@ -84,7 +95,8 @@
     const n = cell.rules.length;
     add(panel, "p", n ? plural(n) : "No rule covers it.", n ? "soft" : "gap");
     rules(cell.own.filter(reads));
-    for (const part of cells.filter((part) => !part.whole && cell.node.contains(part.node))) {
+    const parts = cells.filter((part) => !part.whole && !part.node.hidden && cell.node.contains(part.node));
+    for (const part of parts) {
       add(panel, "h3", part.id + "  " + part.name);
       if (!part.rules.length) add(panel, "p", "No rule covers it.", "gap");
       rules(part.rules);

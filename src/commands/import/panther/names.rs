@@ -1,7 +1,7 @@
 //! Names of one tool in the style of the other: log types become sources, ids become rule names.
 
 /// Log types whose source is not simply their name in our style. Several sources: the log type holds events of each.
-const SOURCES: [(&str, &str); 43] = [
+const SOURCES: [(&str, &str); 44] = [
     ("AWS.ALB", "aws.alb"),
     ("AWS.BedrockModelInvocation", "aws.bedrock"),
     ("AWS.ELBV2.ApplicationLoadBalancer", "aws.elbv2.application_load_balancer"),
@@ -22,6 +22,7 @@ const SOURCES: [(&str, &str); 43] = [
     ("Crowdstrike.EventStreams", "crowdstrike.event_streams"),
     ("Crowdstrike.FDREvent", "crowdstrike.fdr"),
     ("Crowdstrike.Unknown", "crowdstrike.fdr"),
+    ("Duo.Administrator", "cisco.duo"),
     ("GCP.AuditLog", "gcp.audit"),
     ("GCP.HTTPLoadBalancer", "gcp.http_load_balancer"),
     ("GSuite.ActivityEvent", "google_workspace.activity"),
@@ -127,6 +128,7 @@ mod tests {
         for (log_type, source) in [
             ("AWS.CloudTrail", "aws.cloudtrail"),
             ("Okta.SystemLog", "okta.system_log"),
+            ("Duo.Administrator", "cisco.duo"),
             ("GCP.AuditLog", "gcp.audit"),
             ("GitHub.Audit", "github.audit"),
             ("AWS.S3.Bucket", "aws.s3.bucket"),
