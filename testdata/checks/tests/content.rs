@@ -12,6 +12,10 @@ const TODAY: i64 = 1_780_272_000_000_000_000;
 
 fn shipped() -> Ruleset {
     let mut compiler = Compiler::new();
+    for entry in std::fs::read_dir(root().join("connectors/taxonomy")).unwrap() {
+        let path = entry.unwrap().path();
+        compiler.add_taxonomy(&path.display().to_string(), &std::fs::read_to_string(&path).unwrap()).unwrap();
+    }
     for folder in ["connectors/mappings", "rules/aws", "rules/okta"] {
         let mut files: Vec<_> = std::fs::read_dir(root().join(folder)).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
