@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::io::Cursor;
-use std::time::{Duration, Instant};
 
 use tripline_base::Level;
 use tripline_detect::scan::{Told, Totals, Wanted, scan};
