@@ -8,6 +8,7 @@ pub mod import;
 pub mod new;
 pub mod normalize;
 pub mod scan;
+pub mod sigma;
 pub mod test;
 
 /// What a command gives: an exit code, or a sentence for the user (exit code 2).

@@ -25,6 +25,11 @@ pub fn is_sigma(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "yml" || e == "yaml")
 }
 
+/// Every Sigma file in these files and folders, in order.
+pub fn sigma_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    files(paths, &["yml", "yaml"])
+}
+
 /// Every file with one of these endings in these files and folders, in order; a file that is named counts
 /// whatever its ending.
 pub fn files(paths: &[PathBuf], endings: &[&str]) -> Result<Vec<PathBuf>, String> {
@@ -64,28 +69,79 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), S
     Ok(())
 }
 
+/// What Sigma rules are read with.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Sigma {
+    /// A processing pipeline for Sigma rules; may be given several times
+    #[arg(long = "pipeline", value_name = "FILE")]
+    pipelines: Vec<PathBuf>,
+    /// A taxonomy that adds to the shipped ones: sources, and what log sources of Sigma mean; may be given several times
+    #[arg(long = "taxonomy", value_name = "FILE")]
+    taxonomies: Vec<PathBuf>,
+    /// Every rule looks at every event of the source `any`
+    #[arg(skip)]
+    pub any_source: bool,
+}
+
+impl Sigma {
+    /// Prints what is wrong with the pipelines and taxonomies that were named. Without one of them the rules would
+    /// mean something else, so nothing is run.
+    pub fn usable(&self, ruleset: &Ruleset) -> Result<(), String> {
+        let given: Vec<String> =
+            self.pipelines.iter().chain(&self.taxonomies).map(|path| path.display().to_string()).collect();
+        let wrong: Vec<Diagnostic> = ruleset
+            .diagnostics
+            .iter()
+            .filter(|said| given.iter().any(|name| name == ruleset.sources.name(said.span().file)))
+            .cloned()
+            .collect();
+        match say(&wrong, &ruleset.sources, false) {
+            0 => Ok(()),
+            _ => Err("a pipeline or taxonomy that was named cannot be used".into()),
+        }
+    }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+}
+
 /// Compiles these files and folders (the shipped rules where none are named) with the shipped mappings;
 /// a mapping of a source that the user maps gives way. The names of the user's files come second.
 pub fn ruleset(paths: &[PathBuf]) -> Result<(Ruleset, Vec<String>), String> {
-    ruleset_of(paths, false)
+    ruleset_with(paths, &Sigma::default())
 }
 
-/// Like [`ruleset`]; where `any_source` is set, Sigma rules look at every event of the source `any`.
-pub fn ruleset_of(paths: &[PathBuf], any_source: bool) -> Result<(Ruleset, Vec<String>), String> {
+/// Like [`ruleset`], with pipelines and taxonomies of the user's.
+pub fn ruleset_with(paths: &[PathBuf], sigma: &Sigma) -> Result<(Ruleset, Vec<String>), String> {
+    let (compiler, own) = compiler(paths, sigma)?;
+    Ok((compiler.compile(&DiskFiles, now()), own))
+}
+
+/// What [`ruleset_with`] compiles, taken in.
+pub fn compiler(paths: &[PathBuf], sigma: &Sigma) -> Result<(Compiler, Vec<String>), String> {
     let mut compiler = Compiler::new();
-    if any_source {
+    if sigma.any_source {
         compiler.any_source();
     }
     for (name, text) in content::TAXONOMY {
         compiler.add_taxonomy(name, text.as_bytes());
     }
     let mut own = Vec::new();
+    for path in &sigma.taxonomies {
+        own.push(path.display().to_string());
+        compiler.add_taxonomy(&path.display().to_string(), &bytes(path)?);
+    }
+    for path in &sigma.pipelines {
+        own.push(path.display().to_string());
+        compiler.add_pipeline(&path.display().to_string(), &bytes(path)?);
+    }
     let mut texts: Vec<(String, Vec<u8>)> = Vec::new();
     if paths.is_empty() {
         texts.extend(content::RULES.iter().map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec())));
     }
     for path in files(paths, &["trip", "yml", "yaml"])? {
-        let bytes = std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+        let bytes = bytes(&path)?;
         if is_sigma(&path) {
             let name = path.display().to_string();
             compiler.add_sigma(&name, &bytes);
@@ -104,7 +160,7 @@ pub fn ruleset_of(paths: &[PathBuf], any_source: bool) -> Result<(Ruleset, Vec<S
             compiler.add(name, text);
         }
     }
-    Ok((compiler.compile(&DiskFiles, now()), own))
+    Ok((compiler, own))
 }
 
 /// The sources that a text's mappings read.

@@ -54,6 +54,8 @@ enum Command {
     Coverage(commands::coverage::Args),
     /// Start rules from those of another tool
     Import(commands::import::Args),
+    /// Turn Sigma rules into rules of this language
+    Sigma(commands::sigma::Args),
     /// Start a rule or a mapping
     New(commands::new::Args),
 }
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Normalize(args) => commands::normalize::run(&args),
         Command::Coverage(args) => commands::coverage::run(&args),
         Command::Import(args) => commands::import::run(&args),
+        Command::Sigma(args) => commands::sigma::run(&args),
         Command::New(args) => commands::new::run(&args),
     };
     match outcome {

@@ -20,6 +20,8 @@ pub struct Args {
     /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    sigma: load::Sigma,
     /// Print the page of a diagnostic code, such as T0201
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
@@ -47,7 +49,7 @@ pub fn run(args: &Args) -> Outcome {
         crate::outln!("{} {} ({})\n\n{}\n\n{}", code.id, code.name, code.level, code.title, code.page);
         return Ok(0);
     }
-    let (mut ruleset, own) = load::ruleset(&args.paths)?;
+    let (mut ruleset, own) = load::ruleset_with(&args.paths, &args.sigma)?;
     // Of shipped content that was not asked about, only errors are of interest (a name taken twice).
     let named = |said: &Diagnostic| own.iter().any(|name| name == ruleset.sources.name(said.span().file));
     ruleset.diagnostics.retain(|said| said.level() == Level::Error || named(said));

@@ -35,6 +35,8 @@ pub struct Args {
     /// Fail where any rule cannot be used, instead of running the others
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    sigma: load::Sigma,
     /// Worker threads; all cores where left out
     #[arg(long)]
     threads: Option<usize>,
@@ -68,7 +70,10 @@ pub fn run(args: &Args) -> Outcome {
     if files.is_empty() {
         return Err("name a log file, or `-` for standard input".into());
     }
-    let (ruleset, _) = load::ruleset_of(&rules, args.source.as_deref() == Some(tripline_detect::ANY_SOURCE))?;
+    let mut sigma = args.sigma.clone();
+    sigma.any_source = args.source.as_deref() == Some(tripline_detect::ANY_SOURCE);
+    let (ruleset, _) = load::ruleset_with(&rules, &sigma)?;
+    args.sigma.usable(&ruleset)?;
     let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);
     for name in ruleset.broken() {
         eprintln!("tripline: the rule `{name}` has an error and is left out");

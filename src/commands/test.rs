@@ -24,6 +24,8 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    sigma: load::Sigma,
     /// Mutate each rule and report the mutants that no test of the rule notices
     #[arg(long)]
     mutate: bool,
@@ -41,7 +43,8 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let (ruleset, own) = load::ruleset(&args.paths)?;
+    let (ruleset, own) = load::ruleset_with(&args.paths, &args.sigma)?;
+    args.sigma.usable(&ruleset)?;
     let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);
     if args.mutate {
         return mutants(args, &ruleset, errors);

@@ -444,3 +444,108 @@ fn colour_can_be_forced_and_refused() {
     assert!(stripped == plain, "colours change more than colours");
     assert_eq!(run(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), plain);
 }
+
+const SIGMA: &str = "title: A door is forced\nid: 7f3f2f64-9a0e-4c1b-8a5c-1f2d3c4b5a69\nlogsource: { product: acme, service: door }\ndetection:\n  selection: { Action: forced }\n  condition: selection\nlevel: high\n";
+
+#[test]
+fn a_taxonomy_and_a_pipeline_of_the_users_own_say_what_sigma_rules_mean() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = write(&dir, "forced.yml", SIGMA).display().to_string();
+    let log =
+        write(&dir, "log.json", "{\"kind\":\"door\",\"act\":\"forced\"}\n{\"kind\":\"lift\",\"act\":\"forced\"}\n");
+    let log = log.display().to_string();
+    let taxonomy = "[[source]]\nname = \"acme.door\"\nshapes = [\"{}\"]\ndetect = [ { kind = \"*\" } ]\n\n[[logsource]]\nproduct = \"acme\"\nservice = \"door\"\nsource = \"acme.door\"\n[[logsource.provider]]\nwhere = { kind = \"door\" }\n";
+    let taxonomy = write(&dir, "acme.toml", taxonomy).display().to_string();
+    let pipeline = "transformations:\n- type: field_name_mapping\n  mapping: { Action: act }\n";
+    let pipeline = write(&dir, "acme.pipeline", pipeline).display().to_string();
+
+    let whole =
+        ["scan", "--format", "summary", "--taxonomy", &taxonomy, "--pipeline", &pipeline, &log, "--rules", &rule];
+    let output = tripline(&whole);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("1  forced"), "{}", out(&output));
+    assert!(out(&output).contains("2  acme.door"), "{}", out(&output));
+    // Without the pipeline no event has such a field.
+    let output = tripline(&["scan", "--format", "summary", "--taxonomy", &taxonomy, &log, "--rules", &rule]);
+    assert!(!out(&output).contains("forced"), "{}", out(&output));
+    let output = tripline(&["check", "--taxonomy", &taxonomy, "--pipeline", &pipeline, &rule]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert!(!out(&output).contains("T0417"), "{}", out(&output));
+
+    let bad = write(&dir, "bad.toml", "[[source]]\nnmae = \"acme.door\"\n").display().to_string();
+    for command in ["scan", "check"] {
+        let output = tripline(&[command, &rule, "--taxonomy", &bad]);
+        let said = out(&output) + &err(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        if command == "check" {
+            assert!(said.contains("bad.toml:2:1") && said.contains("there is no key `nmae`"), "{said}");
+        }
+    }
+    let output = tripline(&["scan", "--taxonomy", &bad, &log, "--rules", &rule]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("there is no key `nmae`; did you mean `name`?"), "{}", err(&output));
+    let bad = write(&dir, "bad.pipeline", "transformations:\n- type: field_name_maping\n").display().to_string();
+    let output = tripline(&["scan", "--pipeline", &bad, &log, "--rules", &rule]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("bad.pipeline:2") && err(&output).contains("field_name_maping"), "{}", err(&output));
+    let output = tripline(&["scan", "--pipeline", "nowhere.yml", &log, "--rules", &rule]);
+    assert!(err(&output).contains("`nowhere.yml` cannot be read"), "{}", err(&output));
+}
+
+#[test]
+fn every_sigma_rule_looks_at_events_of_the_source_any() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = SIGMA.replace("{ product: acme, service: door }", "{ product: linux, category: process_creation }");
+    let rule = write(&dir, "forced.yml", &rule).display().to_string();
+    let log = write(&dir, "log.json", "{\"Action\":\"FORCED\"}\n{\"Action\":\"opened\"}\n").display().to_string();
+    let output = tripline(&["scan", "--source", "any", "--format", "summary", &log, "--rules", &rule]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("1  forced"), "{}", out(&output));
+    let output = tripline(&["scan", "--format", "summary", &log, "--rules", &rule]);
+    assert!(!out(&output).contains("1  forced"), "{}", out(&output));
+}
+
+#[test]
+fn sigma_rules_are_converted_with_recorded_events_as_their_tests() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = SIGMA.replace("{ product: acme, service: door }", "{ product: windows, service: security }");
+    let good = write(&dir, "forced.yml", &rule).display().to_string();
+    let output = tripline(&["sigma", "convert", &good]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    assert!(text.starts_with("rule forced {\n") && text.contains("raw.Action == i'forced'"), "{text}");
+
+    write(&dir, "unknown.yml", SIGMA);
+    write(&dir, "broken.yml", &rule.replace("condition: selection", "condition: selektion"));
+    let recorded = dir.path().join("recorded/deep");
+    std::fs::create_dir_all(&recorded).unwrap();
+    let event = |action: &str| format!("{{\"Channel\":\"Security\",\"EventID\":1,\"Action\":\"{action}\"}}\n");
+    let events = event("forced") + &event("opened") + &event("Forced");
+    std::fs::write(recorded.join("7f3f2f64-9a0e-4c1b-8a5c-1f2d3c4b5a69.jsonl"), events).unwrap();
+    let folder = dir.path().display().to_string();
+    let target = dir.path().join("out").display().to_string();
+    let tests = dir.path().join("recorded").display().to_string();
+    let convert = ["sigma", "convert", &folder, "--out", &target, "--tests", &tests];
+    let output = tripline(&convert);
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    assert!(out(&output).contains("2 tests from recorded events"), "{}", out(&output));
+    assert!(err(&output).contains("`unknown` is not converted: no taxonomy knows its log source"), "{}", err(&output));
+    assert!(err(&output).contains("T0414"), "{}", err(&output));
+    let output = tripline(&["check", &target]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert_eq!(tripline(&["fmt", "--check", &target]).status.code(), Some(0));
+    let output = tripline(&["test", &target]);
+    assert!(out(&output).starts_with("2 passed, 0 failed"), "{}", out(&output));
+
+    let written = dir.path().join("out/forced.trip");
+    std::fs::write(&written, "// mine\n").unwrap();
+    let output = tripline(&convert);
+    assert!(err(&output).contains("says something else and is left as it is"), "{}", err(&output));
+    assert_eq!(std::fs::read_to_string(&written).unwrap(), "// mine\n");
+    let output = tripline(&["sigma", "convert", &good, "--out", &target, "--force"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(std::fs::read_to_string(&written).unwrap().starts_with("rule forced {"));
+    let two = tripline(&["sigma", "convert", &good, &dir.path().join("unknown.yml").display().to_string()]);
+    assert_eq!(two.status.code(), Some(2));
+    assert_eq!(tripline(&["sigma", "convert", "README.md"]).status.code(), Some(2));
+}

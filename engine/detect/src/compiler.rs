@@ -9,7 +9,7 @@ use tripline_plan::index::Index;
 use tripline_semantic::{Files, Program};
 use tripline_syntax::ast;
 
-use crate::sigma::Sigma;
+use crate::sigma::{self, Converted, Sigma};
 
 /// Takes `.trip` texts and compiles them together.
 #[derive(Default)]
@@ -132,9 +132,21 @@ impl Compiler {
         }
     }
 
+    /// The Sigma rules that were taken in as text of this language, and what compiling them comes to.
+    pub fn convert(self, read: &dyn Files, today: i64) -> (Ruleset, Vec<Converted>) {
+        let (of_sigma, ruleset) = self.whole(read, today, true);
+        let converted = sigma::converted(of_sigma, &ruleset);
+        (ruleset, converted)
+    }
+
     /// Compiles what was taken in. `today` (nanoseconds since 1970, UTC) is what expired exceptions are
     /// judged by.
     pub fn compile(self, read: &dyn Files, today: i64) -> Ruleset {
+        self.whole(read, today, false).1
+    }
+
+    /// The tree of the rules that come from Sigma, where it is to be kept, and the whole.
+    fn whole(self, read: &dyn Files, today: i64, keep: bool) -> (ast::File, Ruleset) {
         let Compiler { sources, mut files, mut diagnostics, options, sigma } = self;
         let (of_sigma, known, said) = sigma.lower();
         files.push(of_sigma);
@@ -144,10 +156,11 @@ impl Compiler {
         diagnostics.extend(tripline_semantic::lint::lint(&program, &sources, today));
         tripline_base::diagnostic::sort(&mut diagnostics);
         // The trees are as large as the program, and done with.
+        let of_sigma = if keep { files.pop() } else { None };
         drop(files);
         let ir = Arc::new(tripline_plan::plan(&program, options));
         let index = options.index.then(|| Arc::new(Index::new(&ir)));
-        Ruleset { sources, program, ir, index, diagnostics }
+        (of_sigma.unwrap_or_default(), Ruleset { sources, program, ir, index, diagnostics })
     }
 }
 

@@ -26,5 +26,5 @@ pub use files::DiskFiles;
 pub use finding::{Finding, Shown};
 pub use line::{finding_line, json_line};
 pub use ocsf::{event_json, finding_json};
-pub use sigma::ANY_SOURCE;
+pub use sigma::{ANY_SOURCE, Converted};
 pub use tripline_ir::Shape;

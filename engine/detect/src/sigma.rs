@@ -8,6 +8,8 @@ use tripline_semantic::SourceInfo;
 use tripline_sigma::{Detect, Document, Literal, Pipeline, SourceView, Taxonomy};
 use tripline_syntax::ast;
 
+use crate::Ruleset;
+
 /// The source of events of which someone says that every rule may look at them.
 pub const ANY_SOURCE: &str = "any";
 
@@ -83,6 +85,56 @@ impl Sigma {
         let items = lowered.rules.into_iter().map(ast::Item::Rule).collect();
         (ast::File { items, comments: Vec::new() }, known, lowered.diagnostics)
     }
+}
+
+/// A Sigma rule as a rule of this language.
+#[derive(Clone, Debug)]
+pub struct Converted {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: Option<String>,
+    /// The file that it comes from.
+    pub file: FileId,
+    /// The source of its events.
+    pub source: String,
+    /// Its text, formatted; or why there is none.
+    pub text: Result<String, String>,
+}
+
+/// The rules that have no error, as text.
+pub(crate) fn converted(rules: ast::File, ruleset: &Ruleset) -> Vec<Converted> {
+    let broken: BTreeSet<&str> = ruleset.broken().into_iter().collect();
+    let mut out = Vec::new();
+    for item in rules.items {
+        let ast::Item::Rule(rule) = item else { continue };
+        if broken.contains(rule.name.text.as_str()) {
+            continue;
+        }
+        let checked = ruleset.program.rules.iter().find(|one| one.name == rule.name.text);
+        let from = rule.clauses.iter().find_map(|clause| match clause {
+            ast::RuleClause::On(on) => on.from.first().map(|name| name.text.clone()),
+            _ => None,
+        });
+        let source = from.unwrap_or_default();
+        let mapped = ruleset.program.mappings.iter().any(|mapping| mapping.source == source);
+        let laid_out = ruleset.program.sources.get(&source).is_some_and(|info| !info.view.shapes.is_empty());
+        let text = match mapped || laid_out {
+            true => tripline_sigma::rule_text(&rule).map_err(|_| "it cannot be written in this language".to_string()),
+            false => Err(format!(
+                "no taxonomy knows its log source; add a source `{source}` and the log source to one, and name it with \
+                 `--taxonomy`"
+            )),
+        };
+        out.push(Converted {
+            name: rule.name.text.clone(),
+            id: checked.and_then(|checked| checked.header.id.clone()),
+            file: rule.span.file,
+            source,
+            text,
+        });
+    }
+    out
 }
 
 fn info(source: &SourceView) -> SourceInfo {

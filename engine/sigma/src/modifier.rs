@@ -3,6 +3,8 @@
 mod encode;
 mod windash;
 
+pub(crate) use windash::variants;
+
 use ipnet::IpNet;
 use tripline_base::{Code, Diagnostic, Span, did_you_mean};
 use tripline_syntax::ast::CompareOp;

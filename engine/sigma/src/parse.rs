@@ -11,6 +11,7 @@ use crate::codes;
 use crate::condition::place;
 use crate::correlation;
 use crate::model::{Condition, Document, Filter, LogSource, Named, Rule, Word};
+use crate::modifier;
 use crate::yaml::{self, Node};
 
 pub(crate) use detection::search;
@@ -29,8 +30,17 @@ pub fn parse(file: FileId, text: &str) -> Parsed {
     let loaded = yaml::load(file, text);
     let mut parsed = Parsed { documents: Vec::new(), diagnostics: loaded.diagnostics };
     let mut shared = global::Shared::default();
+    let mut dashes = Dashes::default();
     for node in &loaded.documents {
         let Some(node) = shared.complete(node, &mut parsed.diagnostics) else { continue };
+        if let Some(at) = dashes.exceeded(&node) {
+            let message = format!("the dashes of the file come to more than {} values", Dashes::MOST);
+            parsed.diagnostics.push(
+                Diagnostic::new(&codes::YAML_BOUND, at, message)
+                    .help("part the file, or drop `windash` from some values"),
+            );
+            continue;
+        }
         let said = parsed.diagnostics.len();
         let document = document(&node, text, &mut parsed.diagnostics);
         let label = document.as_ref().map(|document| document.header().label().to_string());
@@ -42,6 +52,39 @@ pub fn parse(file: FileId, text: &str) -> Parsed {
     }
     tripline_base::diagnostic::sort(&mut parsed.diagnostics);
     parsed
+}
+
+/// Counts what `windash` makes of a file before it is made, over all documents: one value becomes up to 125.
+#[derive(Default)]
+struct Dashes {
+    variants: usize,
+}
+
+impl Dashes {
+    /// The most variants, with 32 bytes of text in each.
+    const MOST: usize = 200_000;
+
+    /// The first value of this document that is one too many.
+    fn exceeded(&mut self, node: &Node) -> Option<Span> {
+        if let Some(elements) = node.elements() {
+            return elements.iter().find_map(|element| self.exceeded(element));
+        }
+        for entry in node.entries().unwrap_or(&[]) {
+            if entry.key.split('|').skip(1).any(|modifier| modifier == "windash") {
+                for value in entry.value.one_or_many() {
+                    let text = value.text().unwrap_or("");
+                    self.variants = self.variants.saturating_add(modifier::variants(text) * (1 + text.len() / 32));
+                    if self.variants > Self::MOST {
+                        return Some(value.span);
+                    }
+                }
+            }
+            if let Some(at) = self.exceeded(&entry.value) {
+                return Some(at);
+            }
+        }
+        None
+    }
 }
 
 /// The first word of a document: enough to point at it.
@@ -227,4 +270,28 @@ fn read_filter(key_span: Span, node: &Node, text: &str, out: &mut Vec<Diagnostic
         return None;
     }
     Some(((!any).then_some(names), detections, condition))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_full_of_dashes_is_refused_before_it_takes_memory() {
+        let rule = |values: usize| {
+            let values = vec!["' -a -b -c'"; values].join(", ");
+            format!(
+                "title: t\nlogsource: {{ product: acme }}\ndetection:\n  s: {{ A|windash: [{values}] }}\n  condition: s\n"
+            )
+        };
+        let fine = parse(FileId(0), &rule(1_000));
+        assert_eq!((fine.documents.len(), fine.diagnostics.len()), (1, 0));
+        // Each document alone would do; all documents of a file count together.
+        let text = vec![rule(1_000); 3].join("---\n");
+        let said = parse(FileId(0), &text);
+        assert_eq!(said.documents.len(), 1);
+        assert!(said.diagnostics.iter().all(|said| said.code == &codes::YAML_BOUND));
+        let text = text.replace("-a -b -c", "-a -b  c");
+        assert_eq!(parse(FileId(0), &text).documents.len(), 3);
+    }
 }

@@ -14,6 +14,9 @@ use tripline_syntax::parse_file;
 pub fn rule_text(rule: &Rule) -> Result<String, Vec<Diagnostic>> {
     let mut text = format!("rule {} {{\n", rule.name.text);
     for clause in &rule.clauses {
+        if matches!(clause, RuleClause::On(_)) {
+            text.push('\n');
+        }
         self::clause(clause, &mut text);
         text.push('\n');
     }

@@ -74,7 +74,7 @@ fn values_have_types() {
     assert_eq!(item("F: null"), "not exists raw.F");
     assert_eq!(item("F:"), "not exists raw.F");
     assert_eq!(item("F: []"), "not exists raw.F");
-    assert_eq!(item("F: true"), "raw.F == true");
+    assert_eq!(item("F: true"), "raw.F == i'true'");
     assert_eq!(item("F: [1, a, null]"), "raw.F == 1 or raw.F == i'a' or not exists raw.F");
     assert_eq!(item("a.b.c: 1"), "raw.a.b.c == 1");
     assert_eq!(item("Source Name: 1"), "raw.\"Source Name\" == 1");
@@ -94,8 +94,8 @@ fn modifiers_chain() {
     assert_eq!(item(r"F|re: '(?<!a)b'"), "raw.F matches pcre'(?<!a)b'");
     assert_eq!(item("F|cidr: 10.0.0.0/8"), "raw.F in \"10.0.0.0/8\"");
     assert_eq!(item("F|cidr: ['10.0.0.0/8', '::1']"), "raw.F in [\"10.0.0.0/8\", \"::1/128\"]");
-    assert_eq!(item("F|gte: 5"), "raw.F >= 5");
-    assert_eq!(item("F|lt: [5, 1.5]"), "raw.F < 5 or raw.F < 1.5");
+    assert_eq!(item("F|gte: 5"), "raw.F >= 5.0");
+    assert_eq!(item("F|lt: [5, 1.5]"), "raw.F < 5.0 or raw.F < 1.5");
     assert_eq!(item("F|neq: [a, b]"), "not raw.F in [i'a', i'b']");
     assert_eq!(item("F|fieldref: G"), "lower(raw.F) == lower(raw.G)");
     assert_eq!(item("F|fieldref|endswith: G"), "lower(raw.F) ends_with lower(raw.G)");

@@ -17,7 +17,6 @@ enum Kind {
     /// Text with this operator.
     Text(CompareOp),
     Number,
-    Bool,
     Cidr,
     Time(&'static str),
 }
@@ -127,7 +126,7 @@ impl Lowering<'_> {
         let subject = self.subject(item);
         let (subject, op) = match kind {
             Kind::Text(op) => (subject, op),
-            Kind::Number | Kind::Bool => (subject, CompareOp::Eq),
+            Kind::Number => (subject, CompareOp::Eq),
             Kind::Cidr => (subject, CompareOp::In),
             Kind::Time(unit) => {
                 let span = item.key_span;
@@ -155,7 +154,10 @@ impl Lowering<'_> {
             Value::Null => Leaf::Alone(not(expr(item.span, ExprKind::Exists(Box::new(subject(self)))))),
             Value::Exists(true) => Leaf::Alone(expr(item.span, ExprKind::Exists(Box::new(subject(self))))),
             Value::Exists(false) => Leaf::Alone(not(expr(item.span, ExprKind::Exists(Box::new(subject(self)))))),
-            Value::Bool(value) if item.field.is_some() => Leaf::Literal(Kind::Bool, expr(span, ExprKind::Bool(*value))),
+            // As text, so that no other word for truth (`yes`, `1`) is one.
+            Value::Bool(value) if item.field.is_some() => {
+                Leaf::Literal(Kind::Text(CompareOp::Eq), text(value.to_string(), Prefix::IgnoreCase, span))
+            }
             Value::Number(value) if item.field.is_some() => Leaf::Literal(Kind::Number, number(*value, span)),
             // Looked for anywhere, every value is text.
             Value::Bool(value) => self.words(&Pattern::literal(&value.to_string()), span),
@@ -196,7 +198,7 @@ impl Lowering<'_> {
             }
             Value::Cidr(net) => Leaf::Literal(Kind::Cidr, text(net.to_string(), Prefix::None, span)),
             Value::Compare(op, value) => {
-                let right = Operand::One(Box::new(number(*value, span)));
+                let right = Operand::One(Box::new(number(broad(*value), span)));
                 Leaf::Alone(compare(subject(self), *op, right, item.span, item.key_span))
             }
             Value::Time(unit, value) => Leaf::Literal(Kind::Time(unit), number(Number::Int(*value), span)),
@@ -269,6 +271,14 @@ fn expr_raw(span: Span) -> Expr {
     use tripline_syntax::ast::{Path, Root};
     let root = Root::Name(crate::build::name("raw", span));
     expr(span, ExprKind::Path(Path { span, root, steps: Vec::new() }))
+}
+
+/// A bound as a float where that is exact: beside a whole number 5.5 would be no number at all.
+fn broad(value: Number) -> Number {
+    match value {
+        Number::Int(whole) if whole.unsigned_abs() <= 1 << 53 => Number::Float(whole as f64),
+        other => other,
+    }
 }
 
 fn wildcards(pattern: &Pattern, span: Span) -> Leaf {

@@ -10,6 +10,12 @@ const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
 /// More dashes than these would make too many variants.
 const MOST: usize = 3;
 
+/// How many values a value becomes at most: no fewer than [`expand`] makes of it.
+pub(crate) fn variants(text: &str) -> usize {
+    let places = text.chars().filter(|c| matches!(c, '-' | '/')).count();
+    DASHES.len().pow(places.min(MOST) as u32)
+}
+
 pub(super) fn expand(pattern: &Pattern) -> Result<Value, Problem> {
     let places: usize =
         pattern.parts.iter().map(|part| if let Part::Text(text) = part { dashes(text).len() } else { 0 }).sum();
