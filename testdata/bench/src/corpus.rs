@@ -38,8 +38,18 @@ impl Random {
 }
 
 const PROGRAMS: [&str; 12] = [
-    "svchost.exe", "explorer.exe", "chrome.exe", "powershell.exe", "cmd.exe", "conhost.exe", "rundll32.exe",
-    "msiexec.exe", "taskhostw.exe", "wmiprvse.exe", "certutil.exe", "reg.exe",
+    "svchost.exe",
+    "explorer.exe",
+    "chrome.exe",
+    "powershell.exe",
+    "cmd.exe",
+    "conhost.exe",
+    "rundll32.exe",
+    "msiexec.exe",
+    "taskhostw.exe",
+    "wmiprvse.exe",
+    "certutil.exe",
+    "reg.exe",
 ];
 
 /// So many events, one a line.
@@ -53,14 +63,27 @@ pub fn events(count: usize) -> Vec<u8> {
         let (channel, id) = match random.below(10) {
             0 => ("Security", 4624 + random.below(3) * 32),
             1 => ("System", 7036),
-            n => ("Microsoft-Windows-Sysmon/Operational", [1, 1, 3, 7, 10, 11, 12, 13].get(n as usize - 2).copied().unwrap_or(1)),
+            n => (
+                "Microsoft-Windows-Sysmon/Operational",
+                [1, 1, 3, 7, 10, 11, 12, 13].get(n as usize - 2).copied().unwrap_or(1),
+            ),
         };
         let _ = writeln!(
             out,
             r#"{{"EventID":{id},"Channel":"{channel}","Computer":"host{}.example.com","Level":4,"EventRecordID":{number},"TimeCreated":"2026-01-01T00:00:{:02}.{:03}Z","User":"EXAMPLE\\user{}","ProcessId":{},"Image":"C:\\Windows\\System32\\{program}","CommandLine":"C:\\Windows\\System32\\{program} {argument}","ParentImage":"C:\\Windows\\System32\\{parent}","ParentCommandLine":"\"C:\\Windows\\System32\\{parent}\" -Embedding","CurrentDirectory":"C:\\Windows\\system32\\","IntegrityLevel":"System","OriginalFileName":"{program}","Hashes":"SHA256={:016X}{:016X},IMPHASH={:016X}","TargetFilename":"C:\\Users\\user{}\\AppData\\Local\\Temp\\{}.tmp","DestinationIp":"198.51.100.{}","DestinationPort":443,"LogonType":3,"IpAddress":"10.0.{}.{}"}}"#,
-            random.below(50), random.below(60), random.below(1000), random.below(200), random.below(9000),
-            random.below(40), random.below(40), random.below(40), random.below(200), random.below(300),
-            random.below(250), random.below(8), random.below(250),
+            random.below(50),
+            random.below(60),
+            random.below(1000),
+            random.below(200),
+            random.below(9000),
+            random.below(40),
+            random.below(40),
+            random.below(40),
+            random.below(200),
+            random.below(300),
+            random.below(250),
+            random.below(8),
+            random.below(250),
         );
     }
     out.into_bytes()
