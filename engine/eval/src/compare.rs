@@ -16,6 +16,9 @@ pub fn compare(op: Op, left: &Value<'_>, right: &Value<'_>, fold: bool) -> bool 
         Op::Ge => matches!(order(left, right), Some(Ordering::Greater | Ordering::Equal)),
         Op::Contains | Op::StartsWith | Op::EndsWith => {
             let (Some(left), Some(right)) = (left.as_text(), right.as_text()) else { return false };
+            if fold && left.is_ascii() && right.is_ascii() {
+                return ascii(op, left.as_bytes(), right.as_bytes());
+            }
             let (left, right): (Cow<'_, str>, Cow<'_, str>) = if fold {
                 (Cow::Owned(left.to_lowercase()), Cow::Owned(right.to_lowercase()))
             } else {
@@ -26,6 +29,21 @@ pub fn compare(op: Op, left: &Value<'_>, right: &Value<'_>, fold: bool) -> bool 
                 Op::StartsWith => left.starts_with(&*right),
                 _ => left.ends_with(&*right),
             }
+        }
+    }
+}
+
+/// The same without copies, where folding is that of ASCII.
+fn ascii(op: Op, left: &[u8], right: &[u8]) -> bool {
+    let Some(last) = left.len().checked_sub(right.len()) else { return false };
+    let at = |at: usize| left.get(at..at + right.len()).is_some_and(|part| part.eq_ignore_ascii_case(right));
+    let Some(first) = right.first().map(u8::to_ascii_lowercase) else { return true };
+    match op {
+        Op::StartsWith => at(0),
+        Op::EndsWith => at(last),
+        _ => {
+            let starts = left.iter().take(last + 1).enumerate();
+            starts.filter(|(_, byte)| byte.to_ascii_lowercase() == first).any(|(start, _)| at(start))
         }
     }
 }
@@ -101,4 +119,23 @@ pub fn convert<'v>(value: &Value<'v>, target: Scalar) -> Value<'v> {
         }
     };
     found.unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folded_ascii_is_compared_as_lowered_text_is() {
+        let texts = ["", "a", "A", "ab", "xAb", "Abx", "aab", "AAAB", "powerShell.EXE", "shell", ".exe", "ß", "aß"];
+        for left in texts {
+            for right in texts {
+                let (l, r) = (left.to_lowercase(), right.to_lowercase());
+                let holds = |op| compare(op, &Value::text(left), &Value::text(right), true);
+                assert_eq!(holds(Op::Contains), l.contains(&r), "{left} {right}");
+                assert_eq!(holds(Op::StartsWith), l.starts_with(&r), "{left} {right}");
+                assert_eq!(holds(Op::EndsWith), l.ends_with(&r), "{left} {right}");
+            }
+        }
+    }
 }

@@ -97,6 +97,8 @@ pub fn rules(count: usize) -> Vec<String> {
             let program = random.pick(&PROGRAMS);
             let words: Vec<String> = (0..4).map(|_| random.word()).collect();
             let [a, b, c, d] = words.as_slice() else { return String::new() };
+            // One rule in a hundred is about something that happens.
+            let b = if number % 100 == 0 { format!("netsvcs{}", number / 100 % 40) } else { b.clone() };
             format!(
                 "title: Rule {number}\nid: 00000000-0000-4000-8000-{number:012}\nstatus: test\nlogsource:\n  category: process_creation\n  product: windows\ndetection:\n  selection:\n    Image|endswith: '\\{program}'\n    CommandLine|contains:\n      - ' -{a} '\n      - '{b}'\n  other:\n    ParentImage|endswith: '\\{c}.exe'\n  filter:\n    CommandLine|contains: '{d}'\n  condition: (selection or other) and not filter\nlevel: medium\n"
             )
