@@ -4,8 +4,7 @@
 //! Invariants: lowering is exact; every pass keeps the result, and each can be switched off ([`Options`]),
 //! which the oracle uses to hold them to it. A rule that is broken or stateful is not planned.
 //!
-//! Deliberately lacks: evaluation; and the index that names candidate rules for an event, which takes
-//! its place beside `passes` over the same arena.
+//! Deliberately lacks: evaluation, of nodes and of the [`index`] alike.
 
 pub mod index;
 mod lower;

@@ -280,15 +280,11 @@ impl Checker<'_> {
             if !self.known_sources.contains_key(&name.text) {
                 let hint = did_you_mean(&name.text, self.known_sources.keys().map(String::as_str)).or_else(|| {
                     let all: Vec<String> = self.known_sources.keys().map(|s| format!("`{s}`")).collect();
-                    (!all.is_empty()).then(|| format!("the sources are {}", all.join(", ")))
+                    (!all.is_empty() && all.len() <= 12).then(|| format!("the sources are {}", all.join(", ")))
                 });
                 self.report(
-                    Diagnostic::new(
-                        &codes::UNKNOWN_SOURCE,
-                        name.span,
-                        format!("no mapping reads a source `{}`", name.text),
-                    )
-                    .maybe_help(hint),
+                    Diagnostic::new(&codes::UNKNOWN_SOURCE, name.span, format!("there is no source `{}`", name.text))
+                        .maybe_help(hint),
                 );
             }
         }

@@ -16,6 +16,7 @@ fn every_example_of_the_language_reference_compiles_in_the_one_style_and_passes_
     for block in page.split("```trip\n").skip(1) {
         let text = block.split("```").next().unwrap();
         let mut compiler = Compiler::new();
+        tripline_checks::taxonomy(&mut compiler);
         compiler.add(&format!("example {}", blocks + 1), text);
         for name in ["aws_cloudtrail", "okta_system_log"] {
             let path = root().join(format!("connectors/mappings/{name}.trip"));
