@@ -161,11 +161,11 @@ fn mutants(args: &Args, ruleset: &Ruleset, errors: usize) -> Outcome {
     for score in &scores {
         killed += score.killed;
         all += score.killed + score.survived.len();
-        bad |= !score.survived.is_empty() || !score.stale.is_empty();
+        bad |= !score.survived.is_empty() || !score.stale.is_empty() || !score.failing.is_empty();
         rows.push(json!({
             "rule": score.rule, "score": score.percent(), "killed": score.killed, "survived": score.survived,
             "equivalent": score.equivalent.iter().map(|(label, why)| json!({ "mutant": label, "because": why })).collect::<Vec<_>>(),
-            "stale": score.stale, "vacuous_tests": score.vacuous,
+            "stale": score.stale, "vacuous_tests": score.vacuous, "failing_tests": score.failing,
         }));
         if args.format == Format::Text {
             crate::outln!(
@@ -182,6 +182,9 @@ fn mutants(args: &Args, ruleset: &Ruleset, errors: usize) -> Outcome {
             }
             for label in &score.stale {
                 crate::outln!("         declared equivalent, and no such mutant survives: {}", visible(label));
+            }
+            for test in &score.failing {
+                crate::outln!("         left out, it fails without any mutation: {}", visible(test));
             }
             for test in &score.vacuous {
                 crate::outln!("         vacuous test (notices no mutant): {}", visible(test));

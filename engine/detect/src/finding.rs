@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 use tripline_base::SourceMap;
-use tripline_eval::explain::{Seen, see, show};
+use tripline_eval::explain::{Seen, deciding, show};
 use tripline_eval::{Evaluator, Match, normalize};
 use tripline_event::{Origin, Value, to_text};
 use tripline_ir::{Arm, Piece, Severity, Source};
@@ -83,7 +83,7 @@ pub(crate) fn finding(context: &Context<'_>, found: &Match<'_>, rule: &Rule) -> 
             Piece::Value(id) => title_value(&evaluator.values(*id, raw)),
         })
         .collect();
-    let why = plan.explain.as_ref().map(|explain| reasons(&see(evaluator, explain, raw), context.sources));
+    let why = plan.explain.as_ref().map(|explain| shown(&deciding(evaluator, explain, raw), context.sources));
     Finding {
         rule: plan.rule,
         uid: uid(rule.uid(), context),
@@ -143,8 +143,12 @@ fn title_value(values: &[Value<'_>]) -> String {
 
 /// The tests that decided, with what they saw.
 pub(crate) fn reasons(seen: &Seen, sources: &SourceMap) -> Vec<Shown> {
+    shown(seen.reasons(), sources)
+}
+
+fn shown<'s>(parts: impl IntoIterator<Item = &'s Seen>, sources: &SourceMap) -> Vec<Shown> {
     let mut out: Vec<Shown> = Vec::new();
-    for part in seen.reasons() {
+    for part in parts {
         let words: Vec<&str> = sources.slice(part.span).split_whitespace().collect();
         let shown = Shown { test: words.join(" "), saw: part.values.clone() };
         if !out.contains(&shown) {

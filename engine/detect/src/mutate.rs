@@ -28,6 +28,8 @@ pub struct Score {
     pub stale: Vec<String>,
     /// Tests that notice no mutant at all.
     pub vacuous: Vec<String>,
+    /// Tests that fail on the rule as it is, and so say nothing of its mutants.
+    pub failing: Vec<String>,
 }
 
 impl Score {
@@ -55,19 +57,29 @@ fn score(ruleset: &Ruleset, files: &DiskFiles, at: usize, rule: &Rule) -> Score 
         equivalent: Vec::new(),
         stale: Vec::new(),
         vacuous: Vec::new(),
+        failing: Vec::new(),
     };
-    let mut notices = vec![false; rule.tests.len()];
+    let mut tests = Vec::new();
+    for test in &rule.tests {
+        let alone = Rule { tests: vec![test.clone()], ..rule.clone() };
+        if kills(ruleset, files, &mut fixtures, at, &alone) {
+            out.failing.push(test.name.clone());
+        } else {
+            tests.push(test);
+        }
+    }
+    let mut notices = vec![false; tests.len()];
     for (label, mutant) in mutants(rule, ruleset) {
         // A mutant that compiles to the same is the same.
         if shape(ruleset, at, &mutant) == original {
             continue;
         }
         let mut killed = false;
-        for (test, notice) in rule.tests.iter().zip(&mut notices) {
+        for (test, notice) in tests.iter().zip(&mut notices) {
             if killed && *notice {
                 continue;
             }
-            let alone = Rule { tests: vec![test.clone()], ..mutant.clone() };
+            let alone = Rule { tests: vec![(*test).clone()], ..mutant.clone() };
             if kills(ruleset, files, &mut fixtures, at, &alone) {
                 *notice = true;
                 killed = true;
@@ -89,7 +101,7 @@ fn score(ruleset: &Ruleset, files: &DiskFiles, at: usize, rule: &Rule) -> Score 
         .map(|(label, _, _)| label.clone())
         .collect();
     out.vacuous =
-        rule.tests.iter().zip(notices).filter(|(_, notices)| !notices).map(|(test, _)| test.name.clone()).collect();
+        tests.iter().zip(notices).filter(|(_, notices)| !notices).map(|(test, _)| test.name.clone()).collect();
     out
 }
 
@@ -97,8 +109,8 @@ fn score(ruleset: &Ruleset, files: &DiskFiles, at: usize, rule: &Rule) -> Score 
 fn shape(ruleset: &Ruleset, at: usize, rule: &Rule) -> String {
     let plan: ir::Program = tripline_plan::plan_rules(&ruleset.program, &[(at, rule)], Options::default());
     let mut out = String::new();
-    for arm in plan.sources.iter().flat_map(|source| &source.arms) {
-        for plan_of in &arm.rules {
+    for source in &plan.sources {
+        for plan_of in source.rules.iter().chain(source.arms.iter().flat_map(|arm| &arm.rules)) {
             out.push_str(&plan.arena.print(plan_of.condition));
             for (_, exception) in &plan_of.exceptions {
                 out.push_str(&format!("|except {}", plan.arena.print(*exception)));

@@ -42,6 +42,27 @@ pub fn see(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>) -> See
     }
 }
 
+/// The tests that decided, as [`Seen::reasons`] has them, without looking at what the others saw.
+pub fn deciding(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>) -> Vec<Seen> {
+    let mut out = Vec::new();
+    decide(evaluator, explain, raw, &mut out);
+    out
+}
+
+fn decide(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>, out: &mut Vec<Seen>) {
+    if matches!(explain.shape, Shape::Test | Shape::Not) {
+        let alone = Explain { parts: Vec::new(), ..explain.clone() };
+        out.push(see(evaluator, &alone, raw));
+        return;
+    }
+    let truth = evaluator.test(explain.condition, raw);
+    let first = truth == (explain.shape == Shape::Or);
+    let same = explain.parts.iter().filter(|part| evaluator.test(part.condition, raw) == truth);
+    for part in same.take(if first { 1 } else { usize::MAX }) {
+        decide(evaluator, part, raw, out);
+    }
+}
+
 impl Seen {
     /// The tests that decided: those that made it hold, or those that kept it from holding.
     pub fn reasons(&self) -> Vec<&Seen> {

@@ -3,10 +3,12 @@
 //!
 //! Deliberately lacks: anything of the fuzzer's; `testdata/fuzz` calls these from its targets.
 
+mod agreeing;
 mod content;
 mod reading;
 mod scanning;
 
+pub use agreeing::agree;
 pub use content::{checker, formatter, parser};
 pub use reading::reader;
 pub use scanning::scan;
@@ -15,5 +17,11 @@ pub use scanning::scan;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] =
-    [("parser", parser), ("formatter", formatter), ("checker", checker), ("reader", reader), ("scan", scan)];
+pub const TARGETS: [Target; 6] = [
+    ("agree", agree),
+    ("parser", parser),
+    ("formatter", formatter),
+    ("checker", checker),
+    ("reader", reader),
+    ("scan", scan),
+];
