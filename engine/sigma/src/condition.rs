@@ -52,7 +52,10 @@ impl Condition {
     /// Where the bytes `start..end` of the text stand.
     pub(crate) fn span_of(&self, start: usize, end: usize) -> Span {
         let first = self.places.get(start).copied().unwrap_or(self.span.end);
-        let last = end.checked_sub(1).and_then(|at| self.places.get(at)).map_or(first, |at| at + 1);
+        // Every byte of a character stands where the character begins.
+        let long = self.text.get(..end).and_then(|text| text.chars().next_back()).map_or(1, char::len_utf8);
+        let long = u32::try_from(long).unwrap_or(1);
+        let last = end.checked_sub(1).and_then(|at| self.places.get(at)).map_or(first, |at| at + long);
         Span { start: first, end: last.max(first).min(self.span.end.max(first)), ..self.span }
     }
 }

@@ -204,6 +204,11 @@ proptest! {
 }
 
 #[test]
+fn the_last_character_of_a_conditions_word_was_underlined_in_part() {
+    sound(&SEED.replace("1 of k*", "1 of kÄ"));
+}
+
+#[test]
 fn the_seed_of_the_mutations_is_sound() {
     let parsed = parse(FileId(0), SEED);
     assert_eq!(parsed.documents.len(), 2, "{:?}", parsed.diagnostics);
