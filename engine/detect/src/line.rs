@@ -1,10 +1,9 @@
 //! JSON as single lines that no terminal obeys, and findings as such lines without reading their events anew.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value as Json};
 
-use crate::ocsf::finding_json_without_event;
+use crate::ocsf::detection;
 use crate::{Finding, Ruleset, finding_json};
 
 /// A value as one line of JSON. What JSON allows and a terminal obeys is written as `\u009b`, which is the same
@@ -31,36 +30,8 @@ pub fn finding_line(ruleset: &Ruleset, finding: &Finding) -> String {
     } else {
         serde_json::from_str::<&RawValue>(&finding.raw).ok()
     };
-    let line = raw.and_then(|raw| {
-        let Json::Object(members) = finding_json_without_event(ruleset, finding) else { return None };
-        serde_json::to_string(&WithEvent { members, raw }).ok()
-    });
+    let line = raw.and_then(|raw| serde_json::to_string(&detection(ruleset, finding, raw)?).ok());
     line.map_or_else(|| json_line(&finding_json(ruleset, finding)), plain)
-}
-
-/// A finding whose evidence is its event as it came.
-struct WithEvent<'f> {
-    members: Map<String, Json>,
-    raw: &'f RawValue,
-}
-
-#[derive(serde::Serialize)]
-struct Evidence<'f> {
-    data: &'f RawValue,
-}
-
-impl Serialize for WithEvent<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.members.len()))?;
-        for (key, value) in &self.members {
-            if key == "evidences" {
-                map.serialize_entry(key, &[Evidence { data: self.raw }])?;
-            } else {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        map.end()
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Findings and events as OCSF JSON.
 
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use tripline_event::{Value, format_time};
 use tripline_ir::Severity;
@@ -53,125 +54,203 @@ fn observable_type(kind: &str) -> (i64, &'static str) {
 /// A finding as an OCSF 1.8 Detection Finding (class 2004).
 pub fn finding_json(ruleset: &Ruleset, finding: &Finding) -> Json {
     let raw: Json = serde_json::from_str(&finding.raw).unwrap_or_else(|_| json!(finding.raw));
-    with_event(ruleset, finding, raw)
+    detection(ruleset, finding, raw).and_then(|found| serde_json::to_value(found).ok()).unwrap_or(Json::Null)
 }
 
-/// The same with `null` in the place of the event.
-pub(crate) fn finding_json_without_event(ruleset: &Ruleset, finding: &Finding) -> Json {
-    with_event(ruleset, finding, Json::Null)
+/// A Detection Finding, with the event in whatever form it can be written from.
+#[derive(Serialize)]
+pub(crate) struct Detection<'f, E> {
+    activity_id: i64,
+    activity_name: &'static str,
+    category_uid: i64,
+    category_name: &'static str,
+    class_uid: i64,
+    class_name: &'static str,
+    type_uid: i64,
+    type_name: &'static str,
+    time: i64,
+    severity_id: i64,
+    severity: &'static str,
+    status_id: i64,
+    status: &'static str,
+    message: &'f str,
+    metadata: Metadata,
+    finding_info: Info<'f>,
+    evidences: [Evidence<E>; 1],
+    unmapped: Unmapped<'f>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    observables: Vec<Observable<'f>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remediation: Option<Remediation<'f>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk_score: Option<i64>,
 }
 
-fn with_event(ruleset: &Ruleset, finding: &Finding, raw: Json) -> Json {
-    let Some(rule) = ruleset.program.rules.get(finding.rule) else { return Json::Null };
-    let header = &rule.header;
-    let millis = finding.time.unwrap_or(0).div_euclid(1_000_000);
-    let attacks: Vec<Json> = header
-        .attack
-        .iter()
-        .map(|technique| {
-            let tactic = technique.tactics.first().and_then(|name| attack().tactic(name));
-            let key = if technique.id.contains('.') { "sub_technique" } else { "technique" };
-            let mut out = json!({ "version": "19", key: { "uid": technique.id, "name": technique.name } });
-            if let (Some(tactic), Some(object)) = (tactic, out.as_object_mut()) {
-                object.insert("tactic".into(), json!({ "uid": tactic.uid, "name": tactic.name }));
-            }
-            out
-        })
-        .collect();
-    let mut info = json!({
-        "uid": finding.uid,
-        "title": finding.title,
-        "analytic": { "uid": rule.uid(), "name": header.title, "type": "Rule", "type_id": 1 },
-        "related_events": [{ "uid": finding.origin.to_string(), "type": finding.class }],
-        "data_sources": [finding.source],
-    });
-    if let Some(object) = info.as_object_mut() {
-        if !attacks.is_empty() {
-            object.insert("attacks".into(), json!(attacks));
-        }
-        if let Some(description) = &header.description {
-            object.insert("desc".into(), json!(description));
-        }
-        if !header.tags.is_empty() {
-            object.insert("types".into(), json!(header.tags));
-        }
-        if finding.time.is_some() {
-            object.insert("first_seen_time".into(), json!(millis));
-            object.insert("last_seen_time".into(), json!(millis));
-        }
-    }
-    let observables: Vec<Json> = finding
-        .entities
-        .iter()
-        .map(|(kind, value)| {
-            let (type_id, caption) = observable_type(kind);
-            json!({ "name": kind, "type_id": type_id, "type": caption, "value": value })
-        })
-        .collect();
-    let mut out = json!({
-        "activity_id": 1,
-        "activity_name": "Create",
-        "category_uid": 2,
-        "category_name": "Findings",
-        "class_uid": 2004,
-        "class_name": "Detection Finding",
-        "type_uid": 200_401,
-        "type_name": "Detection Finding: Create",
-        "time": millis,
-        "severity_id": finding.severity.id(),
-        "severity": severity_caption(finding.severity),
-        "status_id": 1,
-        "status": "New",
-        "message": finding.title,
-        "metadata": {
-            "version": VERSION,
-            "product": { "name": "Tripline", "vendor_name": "Tripline", "version": env!("CARGO_PKG_VERSION") },
-        },
-        "finding_info": info,
-        "evidences": [{ "data": raw }],
-        "unmapped": unmapped(finding, rule),
-    });
-    if let Some(object) = out.as_object_mut() {
-        if !observables.is_empty() {
-            object.insert("observables".into(), json!(observables));
-        }
-        if let Some(runbook) = &header.runbook {
-            let mut remediation = json!({ "desc": runbook });
-            if let (Some(remediation), false) = (remediation.as_object_mut(), header.references.is_empty()) {
-                remediation.insert("references".into(), json!(header.references));
-            }
-            object.insert("remediation".into(), remediation);
-        }
-        if let Some((amount, _, _)) = &finding.risk {
-            object.insert("risk_score".into(), json!(amount));
-        }
-    }
-    out
+#[derive(Serialize)]
+struct Metadata {
+    version: &'static str,
+    product: Product,
+}
+
+#[derive(Serialize)]
+struct Product {
+    name: &'static str,
+    vendor_name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Info<'f> {
+    uid: &'f str,
+    title: &'f str,
+    analytic: Analytic<'f>,
+    related_events: [Related; 1],
+    data_sources: [&'f str; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attacks: Vec<Attack>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    desc: Option<&'f str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    types: &'f [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_seen_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_time: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Analytic<'f> {
+    uid: &'f str,
+    name: &'f str,
+    r#type: &'static str,
+    type_id: i64,
+}
+
+#[derive(Serialize)]
+struct Related {
+    uid: String,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Attack {
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    technique: Option<Named>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_technique: Option<Named>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tactic: Option<Named>,
+}
+
+#[derive(Serialize)]
+struct Named {
+    uid: &'static str,
+    name: &'static str,
+}
+
+#[derive(Serialize)]
+struct Evidence<E> {
+    data: E,
+}
+
+#[derive(Serialize)]
+struct Observable<'f> {
+    name: &'static str,
+    type_id: i64,
+    r#type: &'static str,
+    value: &'f str,
+}
+
+#[derive(Serialize)]
+struct Remediation<'f> {
+    desc: &'f str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    references: &'f [String],
 }
 
 /// What OCSF has no attribute for.
-fn unmapped(finding: &Finding, rule: &tripline_semantic::typed::Rule) -> Json {
-    let mut out = Map::new();
-    if let Some(owner) = &rule.header.owner {
-        out.insert("owner".into(), json!(owner));
-    }
-    out.insert("rule_status".into(), json!(rule.header.status));
-    if !finding.key.is_empty() {
-        out.insert("key".into(), json!(finding.key));
-    }
-    if let Some((_, kind, value)) = &finding.risk {
-        out.insert("risk_entity".into(), json!(format!("{kind}:{value}")));
-    }
-    if !finding.context.is_empty() {
-        let context: Map<String, Json> =
-            finding.context.iter().map(|(name, value)| (name.clone(), event_json(value))).collect();
-        out.insert("context".into(), Json::Object(context));
-    }
-    let why: Vec<Json> = finding.why.iter().map(|shown| json!({ "test": shown.test, "saw": shown.saw })).collect();
-    if !why.is_empty() {
-        out.insert("why".into(), json!(why));
-    }
-    Json::Object(out)
+#[derive(Serialize)]
+struct Unmapped<'f> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'f str>,
+    rule_status: &'f str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    key: &'f [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk_entity: Option<String>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    context: Map<String, Json>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    why: Vec<Why<'f>>,
+}
+
+#[derive(Serialize)]
+struct Why<'f> {
+    test: &'f str,
+    saw: &'f [String],
+}
+
+pub(crate) fn detection<'f, E>(ruleset: &'f Ruleset, finding: &'f Finding, event: E) -> Option<Detection<'f, E>> {
+    let rule = ruleset.program.rules.get(finding.rule)?;
+    let header = &rule.header;
+    let millis = finding.time.map(|time| time.div_euclid(1_000_000));
+    let attacks = header.attack.iter().map(|technique| {
+        let tactic = technique.tactics.first().and_then(|name| attack().tactic(name));
+        let named = Some(Named { uid: technique.id, name: technique.name });
+        let (technique, sub_technique) = if technique.id.contains('.') { (None, named) } else { (named, None) };
+        let tactic = tactic.map(|tactic| Named { uid: tactic.uid, name: tactic.name });
+        Attack { version: "19", technique, sub_technique, tactic }
+    });
+    let observables = finding.entities.iter().map(|(kind, value)| {
+        let (type_id, caption) = observable_type(kind);
+        Observable { name: kind, type_id, r#type: caption, value }
+    });
+    let version = env!("CARGO_PKG_VERSION");
+    Some(Detection {
+        activity_id: 1,
+        activity_name: "Create",
+        category_uid: 2,
+        category_name: "Findings",
+        class_uid: 2004,
+        class_name: "Detection Finding",
+        type_uid: 200_401,
+        type_name: "Detection Finding: Create",
+        time: millis.unwrap_or(0),
+        severity_id: finding.severity.id(),
+        severity: severity_caption(finding.severity),
+        status_id: 1,
+        status: "New",
+        message: &finding.title,
+        metadata: Metadata {
+            version: VERSION,
+            product: Product { name: "Tripline", vendor_name: "Tripline", version },
+        },
+        finding_info: Info {
+            uid: &finding.uid,
+            title: &finding.title,
+            analytic: Analytic { uid: rule.uid(), name: &header.title, r#type: "Rule", type_id: 1 },
+            related_events: [Related { uid: finding.origin.to_string(), r#type: finding.class }],
+            data_sources: [&finding.source],
+            attacks: attacks.collect(),
+            desc: header.description.as_deref(),
+            types: &header.tags,
+            first_seen_time: millis,
+            last_seen_time: millis,
+        },
+        evidences: [Evidence { data: event }],
+        unmapped: Unmapped {
+            owner: header.owner.as_deref(),
+            rule_status: &header.status,
+            key: &finding.key,
+            risk_entity: finding.risk.as_ref().map(|(_, kind, value)| format!("{kind}:{value}")),
+            context: finding.context.iter().map(|(name, value)| (name.clone(), event_json(value))).collect(),
+            why: finding.why.iter().map(|shown| Why { test: &shown.test, saw: &shown.saw }).collect(),
+        },
+        observables: observables.collect(),
+        remediation: header.runbook.as_deref().map(|desc| Remediation { desc, references: &header.references }),
+        risk_score: finding.risk.as_ref().map(|(amount, _, _)| *amount),
+    })
 }
 
 fn severity_caption(severity: Severity) -> &'static str {
