@@ -196,10 +196,14 @@ pub fn hint<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> String 
     tripline_base::did_you_mean(word, names).map(|hint| format!("; {hint}")).unwrap_or_default()
 }
 
-/// The names of sources for a message: the first of them, where there are many.
+/// The names of a ruleset's sources for a message.
 pub fn sources(ruleset: &Ruleset) -> String {
+    some(&ruleset.source_names())
+}
+
+/// Names for a message: the first of them, where there are many.
+pub fn some(names: &[&str]) -> String {
     const MOST: usize = 12;
-    let names = ruleset.source_names();
     let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
     if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
 }

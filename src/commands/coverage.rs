@@ -116,7 +116,7 @@ fn sources(program: &Program, given: &[String]) -> Result<Vec<String>, String> {
         let fits = known.iter().any(|source| source == name || begins(source, name));
         if !fits && !placed.contains(&name.as_str()) {
             let hint = load::hint(name, known.iter().chain(&placed).copied());
-            return Err(format!("there is no source `{name}`{hint} (there are {})", known.join(", ")));
+            return Err(format!("nothing knows a source `{name}`{hint} (there are {})", load::some(&known)));
         }
     }
     Ok(given.to_vec())

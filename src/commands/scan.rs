@@ -20,7 +20,8 @@ pub struct Args {
     /// Files and folders of rules; the shipped rules where none are named
     #[arg(long, value_name = "PATH", num_args = 1..)]
     rules: Vec<PathBuf>,
-    /// The source of every event, such as aws.cloudtrail; told from each event where it is left out
+    /// The source of every event, such as aws.cloudtrail; told from each event where it is left out. With
+    /// `any`, every Sigma rule looks at every event
     #[arg(long)]
     source: Option<String>,
     /// How to print findings
@@ -40,7 +41,7 @@ pub struct Args {
     /// Worker threads; all cores where left out
     #[arg(long)]
     threads: Option<usize>,
-    /// Log files, plain or compressed with gzip or zstd; `-` is standard input
+    /// Log files: JSON or Windows event logs, plain or compressed with gzip or zstd; `-` is standard input
     files: Vec<PathBuf>,
 }
 

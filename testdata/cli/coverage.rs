@@ -166,7 +166,7 @@ fn what_is_mistyped_is_said() {
         assert!(err(&output).contains(wanted), "{}", err(&output));
     };
     refused(&["--source", "aws.cloudtrial"], "did you mean `aws.cloudtrail`?");
-    refused(&["--source", "aw"], "there is no source `aw`");
+    refused(&["--source", "aw"], "nothing knows a source `aw`");
     refused(&["--platform", "Windos"], "did you mean `Windows`?");
     refused(&["--rules", "docs"], "there is no rule in what was named");
     refused(&["--out", "no/such/folder/file"], "`no/such/folder/file` cannot be written");

@@ -119,8 +119,8 @@ pub fn summary(ruleset: &Ruleset, totals: &Totals, seconds: f64) {
     }
     if totals.unknown > 0 {
         eprintln!(
-            "{} events are of no source that is known; name it with --source ({})",
-            totals.unknown,
+            "{} of no source that is known; name it with --source ({})",
+            counted(totals.unknown, "event"),
             crate::load::sources(ruleset)
         );
     }
