@@ -60,7 +60,7 @@ impl<'r> Detector<'r> {
     pub fn source(&self, choice: &SourceChoice, raw: &Value<'_>) -> Option<&'r Source> {
         match choice {
             SourceChoice::Detect => self.matcher.detect(raw),
-            SourceChoice::Named(name) => self.ruleset.ir.sources.iter().find(|source| source.name == *name),
+            SourceChoice::Named(name) => self.ruleset.ir.sources.get(self.ruleset.ir.source(name)?),
         }
     }
 
@@ -81,9 +81,7 @@ impl<'r> Detector<'r> {
         };
         let wanted = match choice {
             SourceChoice::Detect => None,
-            SourceChoice::Named(name) => {
-                Some(self.ruleset.ir.sources.iter().position(|source| source.name == *name).unwrap_or(usize::MAX))
-            }
+            SourceChoice::Named(name) => Some(self.ruleset.ir.source(name).unwrap_or(usize::MAX)),
         };
         let through_index = self.indexed.as_mut().and_then(|indexed| indexed.judge(&record, wanted).ok());
         let mut found: Vec<Match<'r>> = Vec::new();

@@ -139,14 +139,7 @@ pub(crate) fn converted(rules: ast::File, ruleset: &Ruleset) -> Vec<Converted> {
 
 fn info(source: &SourceView) -> SourceInfo {
     let mut view = View::default();
-    for shape in &source.shapes {
-        view.shape(shape);
-    }
-    for (field, places) in &source.fields {
-        for place in places {
-            view.field(field, place);
-        }
-    }
+    lay_out(&mut view, source);
     let wanted = |(field, detect): (&String, &Detect)| {
         let values = match detect {
             Detect::Exists => Vec::new(),
@@ -164,28 +157,24 @@ fn info(source: &SourceView) -> SourceInfo {
     SourceInfo { view, detect }
 }
 
+/// Adds where the fields of a source stand.
+fn lay_out(view: &mut View, source: &SourceView) {
+    for shape in &source.shapes {
+        view.shape(shape);
+    }
+    for (field, places) in &source.fields {
+        for place in places {
+            view.field(field, place);
+        }
+    }
+}
+
 /// The fields of every source, for events of which none is known.
 fn everything(taxonomy: &Taxonomy) -> SourceInfo {
     let mut view = View::default();
     view.shape("{}");
     for source in &taxonomy.sources {
-        for shape in source.shapes.iter().filter(|shape| *shape != "{}") {
-            if !view.shapes.contains(&shape_of(shape)) {
-                view.shape(shape);
-            }
-        }
-        for (field, places) in &source.fields {
-            for place in places {
-                if !view.fields.get(field.as_str()).is_some_and(|known| known.contains(&Path(View::steps(place)))) {
-                    view.field(field, place);
-                }
-            }
-        }
+        lay_out(&mut view, source);
     }
     SourceInfo { view, detect: Vec::new() }
-}
-
-fn shape_of(shape: &str) -> (Vec<tripline_event::Segment>, Vec<tripline_event::Segment>) {
-    let (before, after) = shape.split_once("{}").unwrap_or((shape, ""));
-    (View::steps(before), View::steps(after))
 }

@@ -23,15 +23,22 @@ impl View {
             .collect()
     }
 
-    /// Adds a shape, in which `{}` stands for the field: `Event.EventData.{}`.
+    /// Adds a shape, in which `{}` stands for the field: `Event.EventData.{}`. One that is there is not added.
     pub fn shape(&mut self, text: &str) {
         let (before, after) = text.split_once("{}").unwrap_or((text, ""));
-        self.shapes.push((View::steps(before), View::steps(after)));
+        let shape = (View::steps(before), View::steps(after));
+        if !self.shapes.contains(&shape) {
+            self.shapes.push(shape);
+        }
     }
 
-    /// Adds a place of a field.
+    /// Adds a place of a field. One that is there is not added.
     pub fn field(&mut self, name: &str, place: &str) {
-        self.fields.entry(name.into()).or_default().push(Path(View::steps(place)));
+        let places = self.fields.entry(name.into()).or_default();
+        let place = Path(View::steps(place));
+        if !places.contains(&place) {
+            places.push(place);
+        }
     }
 
     /// The places of a field, in the order in which they are tried. Where `dotted` is set, a name with dots is

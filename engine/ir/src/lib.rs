@@ -343,6 +343,13 @@ pub struct Program {
     pub tables: Vec<Arc<HashMap<String, Vec<String>>>>,
 }
 
+impl Program {
+    /// The source of that name, by index.
+    pub fn source(&self, name: &str) -> Option<usize> {
+        self.sources.binary_search_by(|source| source.name.as_str().cmp(name)).ok()
+    }
+}
+
 /// What is known of a source.
 #[derive(Debug)]
 pub struct Source {

@@ -11,7 +11,8 @@ use tripline_base::{Level, SourceMap};
 use tripline_sigma::{Options, Taxonomy, lower, parse, rule_text};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&here).join("../..")
 }
 
 fn rules(folder: &Path, out: &mut Vec<PathBuf>) {

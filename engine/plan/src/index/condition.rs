@@ -223,28 +223,8 @@ impl<'p> Builder<'p> {
                 }
                 (*left, vec![TextTest { place, text: text.as_ref().into(), fold: *fold, hint: false }])
             }
-            Kind::InItems { left, items } => {
-                let text = |item: &Item| match &item.value {
-                    Value::Text(text) => {
-                        Some(TextTest { place: Place::Whole, text: text.as_ref().into(), fold: item.fold, hint: false })
-                    }
-                    _ => None,
-                };
-                (*left, items.iter().map(text).collect::<Option<Vec<_>>>()?)
-            }
-            Kind::InList { left, list } => {
-                let text = |item: &Item| match &item.value {
-                    Value::Text(text) => {
-                        Some(TextTest { place: Place::Whole, text: text.as_ref().into(), fold: item.fold, hint: false })
-                    }
-                    _ => None,
-                };
-                let items = self.program.lists.get(*list)?;
-                if items.is_empty() {
-                    return None;
-                }
-                (*left, items.iter().map(text).collect::<Option<Vec<_>>>()?)
-            }
+            Kind::InItems { left, items } => (*left, whole(items)?),
+            Kind::InList { left, list } => (*left, whole(self.program.lists.get(*list)?)?),
             _ => return None,
         };
         match self.converted(left)? {
@@ -273,10 +253,7 @@ impl<'p> Builder<'p> {
     /// A field, and what it is read as.
     fn converted(&mut self, id: Id) -> Option<(u32, Conversion)> {
         match &self.arena.get(id).kind {
-            Kind::Convert(inner, Target::One(Scalar::Enum(_) | Scalar::Any)) => {
-                let _ = inner;
-                None
-            }
+            Kind::Convert(_, Target::One(Scalar::Enum(_) | Scalar::Any)) => None,
             Kind::Convert(inner, Target::One(scalar)) => {
                 let scalar = *scalar;
                 Some((self.field(*inner)?, Conversion::To(scalar)))
@@ -311,4 +288,15 @@ impl<'p> Builder<'p> {
         self.field_ids.insert(field, id);
         Some(id)
     }
+}
+
+/// Items that are all texts, and at least one, as tests on a whole value.
+fn whole(items: &[Item]) -> Option<Vec<TextTest>> {
+    let text = |item: &Item| match &item.value {
+        Value::Text(text) => {
+            Some(TextTest { place: Place::Whole, text: text.as_ref().into(), fold: item.fold, hint: false })
+        }
+        _ => None,
+    };
+    items.iter().map(text).collect::<Option<Vec<_>>>().filter(|tests| !tests.is_empty())
 }

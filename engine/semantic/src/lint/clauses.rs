@@ -173,17 +173,8 @@ impl<'a> Walk<'a> {
                 && !self.guards(part, &parts)
                 && let Some(by) = self.implied_by(at, &parts, context)
             {
-                let what = self.words(part.typed);
                 let reason = self.words(by);
-                let message = if what == reason {
-                    format!("`{what}` stands here twice")
-                } else {
-                    format!("`{what}` adds nothing")
-                };
-                let mut diagnostic = Diagnostic::new(&codes::REDUNDANT, part.typed.span, message);
-                if self.item.contains(by.span) {
-                    diagnostic = diagnostic.also(by.span, "this says it already");
-                }
+                let diagnostic = self.redundant(part.typed, by, "this says it already");
                 self.out.push(diagnostic.help(format!("leave it out: it holds wherever `{reason}` does")));
                 reported = true;
             }
@@ -207,6 +198,15 @@ impl<'a> Walk<'a> {
             );
             self.part(part.typed, fallback, &around);
         }
+    }
+
+    /// A part that something else makes needless.
+    fn redundant(&self, part: &Typed, by: &Typed, says: &str) -> Diagnostic {
+        let (what, reason) = (self.words(part), self.words(by));
+        let message =
+            if what == reason { format!("`{what}` stands here twice") } else { format!("`{what}` adds nothing") };
+        let diagnostic = Diagnostic::new(&codes::REDUNDANT, part.span, message);
+        if self.item.contains(by.span) { diagnostic.also(by.span, says) } else { diagnostic }
     }
 
     /// Whether a part is `exists x` beside a negated comparison of x, where it belongs.
@@ -254,17 +254,8 @@ impl<'a> Walk<'a> {
             } else if self.item.contains(part.typed.span)
                 && let Some(by) = self.covered_by(at, &parts)
             {
-                let what = self.words(part.typed);
                 let reason = self.words(by);
-                let message = if what == reason {
-                    format!("`{what}` stands here twice")
-                } else {
-                    format!("`{what}` adds nothing")
-                };
-                let mut diagnostic = Diagnostic::new(&codes::REDUNDANT, part.typed.span, message);
-                if self.item.contains(by.span) {
-                    diagnostic = diagnostic.also(by.span, "this covers it already");
-                }
+                let diagnostic = self.redundant(part.typed, by, "this covers it already");
                 self.out.push(diagnostic.help(format!("leave it out: where it holds, `{reason}` holds too")));
                 reported = true;
             }
