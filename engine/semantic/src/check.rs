@@ -3,6 +3,7 @@
 mod call;
 mod compare;
 mod expr;
+mod feature;
 mod literal;
 mod mapping;
 mod path;
@@ -190,6 +191,7 @@ impl Checker<'_> {
                 _ => {}
             }
         }
+        self.finding_cycles();
     }
 
     fn begin(&mut self, item: &ast::Item) {

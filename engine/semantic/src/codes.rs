@@ -66,10 +66,10 @@ expressions together stay below a stated size.";
 sources.";
     MISPLACED = "T0224" error "misplaced" "this cannot stand here"
 "Some forms have their places: mappings see only `raw.…`, aggregates such as `count()` need `group by`,
-`except finding` needs a stateful rule, features are read in `where`.";
-    NOT_EVALUATED = "T0225" note "not-evaluated" "a stateful clause is checked but not evaluated by this version"
-"`group by … having`, `sequence`, `together` and reads of features are parsed, typed and formatted. `scan`
-names such a rule, leaves it out and runs the others.";
+`except finding` needs a stateful rule, and features are read of one event.";
+    FINDING_CYCLE = "T0225" error "finding-cycle" "rules take each other's findings in a circle"
+"A rule `on finding from a` is judged after `a`. Rules that lead back to themselves could never be judged: name
+the findings of rules that come before.";
     COMMON_UNUSED = "T0226" error "common-definition-unused" "no arm can take a common definition"
 "A definition before the arms is taken by each arm whose class has the attribute. None of this mapping's
 classes has it.";

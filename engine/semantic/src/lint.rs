@@ -71,7 +71,7 @@ fn finish(out: &mut Vec<Diagnostic>, found: Vec<Diagnostic>, name: &str) {
 }
 
 /// Every expression of a rule that is written in it, tests aside.
-fn rule_expressions(rule: &Rule) -> Vec<&Typed> {
+pub(crate) fn rule_expressions(rule: &Rule) -> Vec<&Typed> {
     let mut out: Vec<&Typed> = rule.condition.iter().collect();
     out.extend(rule.exceptions.iter().map(|exception| &exception.condition));
     let alert = &rule.alert;
@@ -82,7 +82,7 @@ fn rule_expressions(rule: &Rule) -> Vec<&Typed> {
         crate::typed::TemplatePiece::Value(value) => Some(value),
         crate::typed::TemplatePiece::Words(_) => None,
     }));
-    out.extend(&rule.stateful_exprs);
+    out.extend(rule.over_exprs());
     out
 }
 

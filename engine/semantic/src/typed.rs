@@ -13,6 +13,10 @@ use tripline_schema::{Attribute, Class};
 
 pub use tripline_syntax::ast::{ArithmeticOp, Dialect, Prefix, Quantifier};
 
+mod time;
+
+pub use time::{Ask, Caps, Feature, Memory, Over, Sequence, Step, Window, WindowKind};
+
 /// A type.
 #[derive(Clone, Debug)]
 pub enum Ty {
@@ -360,17 +364,19 @@ pub enum Kind {
     Convert(Box<Typed>),
     /// The caption of an enum's value.
     Caption(Box<Typed>, &'static Attribute),
-    /// `count()`, `distinct(x)` … over a window. Typed, not evaluated by this version.
+    /// `count()`, `distinct(x)` … over a window.
     Aggregate {
         /// The aggregate's name.
         name: &'static str,
         /// Its arguments.
         args: Vec<Typed>,
     },
-    /// A read of a feature. Typed, not evaluated by this version.
+    /// A read of a feature.
     Read {
-        /// The feature's name.
-        feature: String,
+        /// Index into [`crate::Program::features`].
+        feature: usize,
+        /// What is asked.
+        ask: Ask,
         /// What is asked about.
         subject: Option<Box<Typed>>,
     },
@@ -573,10 +579,11 @@ pub struct Rule {
     pub tests: Vec<Test>,
     /// Mutants declared to mean the same: label and reason.
     pub equivalents: Vec<(String, String, Span)>,
-    /// The stateful clause that this version does not evaluate (`group by`, `sequence` …), and where.
+    /// What it makes of several events.
+    pub over: Option<Over>,
+    /// What makes it stateful (`group by`, `sequence`, `feature`, `on finding`), and where; nothing for rules that
+    /// judge each event alone.
     pub stateful: Option<(&'static str, Span)>,
-    /// Typed expressions of stateful clauses, for lints.
-    pub stateful_exprs: Vec<Typed>,
     /// Whether an error was reported in it: it is then left out of every run.
     pub broken: bool,
     /// The language it was written in.
@@ -584,6 +591,17 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Every expression of what it makes of several events.
+    pub fn over_exprs(&self) -> Vec<&Typed> {
+        match &self.over {
+            None => Vec::new(),
+            Some(Over::Window(window)) => window.by.iter().chain(&window.having).collect(),
+            Some(Over::Sequence(sequence)) => {
+                sequence.steps.iter().flat_map(|step| step.by.iter().chain(&step.condition)).collect()
+            }
+        }
+    }
+
     /// What findings name the rule by: its id, or its name where it has none.
     pub fn uid(&self) -> &str {
         self.header.id.as_deref().unwrap_or(&self.name)
@@ -714,19 +732,6 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Key to row.
     pub rows: std::collections::HashMap<String, Vec<String>>,
-}
-
-/// A feature. Typed, not evaluated by this version.
-#[derive(Clone, Debug)]
-pub struct Feature {
-    /// Its name.
-    pub name: String,
-    /// Where the name is written.
-    pub name_span: Span,
-    /// The aggregate's name.
-    pub aggregate: String,
-    /// The type of what it remembers.
-    pub ty: Ty,
 }
 
 /// A test of a rule or mapping.
@@ -905,8 +910,8 @@ impl Typed {
             Kind::Aggregate { name, args } => {
                 Kind::Aggregate { name, args: args.iter().map(|x| x.map(change)).collect() }
             }
-            Kind::Read { feature, subject } => {
-                Kind::Read { feature: feature.clone(), subject: subject.as_ref().map(|x| Box::new(x.map(change))) }
+            Kind::Read { feature, ask, subject } => {
+                Kind::Read { feature: *feature, ask: *ask, subject: subject.as_ref().map(|x| Box::new(x.map(change))) }
             }
         };
         Typed { kind, ty: self.ty.clone(), span: self.span }

@@ -196,6 +196,8 @@ pub struct Group {
     pub within: Duration,
     /// `tumbling` or `session`, sliding without.
     pub kind: Option<Name>,
+    /// `max_keys N`, `per_key N`.
+    pub options: Vec<(Name, Expr)>,
 }
 
 /// `sequence by K within D { … }` or `together …`
@@ -209,6 +211,8 @@ pub struct Sequence {
     pub by: Vec<Expr>,
     /// The longest span of a match.
     pub within: Duration,
+    /// `max_keys N`, `per_key N`.
+    pub options: Vec<(Name, Expr)>,
     /// The steps.
     pub steps: Vec<Step>,
 }

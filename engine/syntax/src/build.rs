@@ -147,33 +147,48 @@ impl Builder<'_> {
         pair.into_inner().filter(|p| p.as_rule() == R::coalesce).map(|p| self.expr(p)).collect()
     }
 
+    fn option(&mut self, pair: P<'_>) -> Option<(Name, Expr)> {
+        let mut parts = pair.into_inner();
+        let option = self.name(&parts.next()?);
+        let value = parts.next()?;
+        let span = self.span(&value);
+        let kind = match value.as_rule() {
+            R::duration => ExprKind::Duration(self.duration(&value)),
+            _ => ExprKind::Int(i64::try_from(self.count(&value)).unwrap_or(i64::MAX)),
+        };
+        Some((option, Expr { span, kind }))
+    }
+
     fn group(&mut self, pair: P<'_>) -> Option<Group> {
         let span = self.span(&pair);
-        let (mut by, mut within, mut kind) = (Vec::new(), None, None);
+        let (mut by, mut within, mut kind, mut options) = (Vec::new(), None, None, Vec::new());
         for kid in pair.into_inner() {
             match kid.as_rule() {
                 R::by => by = self.by(kid)?,
                 R::duration => within = Some(self.duration(&kid)),
                 R::window_kind => kind = Some(self.name(&kid)),
+                R::option => options.push(self.option(kid)?),
                 _ => {}
             }
         }
-        Some(Group { span, by, within: within?, kind })
+        Some(Group { span, by, within: within?, kind, options })
     }
 
     fn sequence(&mut self, pair: P<'_>) -> Option<Sequence> {
         let span = self.span(&pair);
         let (mut ordered, mut by, mut within, mut steps) = (true, Vec::new(), None, Vec::new());
+        let mut options = Vec::new();
         for kid in pair.into_inner() {
             match kid.as_rule() {
                 R::k_together => ordered = false,
                 R::by => by = self.by(kid)?,
                 R::duration => within = Some(self.duration(&kid)),
                 R::seq_step => steps.push(self.step(kid)?),
+                R::option => options.push(self.option(kid)?),
                 _ => {}
             }
         }
-        Some(Sequence { span, ordered, by, within: within?, steps })
+        Some(Sequence { span, ordered, by, within: within?, options, steps })
     }
 
     fn step(&mut self, pair: P<'_>) -> Option<Step> {
@@ -430,17 +445,7 @@ impl Builder<'_> {
                 }
                 R::by => by = self.by(kid)?,
                 R::duration => over = Some(self.duration(&kid)),
-                R::feature_option => {
-                    let mut parts = kid.into_inner();
-                    let option = self.name(&parts.next()?);
-                    let value = parts.next()?;
-                    let span = self.span(&value);
-                    let kind = match value.as_rule() {
-                        R::duration => ExprKind::Duration(self.duration(&value)),
-                        _ => ExprKind::Int(i64::try_from(self.count(&value)).unwrap_or(i64::MAX)),
-                    };
-                    options.push((option, Expr { span, kind }));
-                }
+                R::option => options.push(self.option(kid)?),
                 R::on => on = Some(self.on(kid)?),
                 R::where_ => condition = Some(self.condition(kid)?),
                 _ => {}

@@ -7,7 +7,7 @@ use super::expr::assignable;
 use super::literal::a;
 use super::{Binding, Checker, Scope};
 use crate::codes;
-use crate::typed::{Function, Kind, Ty, Typed};
+use crate::typed::{Ask, Function, Kind, Ty, Typed};
 
 /// How deep definitions may use definitions.
 const MOST_NESTED: usize = 32;
@@ -29,8 +29,9 @@ const AGGREGATES: [(&str, usize); 13] = [
     ("percentile", 2),
 ];
 
-/// Functions that read a feature: name, and whether a value comes first.
-const READS: [(&str, bool); 4] = [("zscore", true), ("deviation", true), ("age", false), ("travel_speed", false)];
+/// Functions that read a feature.
+const READS: [(&str, Ask); 4] =
+    [("zscore", Ask::Zscore), ("deviation", Ask::Deviation), ("age", Ask::Age), ("travel_speed", Ask::TravelSpeed)];
 
 impl Checker<'_> {
     pub(super) fn call(&mut self, name: &Name, args: &[Expr], expr: &Expr, scope: &Scope, want: Option<&Ty>) -> Typed {
@@ -43,8 +44,8 @@ impl Checker<'_> {
         if let Some((aggregate, count)) = AGGREGATES.iter().find(|(n, _)| *n == name.text) {
             return self.aggregate(aggregate, *count, args, expr, scope);
         }
-        if let Some((read, value_first)) = READS.iter().find(|(n, _)| *n == name.text) {
-            return self.read_call(read, *value_first, args, expr, scope);
+        if let Some((read, ask)) = READS.iter().find(|(n, _)| *n == name.text) {
+            return self.read_call(read, *ask, args, expr, scope);
         }
         let names = Function::ALL
             .iter()
@@ -223,7 +224,8 @@ impl Checker<'_> {
         self.make(Kind::Aggregate { name, args: typed }, ty, expr.span)
     }
 
-    fn read_call(&mut self, name: &'static str, value_first: bool, args: &[Expr], expr: &Expr, scope: &Scope) -> Typed {
+    fn read_call(&mut self, name: &'static str, ask: Ask, args: &[Expr], expr: &Expr, scope: &Scope) -> Typed {
+        let value_first = matches!(ask, Ask::Zscore | Ask::Deviation);
         let says = if value_first { format!("{name}(x, FEATURE)") } else { format!("{name}(FEATURE)") };
         if !self.arguments(name, args, if value_first { 2 } else { 1 }, expr.span, &says) {
             return self.wrong(expr.span);
@@ -239,15 +241,17 @@ impl Checker<'_> {
                 format!("`{name}` reads a feature by its name: `{says}`"),
             );
         };
-        if self.feature_index(&feature).is_none() {
+        let Some(index) = self.feature_index(&feature) else { return self.wrong(expr.span) };
+        if !self.may_ask(index, ask, feature.span) {
             return self.wrong(expr.span);
         }
+        self.same_class(index, scope, feature.span);
         let subject = match (value_first, args.first()) {
             (true, Some(arg)) => Some(Box::new(self.expr(arg, scope, None))),
             _ => None,
         };
         let ty = if name == "age" { Ty::Duration } else { Ty::Float };
-        self.make(Kind::Read { feature: feature.text, subject }, ty, expr.span)
+        self.make(Kind::Read { feature: index, ask, subject }, ty, expr.span)
     }
 
     pub(super) fn feature_index(&mut self, name: &Name) -> Option<usize> {

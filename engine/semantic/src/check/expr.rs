@@ -8,7 +8,7 @@ use super::literal::{a, is_literal, natural};
 use super::{Binding, Checker, MAX_NODES, Scope};
 use crate::codes;
 use crate::program::Declared;
-use crate::typed::{Kind, Negation, Root, Ty, Typed};
+use crate::typed::{Ask, Kind, Negation, Root, Ty, Typed};
 
 impl Checker<'_> {
     /// Types an expression; `want` is the type that its place asks for, which literals take.
@@ -410,17 +410,22 @@ impl Checker<'_> {
             let message = format!("a feature cannot be read in {}", scope.place);
             return self.error(&codes::MISPLACED, expr.span, message);
         }
+        let ask = match &read.kind {
+            ReadKind::NewIn(_) => Ask::New,
+            ReadKind::RareIn { below, .. } => Ask::Rare(*below),
+            ReadKind::Silent(duration) => Ask::Silent(duration.nanos),
+        };
+        if !self.may_ask(index, ask, expr.span) {
+            return self.wrong(expr.span);
+        }
+        self.same_class(index, scope, expr.span);
         let ty = self.program.features.get(index).map_or(Ty::Error, |f| f.ty.clone());
         let subject = subject.map(|subject| {
             let typed = self.expr(subject, scope, Some(&ty));
-            if !assignable(&typed.ty, &ty) && !matches!(typed.ty, Ty::Raw) {
-                let message =
-                    format!("`{}` remembers {} values, and this is {}", name.text, ty.name(), a(&typed.ty.name()));
-                self.report(Diagnostic::new(&codes::TYPE_MISMATCH, typed.span, message));
-            }
+            self.fits_feature(index, &typed);
             Box::new(typed)
         });
-        let inner = self.make(Kind::Read { feature: name.text.clone(), subject }, Ty::Bool, expr.span);
+        let inner = self.make(Kind::Read { feature: index, ask, subject }, Ty::Bool, expr.span);
         if read.negated { self.make(Kind::Not(Box::new(inner), Negation::Not), Ty::Bool, expr.span) } else { inner }
     }
 }

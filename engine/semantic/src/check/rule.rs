@@ -12,8 +12,8 @@ use super::literal::a;
 use super::{Checker, Scope};
 use crate::codes;
 use crate::typed::{
-    Alert, DEFAULT_WINDOW, ENTITY_KINDS, Entity, Exception, Header, Kind, Rule, Severity, Subject, Technique, Template,
-    TemplatePiece, Ty,
+    Alert, DEFAULT_WINDOW, ENTITY_KINDS, Entity, Exception, Header, Kind, Over, Rule, Severity, Subject, Technique,
+    Template, TemplatePiece, Ty,
 };
 
 const HEADER: [&str; 11] = [
@@ -90,22 +90,23 @@ impl Checker<'_> {
             tests: Vec::new(),
             equivalents: Vec::new(),
             stateful: looks.stateful,
-            stateful_exprs: looks.exprs,
+            over: looks.over,
             broken: false,
             dialect: rule.dialect,
         };
         if let Some(scope) = looks.scope {
             self.rule_body(rule, &scope, looks.class, &mut out);
         }
-        if let Some((what, span)) = out.stateful {
-            self.report(
-                Diagnostic::new(
-                    &codes::NOT_EVALUATED,
-                    span,
-                    format!("`{what}` is checked, and not evaluated by this version"),
-                )
-                .help("`scan` leaves this rule out, by name, and runs the others"),
-            );
+        if out.stateful.is_none() {
+            let mut read = None;
+            for expr in crate::lint::rule_expressions(&out) {
+                expr.walk(&mut |node| {
+                    if matches!(node.kind, Kind::Read { .. }) {
+                        read.get_or_insert(node.span);
+                    }
+                });
+            }
+            out.stateful = read.map(|span| ("feature", span));
         }
         out.broken = self.errors_in_item > 0 || rule.partial;
         self.program.rules.push(out);
@@ -115,19 +116,15 @@ impl Checker<'_> {
         let grouped = scope.aggregates;
         let mut events = scope.clone();
         events.aggregates = false;
+        // What is remembered is read as of an event, so only where one event is judged.
+        events.features = out.over.is_none();
         for clause in &rule.clauses {
             match clause {
                 RuleClause::Where(condition) => {
                     let mut place = events.clone();
                     place.features = true;
                     place.place = "a condition";
-                    let typed = self.condition(&condition.expr, &place);
-                    let mut read = false;
-                    typed.walk(&mut |node| read |= matches!(node.kind, Kind::Read { .. }));
-                    if read && out.stateful.is_none() {
-                        out.stateful = Some(("feature", condition.span));
-                    }
-                    out.condition = Some(typed);
+                    out.condition = Some(self.condition(&condition.expr, &place));
                 }
                 RuleClause::Except(except) => {
                     let exception = self.exception(except, if except.finding { scope } else { &events }, out);
@@ -136,6 +133,7 @@ impl Checker<'_> {
                 RuleClause::Alert(alert) => {
                     let mut place = scope.clone();
                     place.place = "an alert";
+                    place.features = out.over.is_none();
                     self.alert(alert, &place, out);
                 }
                 RuleClause::Having(having) => {
@@ -147,7 +145,9 @@ impl Checker<'_> {
                         continue;
                     }
                     let typed = self.condition(&having.expr, scope);
-                    out.stateful_exprs.push(typed);
+                    if let Some(Over::Window(window)) = &mut out.over {
+                        window.having = Some(typed);
+                    }
                 }
                 RuleClause::Equivalent(equivalent) => {
                     out.equivalents.push((
@@ -410,7 +410,9 @@ impl Checker<'_> {
                 ExprKind::Duration(duration) if duration.nanos > 0 => {
                     if field.name.text == "window" {
                         out.alert.window = duration.nanos;
-                    } else if out.stateful.is_none() {
+                    } else if let Some(Over::Window(window)) = &mut out.over {
+                        window.rearm = Some(duration.nanos);
+                    } else {
                         let message = "`rearm` belongs to a threshold, and this rule has none";
                         self.report(Diagnostic::new(&codes::MISPLACED, field.span, message).help("leave it out"));
                     }
@@ -547,7 +549,7 @@ pub(super) struct Looks {
     pub subject: Option<Subject>,
     pub sources: Vec<String>,
     pub stateful: Option<(&'static str, Span)>,
-    pub exprs: Vec<crate::typed::Typed>,
+    pub over: Option<Over>,
     pub scope: Option<Scope>,
     pub class: Option<&'static Class>,
 }

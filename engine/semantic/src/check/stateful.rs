@@ -1,24 +1,18 @@
-//! What a rule looks at: `on`, `group by`, sequences; and features. Typed here, evaluated by a later floor.
+//! What a rule looks at: `on`, `group by`, sequences.
 
-use tripline_base::{Diagnostic, did_you_mean};
-use tripline_schema::{Class, ocsf};
+use std::collections::HashMap;
+
+use tripline_base::{Diagnostic, Span, did_you_mean};
+use tripline_schema::Class;
 use tripline_syntax::ast::{self, RuleClause};
 
 use super::rule::Looks;
 use super::{Checker, Scope};
 use crate::codes;
-use crate::typed::{Feature, Subject, Ty};
+use crate::typed::{Caps, Kind, Over, Root, Sequence, Step, Subject, Ty, Typed, Window, WindowKind};
 
-const FEATURES: [(&str, bool); 8] = [
-    ("set", true),
-    ("count", false),
-    ("distinct", true),
-    ("sum", true),
-    ("avg", true),
-    ("last", true),
-    ("first", true),
-    ("histogram", true),
-];
+/// How often a step of a sequence may be asked for.
+const MOST_REPEATS: u64 = 1_000;
 
 impl Checker<'_> {
     pub(super) fn subject(&mut self, rule: &ast::Rule) -> Looks {
@@ -93,9 +87,9 @@ impl Checker<'_> {
             looks.class = Some(class);
             looks.scope = Some(Scope::of_class(class, "a rule"));
         }
-        if let (Some(group), Some(scope)) = (group, &mut looks.scope) {
-            let mut keys = scope.clone();
+        if let (Some(group), Some(mut keys)) = (group, looks.scope.clone()) {
             keys.place = "a group's key";
+            let mut by = Vec::new();
             for key in &group.by {
                 let typed = self.expr(key, &keys, None);
                 if matches!(typed.ty, Ty::Object(_) | Ty::Array(_)) {
@@ -103,10 +97,20 @@ impl Checker<'_> {
                         format!("a group's key is one value, and this is {}", super::literal::a(&typed.ty.name()));
                     self.report(Diagnostic::new(&codes::TYPE_MISMATCH, key.span, message));
                 }
-                looks.exprs.push(typed);
+                by.push(typed);
             }
-            scope.aggregates = true;
+            let kind = match group.kind.as_ref().map(|kind| kind.text.as_str()) {
+                Some("tumbling") => WindowKind::Tumbling,
+                Some("session") => WindowKind::Session,
+                _ => WindowKind::Sliding,
+            };
+            let within = self.length(&group.within);
+            let caps = self.caps(&group.options, Caps::RULE);
+            looks.over = Some(Over::Window(Window { by, within, kind, having: None, rearm: None, caps }));
             looks.stateful = Some(("group by", group.span));
+            if let Some(scope) = &mut looks.scope {
+                scope.aggregates = true;
+            }
         }
     }
 
@@ -149,12 +153,26 @@ impl Checker<'_> {
         let mut visible: Vec<(String, &'static Class)> = Vec::new();
         let mut first_class = None;
         let mut key_types: Option<Vec<Ty>> = None;
+        let mut steps: Vec<Step> = Vec::new();
         for step in &sequence.steps {
             let sources = self.source_names(&step.from);
-            if looks.sources.is_empty() {
-                looks.sources = sources;
-            }
             let Some(class) = self.class(&step.class) else { continue };
+            if step.name.is_none() && steps.is_empty() {
+                self.report(
+                    Diagnostic::new(
+                        &codes::MISPLACED,
+                        step.span,
+                        format!("a {word} begins with something that happens"),
+                    )
+                    .help("put a step before the `not`"),
+                );
+            }
+            if step.name.is_none()
+                && let Some(repeat) = &step.repeat
+            {
+                let message = "a `not` happens no time at all";
+                self.report(Diagnostic::new(&codes::MISPLACED, repeat.span, message).help("leave the range out"));
+            }
             first_class.get_or_insert(class);
             let mut scope = Scope::of_class(class, "a step");
             scope.features = true;
@@ -190,18 +208,20 @@ impl Checker<'_> {
                 }
                 None => key_types = Some(types),
             }
-            looks.exprs.extend(keys);
-            if let Some(condition) = &step.condition {
-                let typed = self.condition(condition, &scope);
-                looks.exprs.push(typed);
+            let condition = step.condition.as_ref().map(|condition| self.condition(condition, &scope));
+            if let Some(condition) = &condition {
+                self.one_kind(condition);
             }
-            if let Some(repeat) = &step.repeat
-                && let (Some(min), Some(max)) = (repeat.min, repeat.max)
-                && min > max
-            {
-                let message = format!("at least {min} and at most {max} is never");
-                self.report(Diagnostic::new(&codes::BAD_VALUE, repeat.span, message));
-            }
+            let repeat = step.repeat.as_ref().map(|repeat| self.repeat(repeat));
+            steps.push(Step {
+                name: step.name.as_ref().map(|name| name.text.clone()),
+                class,
+                sources,
+                by: keys,
+                condition,
+                repeat,
+                span: step.span,
+            });
             if let Some(name) = &step.name {
                 if visible.iter().any(|(n, _)| *n == name.text) {
                     self.report(Diagnostic::new(
@@ -216,6 +236,9 @@ impl Checker<'_> {
         if visible.is_empty() {
             self.report(Diagnostic::new(&codes::MISSING_FIELD, sequence.span, format!("a {word} needs named steps")));
         }
+        let within = self.length(&sequence.within);
+        let caps = self.caps(&sequence.options, Caps::RULE);
+        looks.over = Some(Over::Sequence(Sequence { ordered: sequence.ordered, within, steps, caps }));
         if let Some(class) = first_class {
             let mut scope = Scope::of_class(class, "a sequence");
             scope.steps = visible;
@@ -224,75 +247,157 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn feature(&mut self, feature: &ast::Feature) {
-        let known = FEATURES.iter().find(|(name, _)| *name == feature.aggregate.text);
-        match (known, &feature.of) {
-            (None, _) => {
-                let names: Vec<&str> = FEATURES.iter().map(|(name, _)| *name).collect();
+    /// Of the parts of a step's condition, none both reads a feature and refers to another step: the one is read
+    /// when the event comes, the other when the match is complete.
+    fn one_kind(&mut self, condition: &Typed) {
+        let parts = match &condition.kind {
+            Kind::And(parts) => parts.as_slice(),
+            _ => std::slice::from_ref(condition),
+        };
+        for part in parts {
+            let (mut read, mut refers) = (false, false);
+            part.walk(&mut |node| {
+                read |= matches!(node.kind, Kind::Read { .. });
+                refers |= matches!(node.kind, Kind::Path(Root::Step(_), _));
+            });
+            if read && refers {
+                let message = "this reads a feature and refers to another step at once";
                 self.report(
-                    Diagnostic::new(
-                        &codes::UNKNOWN_FUNCTION,
-                        feature.aggregate.span,
-                        format!("a feature cannot remember a `{}`", feature.aggregate.text),
-                    )
-                    .maybe_help(did_you_mean(&feature.aggregate.text, names.iter().copied()))
-                    .help(format!("it is one of {}", names.join(", "))),
+                    Diagnostic::new(&codes::MISPLACED, part.span, message)
+                        .help("write two conditions, joined with `and`"),
                 );
             }
-            (Some((name, true)), None) => {
-                let message = format!("`{name}` needs what it remembers");
-                self.report(
-                    Diagnostic::new(&codes::BAD_ARGUMENTS, feature.aggregate.span, message)
-                        .help(format!("write `{name} of src_endpoint.ip by user.uid over 90d`")),
-                );
-            }
-            _ => {}
         }
-        let class = ocsf().class(&feature.on.class.text);
-        if class.is_none() {
-            self.class(&feature.on.class);
+    }
+
+    /// Rules that take each other's findings in a circle.
+    pub(super) fn finding_cycles(&mut self) {
+        let parents: HashMap<String, (Span, Vec<String>)> = self
+            .program
+            .rules
+            .iter()
+            .filter_map(|rule| match &rule.subject {
+                Some(Subject::Finding(names)) => Some((rule.name.clone(), (rule.name_span, names.clone()))),
+                _ => None,
+            })
+            .collect();
+        let mut said: Vec<String> = Vec::new();
+        let mut names: Vec<&String> = parents.keys().collect();
+        names.sort();
+        for name in names {
+            let mut path = vec![name.clone()];
+            let mut open: Vec<Vec<String>> = parents.get(name).map(|(_, p)| p.clone()).into_iter().collect();
+            let mut seen = std::collections::BTreeSet::new();
+            while let Some(next) = open.last_mut() {
+                let Some(parent) = next.pop() else {
+                    open.pop();
+                    path.pop();
+                    continue;
+                };
+                if parent == *name {
+                    if path.iter().any(|on_it| said.contains(on_it)) {
+                        break;
+                    }
+                    said.extend(path.iter().cloned());
+                    self.cycle(&path, &parents);
+                    break;
+                }
+                if let Some((_, further)) = parents.get(&parent)
+                    && seen.insert(parent.clone())
+                {
+                    open.push(further.clone());
+                    path.push(parent);
+                }
+            }
         }
-        self.source_names(&feature.on.from);
-        let mut ty = Ty::Int;
-        if let Some(class) = class {
-            let scope = Scope::of_class(class, "a feature");
-            if let Some(of) = &feature.of {
-                ty = self.expr(of, &scope, None).ty;
-            }
-            for key in &feature.by {
-                self.expr(key, &scope, None);
-            }
-            if let Some(condition) = &feature.condition {
-                self.condition(&condition.expr, &scope);
-            }
+    }
+
+    fn cycle(&mut self, path: &[String], parents: &HashMap<String, (Span, Vec<String>)>) {
+        let Some(span) = path.first().and_then(|name| parents.get(name)).map(|(span, _)| *span) else { return };
+        let through: Vec<String> = path.iter().skip(1).map(|name| format!("`{name}`")).collect();
+        let name = path.first().cloned().unwrap_or_default();
+        let message = if through.is_empty() {
+            format!("`{name}` takes its own findings")
+        } else {
+            format!("`{name}` takes its own findings, through {}", through.join(" and "))
+        };
+        self.item = name;
+        self.report(
+            Diagnostic::new(&codes::FINDING_CYCLE, span, message)
+                .help("let one of the rules look at events, or at findings of rules before it"),
+        );
+        for rule in &mut self.program.rules {
+            rule.broken |= path.contains(&rule.name);
         }
-        for (name, value) in &feature.options {
-            let fits = match name.text.as_str() {
-                "warmup" => matches!(value.kind, ast::ExprKind::Duration(_)),
-                "max_keys" | "per_key" => matches!(value.kind, ast::ExprKind::Int(_)),
+    }
+
+    /// `[n..m]`
+    fn repeat(&mut self, repeat: &ast::Repeat) -> (usize, Option<usize>) {
+        let min = repeat.min.unwrap_or(1);
+        if let Some(max) = repeat.max
+            && min > max
+        {
+            let message = format!("at least {min} and at most {max} is never");
+            self.report(Diagnostic::new(&codes::BAD_VALUE, repeat.span, message));
+        } else if min == 0 {
+            self.report(
+                Diagnostic::new(&codes::BAD_VALUE, repeat.span, "a step that need not happen decides nothing")
+                    .help("begin with 1, or leave the step out"),
+            );
+        } else if min > MOST_REPEATS || repeat.max.is_some_and(|max| max > MOST_REPEATS) {
+            let message = format!("a step is repeated at most {MOST_REPEATS} times");
+            self.report(
+                Diagnostic::new(&codes::BAD_VALUE, repeat.span, message)
+                    .help("`group by … having count() >= n` counts any number"),
+            );
+        }
+        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        (size(min), repeat.max.map(size))
+    }
+
+    /// A length of time that is more than none.
+    pub(super) fn length(&mut self, duration: &ast::Duration) -> i64 {
+        if duration.nanos <= 0 {
+            self.report(Diagnostic::new(&codes::BAD_VALUE, duration.span, "nothing happens within no time"));
+        }
+        duration.nanos.max(1)
+    }
+
+    /// `max_keys N`, `per_key N`
+    pub(super) fn caps(&mut self, options: &[(ast::Name, ast::Expr)], usual: Caps) -> Caps {
+        let mut caps = usual;
+        for (name, value) in options {
+            let size = match name.text.as_str() {
+                "max_keys" => &mut caps.keys,
+                "per_key" => &mut caps.per_key,
+                // Of a feature.
+                "warmup" if usual == Caps::FEATURE => continue,
                 other => {
+                    let known: &[&str] = if usual == Caps::FEATURE {
+                        &["warmup", "max_keys", "per_key"]
+                    } else {
+                        &["max_keys", "per_key"]
+                    };
                     self.report(
                         Diagnostic::new(
                             &codes::UNKNOWN_CLAUSE,
                             name.span,
-                            format!("a feature has no option `{other}`"),
+                            format!("there is no option `{other}` here"),
                         )
-                        .maybe_help(did_you_mean(other, ["warmup", "max_keys", "per_key"])),
+                        .maybe_help(did_you_mean(other, known.iter().copied()))
+                        .help(format!("the options are {}", known.join(", "))),
                     );
                     continue;
                 }
             };
-            if !fits {
-                let message = "`warmup` takes a duration, `max_keys` and `per_key` a number";
-                self.report(Diagnostic::new(&codes::BAD_VALUE, value.span, message));
+            match &value.kind {
+                ast::ExprKind::Int(n) if *n > 0 => *size = usize::try_from(*n).unwrap_or(usize::MAX),
+                _ => {
+                    let message = format!("`{}` is a number, at least 1", name.text);
+                    self.report(Diagnostic::new(&codes::BAD_VALUE, value.span, message));
+                }
             }
         }
-        self.features.insert(feature.name.text.clone(), self.program.features.len());
-        self.program.features.push(Feature {
-            name: feature.name.text.clone(),
-            name_span: feature.name.span,
-            aggregate: feature.aggregate.text.clone(),
-            ty,
-        });
+        caps
     }
 }

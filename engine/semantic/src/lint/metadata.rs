@@ -20,7 +20,7 @@ pub(super) fn rule(rule: &Rule, out: &mut Vec<Diagnostic>) {
         );
     }
     // What is not evaluated cannot be tested yet.
-    if rule.tests.is_empty() && rule.stateful.is_none() {
+    if rule.tests.is_empty() {
         out.push(
             Diagnostic::new(&codes::NO_TEST, rule.name_span, format!("the rule `{name}` has no test"))
                 .help("add one `test` that expects an alert and one that expects nothing"),

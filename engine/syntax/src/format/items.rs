@@ -140,7 +140,8 @@ impl Formatter<'_> {
             RuleClause::Having(x) => self.where_("having ", x),
             RuleClause::Group(x) => {
                 let kind = x.kind.as_ref().map_or(String::new(), |kind| format!(" {}", kind.text));
-                concat([text("group "), self.by(&x.by), text(format!(" within {}{kind}", x.within.text))])
+                let within = text(format!(" within {}{kind}", x.within.text));
+                concat([text("group "), self.by(&x.by), within, self.options(&x.options)])
             }
             RuleClause::Sequence(x) => self.sequence(x),
             RuleClause::Except(x) => self.except(x),
@@ -152,6 +153,12 @@ impl Formatter<'_> {
                 group(concat([text("equivalent "), label, because]))
             }
         })
+    }
+
+    /// ` max_keys 10000`
+    fn options(&mut self, options: &[(Name, Expr)]) -> Doc {
+        let one = |(name, value): &(Name, Expr)| concat([text(format!(" {} ", name.text)), self.expr(value)]);
+        Doc::Concat(options.iter().map(one).collect())
     }
 
     fn on(&mut self, on: &On) -> Doc {
@@ -177,7 +184,8 @@ impl Formatter<'_> {
         let by = if x.by.is_empty() { text("") } else { concat([self.by(&x.by), text(" ")]) };
         let (from, to) = (x.within.span.end as usize, x.span.end as usize);
         let laid = self.lay(from, to, &x.steps, |step| step.span, Self::step);
-        concat([word, by, text(format!("within {} ", x.within.text)), block(align(laid, STEPS))])
+        let within = text(format!("within {}", x.within.text));
+        concat([word, by, within, self.options(&x.options), text(" "), block(align(laid, STEPS))])
     }
 
     fn step(&mut self, step: &Step) -> Keyed {
@@ -370,9 +378,7 @@ impl Formatter<'_> {
             first.push(text(format!(" per {}", per.text)));
         }
         first.extend([text(" "), self.by(&x.by), text(format!(" over {}", x.over.text))]);
-        for (name, value) in &x.options {
-            first.extend([text(format!(" {} ", name.text)), self.expr(value)]);
-        }
+        first.push(self.options(&x.options));
         let mut second = vec![self.on(&x.on)];
         if let Some(condition) = &x.condition {
             second.extend([LINE, self.where_("where ", condition)]);

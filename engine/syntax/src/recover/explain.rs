@@ -376,7 +376,7 @@ fn friendly(kind: R) -> &'static str {
         R::call | R::quantified | R::quantifier => "a call",
         R::repeat_range | R::range_min | R::range_max => "a repetition such as `[3..]`",
         R::window_kind => "`tumbling` or `session`",
-        R::feature_option => "an option",
+        R::option => "an option",
         R::rule | R::mapping | R::feature | R::list | R::table | R::def => "an item",
         _ => "something else",
     }
