@@ -12,6 +12,7 @@ mod function;
 mod indexed;
 mod matcher;
 pub mod normalize;
+pub mod time;
 
 pub use compare::{compare, convert};
 pub use evaluator::Evaluator;

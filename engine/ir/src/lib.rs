@@ -8,6 +8,7 @@
 //! Deliberately lacks: how it is made (`plan`) and how it is evaluated (`eval`).
 
 mod print;
+pub mod time;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -341,6 +342,8 @@ pub struct Program {
     pub lists: Vec<Arc<Vec<Item>>>,
     /// Tables, in the order of [`Kind::Lookup`].
     pub tables: Vec<Arc<HashMap<String, Vec<String>>>>,
+    /// What is judged over several events.
+    pub time: time::Time,
 }
 
 impl Program {
@@ -407,8 +410,10 @@ pub enum Shape {
 /// A rule over the raw events of one arm.
 #[derive(Debug)]
 pub struct RulePlan {
-    /// Index into the checked program's rules.
+    /// Index into the checked program's rules; past all of them for a feature.
     pub rule: usize,
+    /// Where the event is one of several: what it is kept as.
+    pub observe: Option<time::Observe>,
     /// Holds for the events that match: the guard included.
     pub condition: Id,
     /// The rule's condition as written, without the guard.

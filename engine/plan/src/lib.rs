@@ -2,13 +2,14 @@
 //! a test on a normalised field becomes a test on the raw one.
 //!
 //! Invariants: lowering is exact; every pass keeps the result, and each can be switched off ([`Options`]),
-//! which the oracle uses to hold them to it. A rule that is broken or stateful is not planned.
+//! which the oracle uses to hold them to it. A rule that is broken is not planned.
 //!
 //! Deliberately lacks: evaluation, of nodes and of the [`index`] alike.
 
 pub mod index;
 mod lower;
 mod passes;
+mod time;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,8 +42,13 @@ impl Options {
     pub const NONE: Options = Options { cases: false, fold: false, intern: false, index: false };
 }
 
-/// Whether a rule is planned: it has no error, and this version can evaluate it.
+/// Whether a rule is planned.
 pub fn is_planned(rule: &typed::Rule) -> bool {
+    !rule.broken
+}
+
+/// Whether a rule judges each event alone.
+fn is_stateless(rule: &typed::Rule) -> bool {
     !rule.broken && rule.stateful.is_none()
 }
 
@@ -61,6 +67,8 @@ pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: O
         tables: program.tables.iter().map(|table| Arc::new(table.rows.clone())).collect(),
         ..ir::Program::default()
     };
+    let (mut time, observers) = time::plan(program, rules, options);
+    let mut seen = time::Seen::default();
     let mut names: BTreeSet<&str> = program.sources.keys().map(String::as_str).collect();
     names.extend(program.mappings.iter().filter(|m| !m.broken).map(|m| m.source.as_str()));
     let every = rules.is_empty() || rules.len() == program.rules.len();
@@ -73,64 +81,95 @@ pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: O
         let tested =
             |rule: &typed::Rule| mapping.is_some() && rule.sources.is_empty() || rule.sources.iter().any(|s| s == name);
         if every || rules.iter().any(|(_, rule)| wanted(rule) || tested(rule)) {
-            let source = source(program, name, mapping, rules, &mut out.arena, options);
+            let mut content = Content { program, rules, observers: &observers, options, seen: &mut seen };
+            let source = content.source(out.sources.len(), name, mapping, &mut out.arena);
             out.sources.push(source);
         }
     }
+    time::finish(program, &mut time, &seen);
+    out.time = time;
     out.arena.finish();
     out
 }
 
-fn source(
-    program: &Program,
-    name: &str,
-    mapping: Option<&typed::Mapping>,
-    rules: &[(usize, &typed::Rule)],
-    arena: &mut ir::Arena,
+/// What is planned for each source.
+struct Content<'a, 'p> {
+    program: &'a Program,
+    rules: &'a [(usize, &'p typed::Rule)],
+    observers: &'a [time::Observer<'p>],
     options: Options,
-) -> ir::Source {
-    let info = program.sources.get(name);
-    let view = info.map(|info| &info.view);
-    let declared = mapping.and_then(|mapping| mapping.detect.as_ref());
-    let mut lowering = lower::Lowering::new(arena, options, None, view);
-    let detect = match (declared, info) {
-        (Some(detect), _) => Some(lowering.bool(detect)),
-        (None, Some(info)) if !info.detect.is_empty() => Some(lowering.detect(&info.detect)),
-        _ => None,
-    };
-    let always = lowering.constant(tripline_event::Value::Bool(true));
-    let of_events = rules
-        .iter()
-        .filter(|(_, rule)| is_planned(rule) && matches!(rule.subject, Some(Subject::Event)))
-        .filter(|(_, rule)| rule.sources.is_empty() || rule.sources.iter().any(|source| source == name))
-        .map(|(at, rule)| rule_plan(*at, rule, always, &mut lowering))
-        .collect();
-    let mut before: Vec<ir::Id> = Vec::new();
-    let mut arms = Vec::new();
-    for (mapping, arm) in mapping.into_iter().flat_map(|mapping| mapping.arms.iter().map(move |arm| (mapping, arm))) {
-        let mut lowering = lower::Lowering::new(arena, options, Some(arm), view);
-        let mut parts: Vec<ir::Id> = Vec::new();
-        for condition in &before {
-            parts.push(lowering.not(*condition));
+    seen: &'a mut time::Seen,
+}
+
+impl Content<'_, '_> {
+    fn source(
+        &mut self,
+        at: usize,
+        name: &str,
+        mapping: Option<&typed::Mapping>,
+        arena: &mut ir::Arena,
+    ) -> ir::Source {
+        let info = self.program.sources.get(name);
+        let view = info.map(|info| &info.view);
+        let declared = mapping.and_then(|mapping| mapping.detect.as_ref());
+        let mut lowering = lower::Lowering::new(arena, self.options, None, view);
+        let detect = match (declared, info) {
+            (Some(detect), _) => Some(lowering.bool(detect)),
+            (None, Some(info)) if !info.detect.is_empty() => Some(lowering.detect(&info.detect)),
+            _ => None,
+        };
+        let always = lowering.constant(tripline_event::Value::Bool(true));
+        let as_they_came = |rule: &typed::Rule| {
+            matches!(rule.subject, Some(Subject::Event))
+                && (rule.sources.is_empty() || rule.sources.iter().any(|source| source == name))
+        };
+        let of_events = self.plans(at, name, None, always, &as_they_came, &mut lowering);
+        let mut before: Vec<ir::Id> = Vec::new();
+        let mut arms = Vec::new();
+        for (mapping, arm) in mapping.into_iter().flat_map(|mapping| mapping.arms.iter().map(move |arm| (mapping, arm)))
+        {
+            let mut lowering = lower::Lowering::new(arena, self.options, Some(arm), view);
+            let mut parts: Vec<ir::Id> = Vec::new();
+            for condition in &before {
+                parts.push(lowering.not(*condition));
+            }
+            if let Some(condition) = &arm.condition {
+                let condition = lowering.bool(condition);
+                parts.push(condition);
+                before.push(condition);
+            }
+            let guard = lowering.and(parts);
+            if arm.condition.is_none() {
+                before.push(lowering.constant(tripline_event::Value::Bool(true)));
+            }
+            let definitions = arm.definitions.iter().map(|d| (d.path.clone(), lowering.value(&d.value))).collect();
+            let wanted = |rule: &typed::Rule| looks_at(rule, mapping, arm);
+            let rules = self.plans(at, name, Some(u64::from(arm.class.uid)), guard, &wanted, &mut lowering);
+            arms.push(ir::Arm { guard, class: arm.class, definitions, rules });
         }
-        if let Some(condition) = &arm.condition {
-            let condition = lowering.bool(condition);
-            parts.push(condition);
-            before.push(condition);
-        }
-        let guard = lowering.and(parts);
-        if arm.condition.is_none() {
-            before.push(lowering.constant(tripline_event::Value::Bool(true)));
-        }
-        let definitions = arm.definitions.iter().map(|d| (d.path.clone(), lowering.value(&d.value))).collect();
-        let rules = rules
-            .iter()
-            .filter(|(_, rule)| is_planned(rule) && looks_at(rule, mapping, arm))
-            .map(|(at, rule)| rule_plan(*at, rule, guard, &mut lowering))
-            .collect();
-        arms.push(ir::Arm { guard, class: arm.class, definitions, rules });
+        ir::Source { name: name.to_string(), detect, arms, rules: of_events }
     }
-    ir::Source { name: name.to_string(), detect, arms, rules: of_events }
+
+    /// The plans of the rules that look at an arm, or at events as they came.
+    fn plans(
+        &mut self,
+        source: usize,
+        name: &str,
+        class: Option<u64>,
+        guard: ir::Id,
+        wanted: &dyn Fn(&typed::Rule) -> bool,
+        lowering: &mut lower::Lowering<'_>,
+    ) -> Vec<ir::RulePlan> {
+        let mut out = Vec::new();
+        for (at, rule) in self.rules.iter().filter(|(_, rule)| is_stateless(rule) && wanted(rule)) {
+            self.seen.rule(*at, source);
+            out.push(rule_plan(*at, rule, guard, lowering));
+        }
+        for observer in self.observers.iter().filter(|observer| observer.looks_at(name, class)) {
+            out.push(observer.plan(guard, source, lowering, self.seen));
+        }
+        out
+    }
 }
 
 fn looks_at(rule: &typed::Rule, mapping: &typed::Mapping, arm: &typed::Arm) -> bool {
@@ -162,7 +201,7 @@ fn rule_plan(at: usize, rule: &typed::Rule, guard: ir::Id, lowering: &mut lower:
     let entities = rule.alert.entities.iter().map(|e| (e.kind, lowering.value(&e.value))).collect();
     let context = rule.alert.context.iter().map(|(name, value)| (name.clone(), lowering.shown(value))).collect();
     let risk = rule.alert.risk.as_ref().map(|(n, e)| (*n, e.kind, lowering.value(&e.value)));
-    ir::RulePlan { rule: at, condition, explain, exceptions, title, severity, key, entities, context, risk }
+    ir::RulePlan { rule: at, observe: None, condition, explain, exceptions, title, severity, key, entities, context, risk }
 }
 
 /// Lowers one expression over the events of an arm, for callers that judge an event by it (tests,

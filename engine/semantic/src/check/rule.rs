@@ -117,12 +117,11 @@ impl Checker<'_> {
         let mut events = scope.clone();
         events.aggregates = false;
         // What is remembered is read as of an event, so only where one event is judged.
-        events.features = out.over.is_none();
+        events.features = class.is_some();
         for clause in &rule.clauses {
             match clause {
                 RuleClause::Where(condition) => {
                     let mut place = events.clone();
-                    place.features = true;
                     place.place = "a condition";
                     out.condition = Some(self.condition(&condition.expr, &place));
                 }
@@ -133,7 +132,7 @@ impl Checker<'_> {
                 RuleClause::Alert(alert) => {
                     let mut place = scope.clone();
                     place.place = "an alert";
-                    place.features = out.over.is_none();
+                    place.features = out.over.is_none() && class.is_some();
                     self.alert(alert, &place, out);
                 }
                 RuleClause::Having(having) => {

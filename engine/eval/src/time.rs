@@ -1,0 +1,335 @@
+//! Judges what needs several events: windows, sequences, features, and findings as events. `docs/TIME.md` says
+//! what they mean.
+//!
+//! Invariants: nothing here depends on the order of arrival, except for which events are late; every list is bounded
+//! by the caps of its rule; no clock is read.
+//!
+//! Deliberately lacks: threads, and where state is kept.
+
+mod aggregate;
+mod coverage;
+mod exact;
+mod feature;
+mod key;
+mod lru;
+mod order;
+mod say;
+mod search;
+mod sequence;
+mod unit;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tripline_event::{Origin, Value};
+use tripline_ir::Program as Plan;
+use tripline_ir::time::FindingInput;
+use tripline_semantic::Program;
+
+use crate::Evaluator;
+use coverage::Coverage;
+use unit::{Rules, Unit};
+
+pub use order::From;
+pub use say::{Told, title_value};
+pub use unit::{Counts, Fired};
+
+/// An event that inputs take.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// What it is known by.
+    pub from: Arc<From>,
+    /// For each input that takes it, what was kept of it: for each capture the array of its values.
+    pub inputs: Vec<(usize, Arc<[Value<'static>]>)>,
+}
+
+/// A finding, as far as rules on findings see it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Index of its rule.
+    pub rule: usize,
+    /// Its uid.
+    pub uid: String,
+    /// Its title.
+    pub title: String,
+    /// OCSF `severity_id`.
+    pub severity: i64,
+    /// Its time, nanoseconds.
+    pub time: i64,
+    /// How much risk.
+    pub risk: i64,
+    /// Who and what.
+    pub entities: Vec<(&'static str, String)>,
+}
+
+/// How a stretch of events ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The files end: what is due later than the last event of its sources stays undecided.
+    Files,
+    /// A test ends: all deadlines pass.
+    Test,
+}
+
+/// How far a source has come.
+#[derive(Clone, Debug, Default)]
+struct Clock {
+    /// The latest event time.
+    latest: Option<i64>,
+    /// Whether nobody waits for it.
+    idle: bool,
+}
+
+/// All state over several events.
+pub struct Machine<'p> {
+    rules: Rules<'p>,
+    units: Vec<Unit>,
+    clocks: Vec<Clock>,
+    coverage: Vec<Coverage>,
+    /// Allowed lateness per source, nanoseconds.
+    lateness: Vec<i64>,
+    /// Per rule, the inputs that take its findings.
+    takers: BTreeMap<usize, Vec<usize>>,
+    counts: Counts,
+}
+
+impl<'p> Machine<'p> {
+    /// A machine that has seen nothing.
+    pub fn new(plan: &'p Plan, program: &'p Program) -> Self {
+        let time = &plan.time;
+        let mut takers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (at, input) in time.inputs.iter().enumerate() {
+            for rule in input.findings.iter().flat_map(|findings| &findings.rules) {
+                takers.entry(*rule).or_default().push(at);
+            }
+        }
+        Machine {
+            rules: Rules { time, program, evaluator: Evaluator::over(plan, &time.arena) },
+            units: time.units.iter().map(|unit| Unit::new(time, &unit.nodes)).collect(),
+            clocks: vec![Clock::default(); plan.sources.len()],
+            coverage: vec![Coverage::default(); plan.sources.len()],
+            lateness: vec![0; plan.sources.len()],
+            takers,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Whether a plan has anything for a machine to do.
+    pub fn wanted(plan: &Plan) -> bool {
+        !plan.time.units.is_empty()
+    }
+
+    /// Whether the findings of a rule are taken by another.
+    pub fn takes(&self, rule: usize) -> bool {
+        self.takers.contains_key(&rule)
+    }
+
+    /// Allows events of a source to come so much later than others, in nanoseconds.
+    pub fn set_lateness(&mut self, source: usize, lateness: i64) {
+        if let Some(slot) = self.lateness.get_mut(source) {
+            *slot = lateness.max(0);
+        }
+    }
+
+    /// Every source has been covered for ever.
+    pub fn cover(&mut self) {
+        self.coverage.iter_mut().for_each(Coverage::always);
+    }
+
+    /// An event of a source came, whether anything takes it or not.
+    pub fn saw(&mut self, source: usize, time: i64) {
+        if let Some(clock) = self.clocks.get_mut(source) {
+            clock.latest = clock.latest.max(Some(time));
+            clock.idle = false;
+        }
+        if let Some(coverage) = self.coverage.get_mut(source) {
+            coverage.saw(time);
+        }
+    }
+
+    /// A source holds up nobody until it sends again.
+    pub fn idle(&mut self, source: usize) {
+        if let Some(clock) = self.clocks.get_mut(source) {
+            clock.idle = true;
+        }
+    }
+
+    /// Takes an event in.
+    pub fn observe(&mut self, observation: &Observation) {
+        let mut late = false;
+        for (input, captures) in &observation.inputs {
+            let Some(node) = self.rules.time.inputs.get(*input).map(|input| input.node) else { continue };
+            let Some(unit) = self.rules.time.nodes.get(node).map(|node| node.unit) else { continue };
+            let Some(unit) = self.units.get_mut(unit) else { continue };
+            late |= !unit.observe(&observation.from, *input, Arc::clone(captures));
+        }
+        if late {
+            *self.counts.late.entry(Arc::clone(&observation.from.source)).or_default() += 1;
+        }
+    }
+
+    /// Takes a finding in, for the rules that take it: as it is for each of its entities.
+    pub fn finding(&mut self, finding: &Finding) {
+        let Some(inputs) = self.takers.get(&finding.rule) else { return };
+        let Some(rule) = self.rules.program.rules.get(finding.rule) else { return };
+        let entities: BTreeSet<Option<&(&str, String)>> = match finding.entities.is_empty() {
+            true => [None].into(),
+            false => finding.entities.iter().map(Some).collect(),
+        };
+        let texts = |texts: BTreeSet<&str>| Value::Array(texts.into_iter().map(|t| Value::text(t.to_string())).collect());
+        let tactics = texts(rule.header.attack.iter().flat_map(|technique| technique.tactics.iter().copied()).collect());
+        let techniques = texts(rule.header.attack.iter().map(|technique| technique.id).collect());
+        let name: Arc<str> = rule.name.as_str().into();
+        for (number, entity) in entities.into_iter().enumerate() {
+            let (kind, value) = entity.map_or(("", ""), |(kind, value)| (*kind, value.as_str()));
+            let text = |text: &str| if text.is_empty() { Value::Null } else { Value::text(text.to_string()) };
+            let record = say::record_of(vec![
+                ("rule", text(&rule.name)),
+                ("title", text(&finding.title)),
+                ("severity_id", Value::Int(finding.severity)),
+                ("risk", Value::Int(finding.risk)),
+                ("entity", text(value)),
+                ("entity_type", text(kind)),
+                ("tactic", tactics.clone()),
+                ("technique", techniques.clone()),
+                ("time", Value::Time(finding.time)),
+            ]);
+            let from = Arc::new(From {
+                time: finding.time,
+                source: Arc::clone(&name),
+                id: Some(format!("{}/{kind}/{value}", finding.uid).into()),
+                content: number as u128,
+                origin: Origin { file: "finding".into(), line: 0 },
+            });
+            for input in inputs {
+                let Some(declared) = self.rules.time.inputs.get(*input) else { continue };
+                let Some(of_findings) = &declared.findings else { continue };
+                let Some(captures) = take(&self.rules, of_findings, finding, &record, &mut self.counts) else {
+                    continue;
+                };
+                let unit = self.rules.time.nodes.get(declared.node).map(|node| node.unit);
+                let Some(unit) = unit.and_then(|unit| self.units.get_mut(unit)) else { continue };
+                if !unit.observe(&from, *input, captures) {
+                    *self.counts.late.entry(Arc::clone(&name)).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// Judges everything that lies before the watermarks.
+    pub fn advance(&mut self) -> Vec<Fired> {
+        let mut out = Vec::new();
+        for at in 0..self.units.len() {
+            let Some(watermark) = self.watermark(at) else { continue };
+            let mut found = Vec::new();
+            if let Some(unit) = self.units.get_mut(at) {
+                unit.release(&self.rules, watermark, &self.coverage, &mut self.counts, &mut found);
+            }
+            self.hand_on(&found);
+            out.extend(found);
+        }
+        latest(out)
+    }
+
+    /// Judges everything, as nothing more comes.
+    pub fn finish(&mut self, end: End) -> Vec<Fired> {
+        let mut out = Vec::new();
+        for at in 0..self.units.len() {
+            let until = match end {
+                End::Test => i64::MAX,
+                End::Files => self.last(at, &mut BTreeSet::new()).unwrap_or(i64::MIN),
+            };
+            let mut found = Vec::new();
+            if let Some(unit) = self.units.get_mut(at) {
+                unit.finish(&self.rules, until, &self.coverage, &mut self.counts, &mut found);
+            }
+            self.hand_on(&found);
+            out.extend(found);
+        }
+        latest(out)
+    }
+
+    /// What was counted since the machine began.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// How many events wait to be released.
+    pub fn waiting(&self) -> usize {
+        self.units.iter().map(Unit::waiting).sum()
+    }
+
+    /// Gives findings to the rules that take them: each once, as it fired.
+    fn hand_on(&mut self, found: &[Fired]) {
+        for fired in found.iter().filter(|fired| fired.revision == 0) {
+            if self.takes(fired.rule) {
+                self.finding(&Finding {
+                    rule: fired.rule,
+                    uid: fired.uid.clone(),
+                    title: fired.told.title.clone(),
+                    severity: fired.severity.id(),
+                    time: fired.time,
+                    risk: fired.told.risk.as_ref().map_or(0, |(amount, ..)| *amount),
+                    entities: fired.told.entities.clone(),
+                });
+            }
+        }
+    }
+
+    /// The least watermark of what a unit waits for; none as long as nothing of it came.
+    fn watermark(&self, unit: usize) -> Option<i64> {
+        let declared = self.rules.time.units.get(unit)?;
+        let of_source = |source: &usize| {
+            let clock = self.clocks.get(*source)?;
+            let lateness = self.lateness.get(*source).copied().unwrap_or(0);
+            if clock.idle { None } else { Some(clock.latest?.saturating_sub(lateness)) }
+        };
+        let of_sources = declared.sources.iter().chain(declared.stateless.values().flatten()).filter_map(of_source);
+        let of_parents =
+            declared.parents.iter().filter_map(|parent| Some(self.units.get(*parent)?.watermark)).filter(|w| *w > i64::MIN);
+        of_sources.chain(of_parents).min()
+    }
+
+    /// The latest event time of the sources that a unit can reach.
+    fn last(&self, unit: usize, seen: &mut BTreeSet<usize>) -> Option<i64> {
+        let declared = self.rules.time.units.get(unit)?;
+        let sources = declared.sources.iter().chain(declared.stateless.values().flatten());
+        let own = sources.filter_map(|source| self.clocks.get(*source)?.latest).max();
+        let mut last = own;
+        for parent in &declared.parents {
+            if seen.insert(*parent) {
+                last = last.max(self.last(*parent, seen));
+            }
+        }
+        last
+    }
+}
+
+/// What an input keeps of a finding, if it takes it.
+fn take(
+    rules: &Rules<'_>,
+    input: &FindingInput,
+    finding: &Finding,
+    record: &Value<'static>,
+    counts: &mut Counts,
+) -> Option<Arc<[Value<'static>]>> {
+    let evaluator = &rules.evaluator;
+    evaluator.next_event();
+    if !input.condition.is_none_or(|condition| evaluator.test(condition, record)) {
+        return None;
+    }
+    let _ = (finding, counts);
+    let captures = input.captures.iter().map(|id| Value::Array(evaluator.values(*id, record)).into_owned());
+    Some(captures.collect())
+}
+
+/// Of each finding what was told of it last.
+fn latest(found: Vec<Fired>) -> Vec<Fired> {
+    let mut last: BTreeMap<(usize, String), usize> = BTreeMap::new();
+    for (at, fired) in found.iter().enumerate() {
+        last.insert((fired.rule, fired.uid.clone()), at);
+    }
+    let keep: BTreeSet<usize> = last.into_values().collect();
+    found.into_iter().enumerate().filter(|(at, _)| keep.contains(at)).map(|(_, fired)| fired).collect()
+}

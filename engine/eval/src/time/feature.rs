@@ -1,0 +1,325 @@
+//! What a feature remembers of a key, and what is answered of it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use tripline_event::{Value, to_float};
+use tripline_ir::time::{Ask, Feature, Memory};
+
+use super::aggregate::{deviation, number};
+use super::exact::Exact;
+use super::key::{Key, words};
+use super::lru::Lru;
+
+const HOUR: i64 = 3_600_000_000_000;
+/// Hours in a week.
+const WEEK: i64 = 168;
+/// A multiple of the median's deviation that is one standard deviation of a normal distribution.
+const NORMAL: f64 = 1.4826;
+/// Places nearer than this are one: kilometres.
+const NEAR: f64 = 100.0;
+/// How many buckets a robust deviation needs.
+const FEW: usize = 4;
+
+/// A feature's memory.
+#[derive(Debug)]
+pub struct Remembered {
+    keys: HashMap<Arc<Key>, Memo>,
+    lru: Lru,
+    /// The time of the last event at which a key was evicted.
+    pub evicted_at: Option<i64>,
+    /// How many keys were evicted.
+    pub evicted: u64,
+}
+
+/// What is remembered of one key.
+#[derive(Clone, Debug, Default)]
+pub struct Memo {
+    pub(crate) stamp: u64,
+    /// Buckets, rising.
+    pub(crate) buckets: VecDeque<Bucket>,
+    /// Of a set: each value, with how often it was seen in each bucket.
+    pub(crate) values: HashMap<Box<str>, VecDeque<(i64, u64)>>,
+    /// The first and the last observation that is remembered: bucket, time and value.
+    pub(crate) first: Option<(i64, i64, Value<'static>)>,
+    pub(crate) last: Option<(i64, i64, Value<'static>)>,
+}
+
+/// What is remembered of a stretch of time.
+#[derive(Clone, Debug, Default)]
+pub struct Bucket {
+    pub(crate) number: i64,
+    pub(crate) n: u64,
+    /// The times of the first and the last observation in it.
+    pub(crate) since: i64,
+    pub(crate) until: i64,
+    pub(crate) numbers: u64,
+    pub(crate) sum: Exact,
+    pub(crate) squares: Exact,
+}
+
+/// What a read gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The value; absent where there is none.
+    pub value: Value<'static>,
+    /// How many observations are behind it.
+    pub n: u64,
+}
+
+impl Remembered {
+    pub fn new() -> Self {
+        Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn holds(&self, key: &Key) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// Remembers an event, after everything that it is judged by was read.
+    pub fn update(&mut self, feature: &Feature, key: Key, time: i64, values: &[Value<'static>]) {
+        let key = Arc::new(key);
+        let now = time.div_euclid(feature.bucket);
+        let memo = self.keys.entry(Arc::clone(&key)).or_default();
+        self.lru.touch(&mut memo.stamp, &key);
+        memo.forget(now - feature.buckets);
+        memo.update(feature, now, time, values);
+        while self.keys.len() > feature.caps.keys {
+            let Some(oldest) = self.lru.oldest() else { break };
+            self.keys.remove(&oldest);
+            self.evicted += 1;
+            self.evicted_at = Some(time);
+        }
+    }
+
+    /// Answers what is asked under a key as of a time.
+    pub fn read(&self, feature: &Feature, key: &Key, ask: Ask, subject: &[Value<'static>], time: i64) -> Answer {
+        let oldest = time.div_euclid(feature.bucket) - feature.buckets;
+        let none = Memo::default();
+        let memo = self.keys.get(key).unwrap_or(&none);
+        memo.read(feature, ask, subject, time, oldest)
+    }
+}
+
+impl Memo {
+    /// Forgets the buckets up to this one.
+    fn forget(&mut self, oldest: i64) {
+        while self.buckets.front().is_some_and(|bucket| bucket.number <= oldest) {
+            self.buckets.pop_front();
+        }
+        if !self.values.is_empty() {
+            self.values.retain(|_, buckets| {
+                while buckets.front().is_some_and(|(number, _)| *number <= oldest) {
+                    buckets.pop_front();
+                }
+                !buckets.is_empty()
+            });
+        }
+        for end in [&mut self.first, &mut self.last] {
+            if end.as_ref().is_some_and(|(number, ..)| *number <= oldest) {
+                *end = None;
+            }
+        }
+    }
+
+    fn update(&mut self, feature: &Feature, now: i64, time: i64, values: &[Value<'static>]) {
+        if feature.of.is_some() && values.is_empty() {
+            return;
+        }
+        if self.buckets.back().is_none_or(|bucket| bucket.number != now) {
+            self.buckets.push_back(Bucket { number: now, since: time, ..Bucket::default() });
+        }
+        if let Some(bucket) = self.buckets.back_mut() {
+            bucket.n += 1;
+            bucket.until = time;
+            if matches!(feature.memory, Memory::Sum | Memory::Avg | Memory::Histogram) {
+                values.iter().for_each(|value| bucket.add(value));
+            }
+        }
+        match feature.memory {
+            Memory::Set | Memory::Distinct => {
+                for value in values {
+                    let buckets = self.values.entry(words(value).into()).or_default();
+                    match buckets.back_mut() {
+                        Some((number, n)) if *number == now => *n += 1,
+                        _ => buckets.push_back((now, 1)),
+                    }
+                }
+                while self.values.len() > feature.caps.per_key {
+                    let last = |buckets: &VecDeque<(i64, u64)>| buckets.back().map_or(i64::MIN, |(number, _)| *number);
+                    let oldest = self.values.iter().min_by_key(|(key, buckets)| (last(buckets), (*key).clone()));
+                    let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
+                    self.values.remove(&oldest);
+                }
+            }
+            Memory::First | Memory::Last => {
+                let Some(value) = values.first() else { return };
+                if self.first.is_none() {
+                    self.first = Some((now, time, value.clone()));
+                }
+                self.last = Some((now, time, value.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn read(&self, feature: &Feature, ask: Ask, subject: &[Value<'static>], time: i64, oldest: i64) -> Answer {
+        let buckets = || self.buckets.iter().filter(|bucket| bucket.number > oldest);
+        let n = buckets().map(|bucket| bucket.n).sum();
+        let of_value = |value: &Value<'static>| -> u64 {
+            let seen = self.values.get(words(value).as_str());
+            seen.into_iter().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum()
+        };
+        let truth = |truth: bool| Value::Bool(truth);
+        let value = match ask {
+            Ask::New => truth(subject.iter().any(|value| of_value(value) == 0)),
+            Ask::Rare(share) => {
+                let all: u64 = self
+                    .values
+                    .values()
+                    .flatten()
+                    .filter(|(number, _)| *number > oldest)
+                    .map(|(_, n)| *n)
+                    .sum();
+                truth(subject.iter().any(|value| (of_value(value) as f64) < share * all as f64))
+            }
+            Ask::Silent(length) => {
+                let last = buckets().last().map(|_| self.last_time());
+                truth(last.is_none_or(|last| time.saturating_sub(last) >= length))
+            }
+            Ask::Age => match buckets().next() {
+                Some(bucket) => Value::Duration(time.saturating_sub(bucket.since)),
+                None => Value::Null,
+            },
+            Ask::Zscore => match subject.first().and_then(to_float) {
+                Some(x) => self.zscore(feature, x, time, oldest),
+                None => Value::Null,
+            },
+            Ask::Deviation => match subject.first().and_then(to_float) {
+                Some(x) => self.robust(feature, x, time, oldest),
+                None => Value::Null,
+            },
+            Ask::TravelSpeed => match (&self.last, subject.first()) {
+                (Some((number, then, from)), Some(to)) if *number > oldest => speed(from, to, time.saturating_sub(*then)),
+                _ => Value::Null,
+            },
+        };
+        Answer { value, n }
+    }
+
+    /// The time of the last observation.
+    fn last_time(&self) -> i64 {
+        self.buckets.back().map_or(i64::MIN, |bucket| bucket.until)
+    }
+
+    fn zscore(&self, feature: &Feature, x: f64, time: i64, oldest: i64) -> Value<'static> {
+        let (mut n, mut sum, mut squares) = (0u64, Exact::default(), Exact::default());
+        match feature.memory {
+            Memory::Sum | Memory::Avg => {
+                for bucket in self.buckets.iter().filter(|bucket| bucket.number > oldest) {
+                    n += bucket.numbers;
+                    sum.add(&bucket.sum);
+                    squares.add(&bucket.squares);
+                }
+            }
+            _ => {
+                for total in self.totals(feature, time, oldest).into_values() {
+                    n += 1;
+                    sum.float(total, true);
+                    squares.square(total, true);
+                }
+            }
+        }
+        if n < 2 {
+            return Value::Null;
+        }
+        let n = n as f64;
+        let (high, low) = sum.read();
+        let mean = high / n;
+        let mean = mean + ((-mean).mul_add(n, high) + low) / n;
+        let spread = deviation(n, (high, low), squares.read());
+        if spread > 0.0 { Value::Float((x - mean) / spread) } else { Value::Null }
+    }
+
+    /// The totals of whole buckets, those without events among them.
+    fn totals(&self, feature: &Feature, time: i64, oldest: i64) -> BTreeMap<i64, f64> {
+        let now = time.div_euclid(feature.bucket);
+        let mut held = self.buckets.iter().filter(|bucket| bucket.number > oldest);
+        let Some(first) = held.next() else { return BTreeMap::new() };
+        let mut out: BTreeMap<i64, f64> = (first.number..now).map(|number| (number, 0.0)).collect();
+        for bucket in std::iter::once(first).chain(held).filter(|bucket| bucket.number < now) {
+            let total = if feature.of.is_some() && feature.memory == Memory::Histogram {
+                bucket.sum.float_value()
+            } else {
+                bucket.n as f64
+            };
+            out.insert(bucket.number, total);
+        }
+        out
+    }
+
+    fn robust(&self, feature: &Feature, x: f64, time: i64, oldest: i64) -> Value<'static> {
+        let totals = self.totals(feature, time, oldest);
+        let hour = |time: i64| time.div_euclid(HOUR).rem_euclid(WEEK);
+        let now = hour(time.div_euclid(feature.bucket).saturating_mul(feature.bucket));
+        let alike: Vec<f64> = totals
+            .iter()
+            .filter(|(number, _)| hour(number.saturating_mul(feature.bucket)) == now)
+            .map(|(_, total)| *total)
+            .collect();
+        let mut used = if alike.len() >= FEW { alike } else { totals.into_values().collect() };
+        if used.len() < FEW {
+            return Value::Null;
+        }
+        let middle = median(&mut used);
+        let mut away: Vec<f64> = used.iter().map(|total| (total - middle).abs()).collect();
+        let mad = median(&mut away);
+        if mad > 0.0 { Value::Float((x - middle) / (NORMAL * mad)) } else { Value::Null }
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = |n: usize| values.get(n).copied().unwrap_or(0.0);
+    let half = values.len() / 2;
+    if values.len() % 2 == 1 { at(half) } else { at(half.saturating_sub(1)) + (at(half) - at(half.saturating_sub(1))) * 0.5 }
+}
+
+impl Bucket {
+    fn add(&mut self, value: &Value<'static>) {
+        if number(value).is_none() {
+            return;
+        }
+        self.numbers += 1;
+        self.sum.value(value);
+        self.squares.value_squared(value);
+    }
+}
+
+/// Kilometres an hour between two places.
+fn speed(from: &Value<'static>, to: &Value<'static>, nanoseconds: i64) -> Value<'static> {
+    let place = |value: &Value<'static>| {
+        let of = |name: &str| value.get(name).and_then(to_float);
+        Some((of("lat")?, of("long")?))
+    };
+    let (Some(from), Some(to)) = (place(from), place(to)) else { return Value::Null };
+    let far = distance(from, to);
+    if far < NEAR {
+        return Value::Float(0.0);
+    }
+    let hours = nanoseconds as f64 / HOUR as f64;
+    if hours > 0.0 { Value::Float(far / hours) } else { Value::Float(f64::MAX) }
+}
+
+/// Kilometres along the earth's surface.
+fn distance(from: (f64, f64), to: (f64, f64)) -> f64 {
+    const RADIUS: f64 = 6_371.0;
+    let (a, b) = (from.0.to_radians(), to.0.to_radians());
+    let (high, wide) = ((to.0 - from.0).to_radians(), (to.1 - from.1).to_radians());
+    let h = (high / 2.0).sin().powi(2) + a.cos() * b.cos() * (wide / 2.0).sin().powi(2);
+    2.0 * RADIUS * h.sqrt().min(1.0).asin()
+}

@@ -1,0 +1,464 @@
+//! A unit: rules and features that are judged together, over events in their order.
+//!
+//! Events wait in a buffer until the watermark has passed them; timers run between them. At an event every rule
+//! reads and judges, then features remember it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tripline_event::Value;
+use tripline_ir::time::{Owner, Read, Say, Time, What};
+use tripline_ir::{Id, Severity};
+use tripline_semantic::Program;
+use tripline_semantic::typed::Rule;
+
+use super::coverage::Coverage;
+use super::feature::Remembered;
+use super::key::{Key, keys};
+use super::order::From;
+use super::say::{Told, of_event, tell};
+use super::sequence::Sequences;
+use super::window::{Due, Firing, Taken, Windows};
+use crate::Evaluator;
+
+/// How many events a finding names.
+const MOST_EVENTS: usize = 100;
+
+/// A finding of a rule over several events.
+#[derive(Clone, Debug)]
+pub struct Fired {
+    /// Index of the rule.
+    pub rule: usize,
+    /// The same at every run over the same events.
+    pub uid: String,
+    /// 0 as it fired, and one more for each update.
+    pub revision: u64,
+    /// When it fired, nanoseconds.
+    pub time: i64,
+    /// What it says.
+    pub told: Told,
+    /// How grave.
+    pub severity: Severity,
+    /// The key that it was found under.
+    pub key: Vec<String>,
+    /// The latest events behind it, in their order; at most a hundred.
+    pub events: Vec<Arc<From>>,
+    /// How many there are.
+    pub count: u64,
+    /// The time of the first and of the last of them.
+    pub span: (i64, i64),
+}
+
+/// What a finding is made from.
+pub enum Cause<'c> {
+    /// At an event.
+    Event(&'c Arc<From>),
+    /// At an instant at which nothing came.
+    Instant(i64),
+}
+
+/// What was counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events that came too late, by source.
+    pub late: BTreeMap<Arc<str>, u64>,
+    /// Events that came twice, by source.
+    pub redelivered: BTreeMap<Arc<str>, u64>,
+    /// Findings and events that exceptions took away: rule and exception.
+    pub excepted: BTreeMap<(usize, usize), u64>,
+}
+
+/// Where a node puts its findings, and what it judges by.
+pub struct Out<'o, 'p> {
+    evaluator: &'o Evaluator<'p>,
+    owner: (usize, &'p Rule),
+    found: &'o mut Vec<Fired>,
+    counts: &'o mut Counts,
+}
+
+impl<'p> Out<'_, 'p> {
+    /// Evaluates over records.
+    pub fn evaluator(&self) -> &Evaluator<'p> {
+        self.evaluator
+    }
+
+    /// Whether a condition holds.
+    pub fn holds(&self, condition: Id, over: &Value<'_>) -> bool {
+        self.evaluator.next_event();
+        self.evaluator.test(condition, over)
+    }
+
+    /// The first exception in force at a time that holds.
+    pub fn excepted(&self, exceptions: &[(usize, Id)], over: &Value<'_>, now: i64) -> Option<usize> {
+        let in_force = |n: usize| self.owner.1.exceptions.get(n).and_then(|e| e.until).is_none_or(|until| now < until);
+        exceptions.iter().find(|(n, condition)| in_force(*n) && self.holds(*condition, over)).map(|(n, _)| *n)
+    }
+
+    /// Counts what an exception took away.
+    pub fn suppressed(&mut self, exception: usize) {
+        *self.counts.excepted.entry((self.owner.0, exception)).or_default() += 1;
+    }
+
+    /// A name for a finding, from what made it.
+    pub fn uid(&self, key: &Key, cause: &Cause<'_>) -> String {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(self.owner.1.uid().as_bytes());
+        for piece in key {
+            part(piece.as_bytes());
+        }
+        match cause {
+            Cause::Instant(at) => part(&at.to_be_bytes()),
+            Cause::Event(from) => {
+                part(&from.time.to_be_bytes());
+                part(from.source.as_bytes());
+                match &from.id {
+                    Some(id) => part(id.as_bytes()),
+                    None => part(&from.content.to_be_bytes()),
+                }
+            }
+        }
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Tells of a finding.
+    pub fn fired<'e>(
+        &mut self,
+        say: &Say,
+        over: Value<'static>,
+        firing: &Firing,
+        key: &Key,
+        events: impl ExactSizeIterator<Item = &'e Arc<From>> + Clone,
+    ) {
+        self.evaluator.next_event();
+        let told = tell(self.evaluator, say, &over);
+        let count = events.len();
+        let first = events.clone().next().map_or(firing.at, |from| from.time);
+        let events: Vec<Arc<From>> = events.skip(count.saturating_sub(MOST_EVENTS)).map(Arc::clone).collect();
+        let last = events.last().map_or(firing.at, |from| from.time);
+        let severity = told.severity.or(self.owner.1.header.severity).unwrap_or(Severity::Medium);
+        self.found.push(Fired {
+            rule: self.owner.0,
+            uid: firing.uid.clone(),
+            revision: firing.revision,
+            time: firing.at,
+            told,
+            severity,
+            key: key.iter().map(|part| part.to_string()).collect(),
+            events,
+            count: count as u64,
+            span: (first, last),
+        });
+    }
+}
+
+/// What a node holds.
+#[derive(Debug)]
+pub enum Held {
+    /// Nothing.
+    Each,
+    /// Windows.
+    Windows(Windows),
+    /// Sequences.
+    Sequences(Sequences),
+    /// A feature's memory.
+    Remembered(Box<Remembered>),
+}
+
+/// An event that waits: for each input that takes it, what was kept of it.
+pub type Waiting = Vec<(usize, Arc<[Value<'static>]>)>;
+
+/// What a unit holds.
+#[derive(Debug)]
+pub struct Unit {
+    /// Its nodes, with what they hold.
+    pub nodes: BTreeMap<usize, Held>,
+    buffer: BTreeMap<Arc<From>, Waiting>,
+    timers: BTreeSet<(i64, usize, Arc<Key>)>,
+    /// Everything before this was released.
+    pub watermark: i64,
+    /// The place of the next event in the order.
+    place: u64,
+    /// The event that was released last.
+    last: Option<Arc<From>>,
+}
+
+/// What units are judged by.
+pub struct Rules<'p> {
+    pub time: &'p Time,
+    pub program: &'p Program,
+    pub evaluator: Evaluator<'p>,
+}
+
+impl Unit {
+    /// A unit that has seen nothing.
+    pub fn new(time: &Time, nodes: &[usize]) -> Self {
+        let held = |node: &usize| {
+            let held = match time.nodes.get(*node).map(|node| &node.what) {
+                Some(What::Window(_)) => Held::Windows(Windows::default()),
+                Some(What::Sequence(_)) => Held::Sequences(Sequences::default()),
+                Some(What::Feature(_)) => Held::Remembered(Box::new(Remembered::new())),
+                _ => Held::Each,
+            };
+            (*node, held)
+        };
+        Unit {
+            nodes: nodes.iter().map(held).collect(),
+            buffer: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            watermark: i64::MIN,
+            place: 0,
+            last: None,
+        }
+    }
+
+    /// How many events wait.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes an event in; gives whether it was in time.
+    pub fn observe(&mut self, from: &Arc<From>, input: usize, captures: Arc<[Value<'static>]>) -> bool {
+        if from.time < self.watermark {
+            return false;
+        }
+        self.buffer.entry(Arc::clone(from)).or_default().push((input, captures));
+        true
+    }
+
+    /// Releases what lies before the watermark, and runs what is due at it.
+    pub fn release<'p>(
+        &mut self,
+        rules: &Rules<'p>,
+        watermark: i64,
+        coverage: &[Coverage],
+        counts: &mut Counts,
+        found: &mut Vec<Fired>,
+    ) {
+        self.run(rules, watermark, Some(watermark), coverage, counts, found);
+        self.watermark = self.watermark.max(watermark);
+    }
+
+    /// Releases everything that waits, and runs what is due up to a time.
+    pub fn finish<'p>(
+        &mut self,
+        rules: &Rules<'p>,
+        until: i64,
+        coverage: &[Coverage],
+        counts: &mut Counts,
+        found: &mut Vec<Fired>,
+    ) {
+        self.run(rules, until, None, coverage, counts, found);
+    }
+
+    fn run<'p>(
+        &mut self,
+        rules: &Rules<'p>,
+        timers: i64,
+        events: Option<i64>,
+        coverage: &[Coverage],
+        counts: &mut Counts,
+        found: &mut Vec<Fired>,
+    ) {
+        loop {
+            let event = self.buffer.first_key_value().map(|(from, _)| from.time);
+            let event = event.filter(|time| events.is_none_or(|watermark| *time < watermark));
+            let timer = self.timers.first().map(|(at, ..)| *at);
+            let timer = timer.filter(|at| event.map_or(*at <= timers, |event| *at <= event));
+            if timer.is_some() {
+                let Some((now, node, key)) = self.timers.pop_first() else { return };
+                self.timer(rules, now, node, &key, coverage, counts, found);
+                continue;
+            }
+            if event.is_none() {
+                return;
+            }
+            let Some((from, waiting)) = self.buffer.pop_first() else { return };
+            if self.last.as_ref().is_some_and(|last| from.is_redelivery_of(last)) {
+                *counts.redelivered.entry(Arc::clone(&from.source)).or_default() += 1;
+                continue;
+            }
+            self.event(rules, &from, waiting, coverage, counts, found);
+            self.last = Some(from);
+        }
+    }
+
+    fn timer<'p>(
+        &mut self,
+        rules: &Rules<'p>,
+        now: i64,
+        node: usize,
+        key: &Arc<Key>,
+        coverage: &[Coverage],
+        counts: &mut Counts,
+        found: &mut Vec<Fired>,
+    ) {
+        let Some(mut out) = out(rules, node, found, counts) else { return };
+        let what = rules.time.nodes.get(node).map(|node| &node.what);
+        let due = match (self.nodes.get_mut(&node), what) {
+            (Some(Held::Windows(windows)), Some(What::Window(window))) => windows.due(window, key, now, &mut out),
+            (Some(Held::Sequences(sequences)), Some(What::Sequence(sequence))) => {
+                let covered = |sources: &[usize], from: i64, to: i64| {
+                    sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.covers(from, to)))
+                };
+                sequences.due(sequence, key, now, &covered, &mut out)
+            }
+            _ => None,
+        };
+        if let Some(due) = due {
+            self.reschedule(node, due);
+        }
+    }
+
+    fn reschedule(&mut self, node: usize, due: Due) {
+        if due.before == due.after {
+            return;
+        }
+        if let Some(before) = due.before {
+            self.timers.remove(&(before, node, Arc::clone(&due.key)));
+        }
+        if let Some(after) = due.after {
+            self.timers.insert((after, node, due.key));
+        }
+    }
+
+    fn event<'p>(
+        &mut self,
+        rules: &Rules<'p>,
+        from: &Arc<From>,
+        waiting: Waiting,
+        coverage: &[Coverage],
+        counts: &mut Counts,
+        found: &mut Vec<Fired>,
+    ) {
+        self.place += 1;
+        let mut of_sequences: BTreeMap<usize, BTreeMap<Key, Vec<(usize, Arc<[Value<'static>]>)>>> = BTreeMap::new();
+        let mut to_remember = Vec::new();
+        for (at, captures) in waiting {
+            let Some(input) = rules.time.inputs.get(at) else { continue };
+            let Some(node) = rules.time.nodes.get(input.node) else { continue };
+            if let What::Feature(_) = node.what {
+                to_remember.push((input.node, captures));
+                continue;
+            }
+            if input.condition.is_some() || !input.exceptions.is_empty() {
+                let over = self.read(rules, &input.reads, &captures, from.time, coverage);
+                let Some(mut out) = out(rules, input.node, found, counts) else { continue };
+                if !input.condition.is_none_or(|condition| out.holds(condition, &over)) {
+                    continue;
+                }
+                if let Some(exception) = out.excepted(&input.exceptions, &over, from.time) {
+                    out.suppressed(exception);
+                    continue;
+                }
+            }
+            match &node.what {
+                What::Each(say) => {
+                    let over = self.read(rules, &say.reads, &captures, from.time, coverage);
+                    let Some(mut out) = out(rules, input.node, found, counts) else { continue };
+                    let key: Key = Box::default();
+                    let firing = Firing { uid: out.uid(&key, &Cause::Event(from)), at: from.time, revision: 0 };
+                    out.fired(say, over, &firing, &key, std::iter::once(from));
+                }
+                What::Window(window) => {
+                    let Some(mut out) = out(rules, input.node, found, counts) else { continue };
+                    let Some(Held::Windows(windows)) = self.nodes.get_mut(&input.node) else { continue };
+                    let taken = Taken { from, captures: &captures };
+                    let mut all = Vec::new();
+                    for key in keys(&captures, &window.key) {
+                        all.extend(windows.event(window, key, &taken, &mut out));
+                    }
+                    all.extend(windows.evict(window));
+                    for due in all {
+                        self.reschedule(input.node, due);
+                    }
+                }
+                What::Sequence(sequence) => {
+                    let Some(step) = sequence.steps.get(input.step) else { continue };
+                    let of_node = of_sequences.entry(input.node).or_default();
+                    for key in keys(&captures, &step.key) {
+                        of_node.entry(key).or_default().push((input.step, Arc::clone(&captures)));
+                    }
+                }
+                What::Feature(_) => {}
+            }
+        }
+        for (node, by_key) in of_sequences {
+            let Some(What::Sequence(sequence)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
+            let Some(mut out) = out(rules, node, found, counts) else { continue };
+            let Some(Held::Sequences(sequences)) = self.nodes.get_mut(&node) else { continue };
+            let mut all = Vec::new();
+            for (key, mut fits) in by_key {
+                fits.sort_by_key(|(step, _)| *step);
+                all.extend(sequences.event(sequence, key, from, self.place, &fits, &mut out));
+            }
+            all.extend(sequences.evict(sequence));
+            for due in all {
+                self.reschedule(node, due);
+            }
+        }
+        for (node, captures) in to_remember {
+            let Some(What::Feature(feature)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
+            let Some(Held::Remembered(memory)) = self.nodes.get_mut(&node) else { continue };
+            let values = feature.of.and_then(|of| captures.get(of)).map_or(&[][..], Value::elements);
+            for key in keys(&captures, &feature.key) {
+                memory.update(feature, key, from.time, values);
+            }
+        }
+    }
+
+    /// The record of an event, with what features say of it.
+    fn read(
+        &self,
+        rules: &Rules<'_>,
+        reads: &[Read],
+        captures: &[Value<'static>],
+        time: i64,
+        coverage: &[Coverage],
+    ) -> Value<'static> {
+        let (mut values, mut ready) = (Vec::new(), Vec::new());
+        for read in reads {
+            let (value, is_ready) = self.answer(rules, read, captures, time, coverage);
+            values.push(value);
+            ready.push(Value::Bool(is_ready));
+        }
+        of_event(captures, values, ready)
+    }
+
+    fn answer(
+        &self,
+        rules: &Rules<'_>,
+        read: &Read,
+        captures: &[Value<'static>],
+        time: i64,
+        coverage: &[Coverage],
+    ) -> (Value<'static>, bool) {
+        let Some(What::Feature(feature)) = rules.time.nodes.get(read.feature).map(|node| &node.what) else {
+            return (Value::Null, false);
+        };
+        let Some(Held::Remembered(memory)) = self.nodes.get(&read.feature) else { return (Value::Null, false) };
+        let warm = time.saturating_sub(feature.warmup);
+        let covered =
+            feature.sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.covers(warm, time)));
+        let Some(key) = keys(captures, &read.key).into_iter().next() else { return (Value::Null, covered) };
+        let evicted = !memory.holds(&key) && memory.evicted_at.is_some_and(|at| at > warm);
+        let subject = read.subject.and_then(|at| captures.get(at)).map_or(&[][..], Value::elements);
+        let answer = memory.read(feature, &key, read.ask, subject, time);
+        (answer.value, covered && !evicted)
+    }
+}
+
+fn out<'o, 'p>(
+    rules: &'o Rules<'p>,
+    node: usize,
+    found: &'o mut Vec<Fired>,
+    counts: &'o mut Counts,
+) -> Option<Out<'o, 'p>> {
+    let Owner::Rule(at) = rules.time.nodes.get(node)?.owner else { return None };
+    let rule = rules.program.rules.get(at)?;
+    Some(Out { evaluator: &rules.evaluator, owner: (at, rule), found, counts })
+}

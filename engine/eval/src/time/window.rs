@@ -1,0 +1,242 @@
+//! Windows: what happened under a key within a length of time, kept up to date event by event.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use tripline_event::Value;
+use tripline_ir::time::{Window, WindowKind, record};
+
+use super::aggregate::State;
+use super::key::Key;
+use super::lru::Lru;
+use super::order::From;
+use super::say::record_of;
+use super::unit::{Cause, Out};
+
+/// The windows of a rule.
+#[derive(Debug, Default)]
+pub struct Windows {
+    groups: HashMap<Arc<Key>, Group>,
+    lru: Lru,
+    /// Keys that were evicted.
+    pub evicted: u64,
+    /// Events that were dropped because a key had too many.
+    pub dropped: u64,
+    /// Keys that changed since they were last taken.
+    pub changed: BTreeSet<Arc<Key>>,
+}
+
+/// The window of a key.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub(crate) stamp: u64,
+    /// The number of the next event.
+    pub(crate) next: u64,
+    pub(crate) entries: VecDeque<Entry>,
+    pub(crate) states: Vec<State>,
+    /// What was kept of the latest event.
+    pub(crate) latest: Box<[Value<'static>]>,
+    pub(crate) firing: Option<Firing>,
+    /// Exceptions that were counted since the condition became true.
+    pub(crate) excepted: BTreeSet<usize>,
+    /// When it is to be looked at again.
+    pub(crate) due: Option<i64>,
+}
+
+/// An event in a window.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub(crate) from: Arc<From>,
+    /// For each aggregate, its values.
+    pub(crate) values: Box<[Value<'static>]>,
+}
+
+/// A finding that is open.
+#[derive(Clone, Debug)]
+pub struct Firing {
+    pub(crate) uid: String,
+    pub(crate) at: i64,
+    pub(crate) revision: u64,
+}
+
+/// An event that a window is to take.
+pub struct Taken<'t> {
+    pub from: &'t Arc<From>,
+    pub captures: &'t [Value<'static>],
+}
+
+impl Windows {
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Takes an event in under a key. Gives when the key is to be looked at again, and when it was so far.
+    pub fn event(&mut self, window: &Window, key: Key, event: &Taken<'_>, out: &mut Out<'_, '_>) -> Option<Due> {
+        let key = Arc::new(key);
+        let time = event.from.time;
+        let group = self.groups.entry(Arc::clone(&key)).or_insert_with(|| Group::new(window));
+        self.lru.touch(&mut group.stamp, &key);
+        let before = group.due;
+        self.dropped += group.add(window, event);
+        group.check(window, &key, time, Some(event.from), out);
+        group.due = group.next_due(window);
+        let due = Due { key: Arc::clone(&key), before, after: group.due };
+        self.changed.insert(key);
+        Some(due)
+    }
+
+    /// A key was to be looked at now: events leave.
+    pub fn due(&mut self, window: &Window, key: &Arc<Key>, now: i64, out: &mut Out<'_, '_>) -> Option<Due> {
+        let group = self.groups.get_mut(key)?;
+        if group.due != Some(now) {
+            return None;
+        }
+        group.expire(window, now);
+        self.changed.insert(Arc::clone(key));
+        if group.entries.is_empty() {
+            let stamp = group.stamp;
+            self.groups.remove(key);
+            self.lru.forget(stamp);
+            return None;
+        }
+        group.check(window, key, now, None, out);
+        group.due = group.next_due(window);
+        Some(Due { key: Arc::clone(key), before: None, after: group.due })
+    }
+
+    /// Evicts keys beyond the cap; gives when they were to be looked at.
+    pub fn evict(&mut self, window: &Window) -> Vec<Due> {
+        let mut out = Vec::new();
+        while self.groups.len() > window.caps.keys {
+            let Some(key) = self.lru.oldest() else { break };
+            if let Some(group) = self.groups.remove(&key) {
+                self.evicted += 1;
+                out.push(Due { key: Arc::clone(&key), before: group.due, after: None });
+            }
+            self.changed.insert(key);
+        }
+        out
+    }
+}
+
+/// When a key is to be looked at.
+#[derive(Debug)]
+pub struct Due {
+    pub key: Arc<Key>,
+    /// When it was to be, so far.
+    pub before: Option<i64>,
+    pub after: Option<i64>,
+}
+
+impl Group {
+    fn new(window: &Window) -> Self {
+        Group {
+            stamp: 0,
+            next: 0,
+            entries: VecDeque::new(),
+            states: window.aggregates.iter().map(|aggregate| State::new(aggregate.kind)).collect(),
+            latest: Box::default(),
+            firing: None,
+            excepted: BTreeSet::new(),
+            due: None,
+        }
+    }
+
+    /// Takes an event in; gives how many were dropped for it.
+    fn add(&mut self, window: &Window, event: &Taken<'_>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let of = |at: Option<usize>| at.and_then(|at| event.captures.get(at)).cloned().unwrap_or_default();
+        let values: Box<[Value<'static>]> = window.aggregates.iter().map(|aggregate| of(aggregate.of)).collect();
+        for ((state, aggregate), value) in self.states.iter_mut().zip(&window.aggregates).zip(&values) {
+            state.add(aggregate.kind, number, value.elements());
+        }
+        self.entries.push_back(Entry { from: Arc::clone(event.from), values });
+        self.latest = event.captures.into();
+        let mut dropped = 0;
+        while self.entries.len() > window.caps.per_key {
+            self.leave(window);
+            dropped += 1;
+        }
+        dropped
+    }
+
+    /// The oldest event leaves.
+    fn leave(&mut self, window: &Window) {
+        let number = self.next - self.entries.len() as u64;
+        let Some(entry) = self.entries.pop_front() else { return };
+        for ((state, aggregate), value) in self.states.iter_mut().zip(&window.aggregates).zip(&entry.values) {
+            state.remove(aggregate.kind, number, value.elements());
+        }
+    }
+
+    fn expire(&mut self, window: &Window, now: i64) {
+        match window.kind {
+            WindowKind::Sliding => {
+                while self.entries.front().is_some_and(|e| e.from.time.saturating_add(window.within) <= now) {
+                    self.leave(window);
+                }
+            }
+            // What is cut off leaves together.
+            WindowKind::Tumbling | WindowKind::Session => {
+                self.entries.clear();
+            }
+        }
+    }
+
+    /// The next instant at which events leave.
+    fn next_due(&self, window: &Window) -> Option<i64> {
+        let (first, last) = (self.entries.front()?.from.time, self.entries.back()?.from.time);
+        Some(match window.kind {
+            WindowKind::Sliding => first.saturating_add(window.within),
+            WindowKind::Tumbling => (first.div_euclid(window.within) + 1).saturating_mul(window.within),
+            WindowKind::Session => last.saturating_add(window.within),
+        })
+    }
+
+    /// Checks the condition, at an event or at an instant at which some left.
+    fn check(&mut self, window: &Window, key: &Key, now: i64, event: Option<&Arc<From>>, out: &mut Out<'_, '_>) {
+        let over = self.record(window);
+        if !window.having.is_none_or(|having| out.holds(having, &over)) {
+            self.firing = None;
+            self.excepted.clear();
+            return;
+        }
+        let again = match (&self.firing, window.rearm, event) {
+            (Some(firing), Some(rearm), Some(_)) => now.saturating_sub(firing.at) >= rearm,
+            _ => false,
+        };
+        match &mut self.firing {
+            Some(firing) if !again => {
+                if event.is_none() {
+                    return;
+                }
+                firing.revision += 1;
+            }
+            _ => {
+                let exception = out.excepted(&window.exceptions, &over, now);
+                if let Some(exception) = exception {
+                    if self.excepted.insert(exception) {
+                        out.suppressed(exception);
+                    }
+                    return;
+                }
+                let cause = event.map_or(Cause::Instant(now), |from| Cause::Event(from));
+                self.firing = Some(Firing { uid: out.uid(key, &cause), at: now, revision: 0 });
+            }
+        }
+        let Some(firing) = &self.firing else { return };
+        let events = self.entries.iter().map(|entry| &entry.from);
+        out.fired(&window.say, over, firing, key, events);
+    }
+
+    fn record(&self, window: &Window) -> Value<'static> {
+        let aggregates = self.states.iter().zip(&window.aggregates);
+        let values =
+            aggregates.map(|(state, aggregate)| state.read(aggregate.kind, self.entries.len(), window.within)).collect();
+        record_of(vec![
+            (record::AGGREGATES, Value::Array(values)),
+            (record::CAPTURES, Value::Array(self.latest.to_vec())),
+        ])
+    }
+}
