@@ -175,16 +175,6 @@ impl Ruleset {
         self.program.rules.iter().filter(|rule| tripline_plan::is_planned(rule))
     }
 
-    /// Rules that are whole but hold a clause that this version does not evaluate: name and clause.
-    pub fn not_evaluated(&self) -> Vec<(&str, &'static str)> {
-        self.program
-            .rules
-            .iter()
-            .filter(|rule| !rule.broken)
-            .filter_map(|rule| Some((rule.name.as_str(), rule.stateful?.0)))
-            .collect()
-    }
-
     /// Rules with an error, by name.
     pub fn broken(&self) -> Vec<&str> {
         self.program.rules.iter().filter(|rule| rule.broken).map(|rule| rule.name.as_str()).collect()

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
+use tripline_eval::time::{Finding as Handed, Observation};
 use tripline_eval::{Indexed, Match, Matcher};
 use tripline_event::{Origin, Value};
 use tripline_formats::parse;
 use tripline_ir::Source;
 
 use crate::Ruleset;
-use crate::finding::{Context, Finding, arm_of, finding, time_and_id};
+use crate::finding::{Context, Finding, arm_of, finding, handed, time_and_id};
+use crate::observe::{self, Asked};
 
 /// How the source of an event is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,14 @@ pub struct Judged<'r> {
     pub findings: Vec<Finding>,
     /// Findings that an exception took away: rule and exception, by index.
     pub excepted: Vec<(usize, usize)>,
+    /// Its source by index, where rules over several events wait for that.
+    pub watched: Option<usize>,
+    /// Event time, nanoseconds, where something asked for it.
+    pub time: Option<i64>,
+    /// What rules over several events keep of it.
+    pub observation: Option<Observation>,
+    /// Findings that are events to other rules.
+    pub handed: Vec<Handed>,
 }
 
 /// Judges one event after another; one for each thread.
@@ -37,13 +47,14 @@ pub struct Detector<'r> {
     ruleset: &'r Ruleset,
     matcher: Matcher<'r>,
     indexed: Option<Indexed<'r>>,
+    asked: Asked,
 }
 
 impl<'r> Detector<'r> {
     /// A detector with a ruleset.
     pub fn new(ruleset: &'r Ruleset) -> Self {
         let indexed = ruleset.index.as_ref().map(|index| Indexed::new(&ruleset.ir, index));
-        Detector { ruleset, matcher: Matcher::new(&ruleset.ir), indexed }
+        Detector { ruleset, matcher: Matcher::new(&ruleset.ir), indexed, asked: Asked::of(&ruleset.ir) }
     }
 
     /// The ruleset.
@@ -88,12 +99,13 @@ impl<'r> Detector<'r> {
         let raw;
         let source = match (through_index, &self.indexed) {
             (Some(source), Some(indexed)) => {
-                if indexed.matches().is_empty() {
+                let watched = self.watched(source);
+                if indexed.matches().is_empty() && watched.is_none() {
                     return Ok(Judged { source, ..Judged::default() });
                 }
                 found.extend(indexed.matches());
                 let simple = found.iter().all(|found| found.plan.exceptions.is_empty());
-                if origin.is_none() && simple {
+                if origin.is_none() && simple && watched.is_none() {
                     let rules = found.iter().map(|found| found.plan.rule).collect();
                     return Ok(Judged { source, rules, ..Judged::default() });
                 }
@@ -122,14 +134,21 @@ impl<'r> Detector<'r> {
         bytes: &[u8],
         origin: Option<&Origin>,
     ) -> Judged<'r> {
-        let mut judged = Judged { source: Some(source), ..Judged::default() };
-        if found.is_empty() {
+        let watched = self.watched(Some(source));
+        let mut judged = Judged { source: Some(source), watched, ..Judged::default() };
+        if found.is_empty() && watched.is_none() {
             return judged;
         }
         let evaluator = self.matcher.evaluator();
         evaluator.next_event();
         let (time, event_id) = time_and_id(evaluator, source, raw);
-        let context = origin.map(|origin| Context {
+        judged.time = time;
+        let unplaced = Origin { file: "".into(), line: 0 };
+        let mut kept: Vec<&Match<'r>> = Vec::new();
+        let is_handed = |one: &Match<'_>| self.asked.rules.contains(&one.plan.rule);
+        let origin_or_none = origin.unwrap_or(&unplaced);
+        let build = origin.is_some() || found.iter().any(is_handed);
+        let context = build.then(|| origin_or_none).map(|origin| Context {
             evaluator,
             sources: &self.ruleset.sources,
             source: &source.name,
@@ -138,7 +157,7 @@ impl<'r> Detector<'r> {
             bytes,
             origin: origin.clone(),
             time,
-            event_id,
+            event_id: event_id.clone(),
         });
         for one in found {
             let rule = one.plan.rule;
@@ -146,12 +165,33 @@ impl<'r> Detector<'r> {
                 judged.excepted.push((rule, exception));
                 continue;
             }
+            if one.plan.observe.is_some() {
+                kept.push(one);
+                continue;
+            }
             judged.rules.push(rule);
-            if let (Some(context), Some(rule)) = (&context, self.ruleset.program.rules.get(rule)) {
-                judged.findings.push(finding(context, one, rule));
+            if let (Some(context), Some(rule)) = (&context, self.ruleset.program.rules.get(rule))
+                && (origin.is_some() || is_handed(one))
+            {
+                let finding = finding(context, one, rule);
+                judged.handed.extend(is_handed(one).then(|| handed(&finding)).flatten());
+                judged.findings.extend(origin.map(|_| finding));
             }
         }
+        if let (Some(time), false) = (time, kept.is_empty()) {
+            let from = observe::from(&source.name, time, event_id.as_deref(), bytes, origin_or_none);
+            judged.observation = Some(observe::observation(evaluator, kept.into_iter(), raw, from));
+        }
         judged
+    }
+
+    /// The source's index, where rules over several events wait for it.
+    fn watched(&self, source: Option<&Source>) -> Option<usize> {
+        if self.asked.sources.is_empty() {
+            return None;
+        }
+        let at = self.ruleset.ir.source(&source?.name)?;
+        self.asked.sources.contains(&at).then_some(at)
     }
 
     /// The first exception that takes the match away.

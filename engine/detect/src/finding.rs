@@ -1,8 +1,11 @@
 //! One rule matched one event.
 
+use std::sync::Arc;
+
 use sha2::{Digest as _, Sha256};
 use tripline_base::SourceMap;
 use tripline_eval::explain::{Seen, deciding, show};
+use tripline_eval::time::{Finding as Handed, From};
 use tripline_eval::{Evaluator, Match, normalize};
 use tripline_event::{Origin, Value, to_text};
 use tripline_ir::{Arm, Piece, Severity, Source};
@@ -39,8 +42,38 @@ pub struct Finding {
     pub risk: Option<(i64, &'static str, String)>,
     /// Why it matched.
     pub why: Vec<Shown>,
-    /// The event as it came.
+    /// The event as it came; empty where several events are behind it.
     pub raw: String,
+    /// Of a rule over several events: which, and how often it was told anew.
+    pub several: Option<Box<Several>>,
+}
+
+/// The events behind a finding.
+#[derive(Clone, Debug)]
+pub struct Several {
+    /// 0 as it fired, and one more for each update under the same uid.
+    pub revision: u64,
+    /// The values of `by` that they share.
+    pub key: Vec<String>,
+    /// The latest of them, in their order; at most a hundred.
+    pub events: Vec<Arc<From>>,
+    /// How many there are.
+    pub count: u64,
+    /// The times of the first and of the last of them, nanoseconds.
+    pub span: (i64, i64),
+}
+
+/// A finding as rules on findings see it; none where it has no time.
+pub(crate) fn handed(finding: &Finding) -> Option<Handed> {
+    Some(Handed {
+        rule: finding.rule,
+        uid: finding.uid.clone(),
+        title: finding.title.clone(),
+        severity: finding.severity.id(),
+        time: finding.time?,
+        risk: finding.risk.as_ref().map_or(0, |(amount, ..)| *amount),
+        entities: finding.entities.clone(),
+    })
 }
 
 /// A test and what it saw.
@@ -119,6 +152,7 @@ pub(crate) fn finding(context: &Context<'_>, found: &Match<'_>, rule: &Rule) -> 
         risk: plan.risk.and_then(|(amount, kind, id)| Some((amount, kind, text(id)?))),
         why: why.unwrap_or_default(),
         raw: String::from_utf8_lossy(context.bytes).trim().to_string(),
+        several: None,
     }
 }
 

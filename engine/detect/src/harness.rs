@@ -4,6 +4,8 @@ mod events;
 mod fixtures;
 mod judge;
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use tripline_base::Span;
 use tripline_ir as ir;
@@ -56,19 +58,15 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str) -> Vec<Outcome> {
                 if rule.broken {
                     return tests.iter().map(|test| skip(&rule.name, test, "the rule has an error")).collect();
                 }
-                if let Some((what, _)) = rule.stateful {
-                    let why = format!("`{what}` is not evaluated by this version");
-                    return tests.iter().map(|test| skip(&rule.name, test, &why)).collect();
-                }
                 if tests.is_empty() {
                     return Vec::new();
                 }
-                let plan = tripline_plan::plan_rules(&ruleset.program, &[(*at, rule)], Options::default());
+                let plan = plan(ruleset, *at, rule);
                 let mut fixtures = fixtures::Fixtures::default();
                 tests
                     .iter()
                     .map(|test| {
-                        let failures = judge::rule_test(ruleset, files, &mut fixtures, &plan, rule, test, true);
+                        let failures = judge::rule_test(ruleset, files, &mut fixtures, &plan, (*at, rule), test, true);
                         Outcome {
                             item: rule.name.clone(),
                             test: test.name.clone(),
@@ -82,6 +80,27 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str) -> Vec<Outcome> {
         })
         .collect();
     outcomes.into_iter().flatten().collect()
+}
+
+/// A rule with the rules whose findings it takes.
+fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
+    let program = &ruleset.program;
+    let mut wanted: BTreeMap<usize, &typed::Rule> = BTreeMap::from([(at, rule)]);
+    let mut open = vec![rule];
+    while let Some(rule) = open.pop() {
+        let Some(typed::Subject::Finding(names)) = &rule.subject else { continue };
+        let parents = program.rules.iter().enumerate().filter(|(_, parent)| {
+            let of_events = !matches!(parent.subject, Some(typed::Subject::Finding(_)));
+            !parent.broken && if names.is_empty() { of_events } else { names.contains(&parent.name) }
+        });
+        for (at, parent) in parents {
+            if wanted.insert(at, parent).is_none() {
+                open.push(parent);
+            }
+        }
+    }
+    let rules: Vec<(usize, &typed::Rule)> = wanted.into_iter().collect();
+    tripline_plan::plan_rules(program, &rules, Options::default())
 }
 
 enum Job<'j> {
@@ -107,8 +126,10 @@ pub(crate) fn kills(
     at: usize,
     mutant: &typed::Rule,
 ) -> bool {
-    let plan: ir::Program = tripline_plan::plan_rules(&ruleset.program, &[(at, mutant)], Options::default());
-    mutant.tests.iter().any(|test| !judge::rule_test(ruleset, files, fixtures, &plan, mutant, test, false).is_empty())
+    let plan = plan(ruleset, at, mutant);
+    let fails =
+        |test: &typed::Test| !judge::rule_test(ruleset, files, fixtures, &plan, (at, mutant), test, false).is_empty();
+    mutant.tests.iter().any(fails)
 }
 
 pub(crate) use fixtures::Fixtures;

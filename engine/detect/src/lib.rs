@@ -4,7 +4,7 @@
 //! Invariants: one bad rule keeps no other from loading; findings depend on the rules and the event alone
 //! (no clock, no network), and have the same uid at every run.
 //!
-//! Deliberately lacks: state over several events, delivery, and anything that waits.
+//! Deliberately lacks: delivery, and anything that waits.
 
 mod alert;
 mod compiler;
@@ -15,16 +15,20 @@ mod finding;
 pub mod harness;
 mod line;
 pub mod mutate;
+mod observe;
 mod ocsf;
 pub mod scan;
 mod sigma;
+mod stream;
 
 pub use alert::{Alert, group};
 pub use compiler::{Compiler, Ruleset, all_codes};
-pub use detector::{Detector, SourceChoice};
+pub use detector::{Detector, Judged, SourceChoice};
 pub use files::DiskFiles;
-pub use finding::{Finding, Shown};
+pub use finding::{Finding, Several, Shown};
 pub use line::{finding_line, json_line};
 pub use ocsf::{event_json, finding_json};
 pub use sigma::{ANY_SOURCE, Converted};
+pub use stream::Stream;
+pub use tripline_eval::time::End;
 pub use tripline_ir::Shape;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use tripline_event::{Origin, Value};
 use tripline_ir::Program as Plan;
-use tripline_ir::time::FindingInput;
+use tripline_ir::time::{FindingInput, Owner};
 use tripline_semantic::Program;
 
 use crate::Evaluator;
@@ -77,8 +77,21 @@ pub enum End {
 struct Clock {
     /// The latest event time.
     latest: Option<i64>,
+    /// Whether it is waited for before anything came of it.
+    expected: bool,
     /// Whether nobody waits for it.
     idle: bool,
+}
+
+/// How far a unit may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Far {
+    /// Nowhere: something that is expected has not come.
+    Blocked,
+    /// To a watermark.
+    To(i64),
+    /// It waits for nothing, and nothing comes.
+    Open,
 }
 
 /// All state over several events.
@@ -148,6 +161,13 @@ impl<'p> Machine<'p> {
         }
     }
 
+    /// A source is waited for from the beginning.
+    pub fn expect(&mut self, source: usize) {
+        if let Some(clock) = self.clocks.get_mut(source) {
+            clock.expected = true;
+        }
+    }
+
     /// A source holds up nobody until it sends again.
     pub fn idle(&mut self, source: usize) {
         if let Some(clock) = self.clocks.get_mut(source) {
@@ -205,11 +225,10 @@ impl<'p> Machine<'p> {
             for input in inputs {
                 let Some(declared) = self.rules.time.inputs.get(*input) else { continue };
                 let Some(of_findings) = &declared.findings else { continue };
-                let Some(captures) = take(&self.rules, of_findings, finding, &record, &mut self.counts) else {
-                    continue;
-                };
-                let unit = self.rules.time.nodes.get(declared.node).map(|node| node.unit);
-                let Some(unit) = unit.and_then(|unit| self.units.get_mut(unit)) else { continue };
+                let Some(node) = self.rules.time.nodes.get(declared.node) else { continue };
+                let Owner::Rule(owner) = node.owner else { continue };
+                let taken = take(&self.rules, owner, of_findings, finding, &record, &mut self.counts);
+                let (Some(captures), Some(unit)) = (taken, self.units.get_mut(node.unit)) else { continue };
                 if !unit.observe(&from, *input, captures) {
                     *self.counts.late.entry(Arc::clone(&name)).or_default() += 1;
                 }
@@ -220,8 +239,10 @@ impl<'p> Machine<'p> {
     /// Judges everything that lies before the watermarks.
     pub fn advance(&mut self) -> Vec<Fired> {
         let mut out = Vec::new();
+        let mut far: Vec<Far> = Vec::with_capacity(self.units.len());
         for at in 0..self.units.len() {
-            let Some(watermark) = self.watermark(at) else { continue };
+            far.push(self.far(at, &far));
+            let Some(Far::To(watermark)) = far.last().copied() else { continue };
             let mut found = Vec::new();
             if let Some(unit) = self.units.get_mut(at) {
                 unit.release(&self.rules, watermark, &self.coverage, &mut self.counts, &mut found);
@@ -277,18 +298,26 @@ impl<'p> Machine<'p> {
         }
     }
 
-    /// The least watermark of what a unit waits for; none as long as nothing of it came.
-    fn watermark(&self, unit: usize) -> Option<i64> {
-        let declared = self.rules.time.units.get(unit)?;
+    /// The least watermark of what a unit waits for; `before` has those of the units before it.
+    fn far(&self, unit: usize, before: &[Far]) -> Far {
+        let Some(declared) = self.rules.time.units.get(unit) else { return Far::Open };
         let of_source = |source: &usize| {
-            let clock = self.clocks.get(*source)?;
-            let lateness = self.lateness.get(*source).copied().unwrap_or(0);
-            if clock.idle { None } else { Some(clock.latest?.saturating_sub(lateness)) }
+            let Some(clock) = self.clocks.get(*source) else { return Far::Open };
+            match clock.latest {
+                _ if clock.idle => Far::Open,
+                Some(latest) => Far::To(latest.saturating_sub(self.lateness.get(*source).copied().unwrap_or(0))),
+                None if clock.expected => Far::Blocked,
+                None => Far::Open,
+            }
         };
-        let of_sources = declared.sources.iter().chain(declared.stateless.values().flatten()).filter_map(of_source);
-        let of_parents =
-            declared.parents.iter().filter_map(|parent| Some(self.units.get(*parent)?.watermark)).filter(|w| *w > i64::MIN);
-        of_sources.chain(of_parents).min()
+        let of_sources = declared.sources.iter().chain(declared.stateless.values().flatten()).map(of_source);
+        let of_parents = declared.parents.iter().map(|parent| before.get(*parent).copied().unwrap_or(Far::Open));
+        of_sources.chain(of_parents).fold(Far::Open, |least, one| match (least, one) {
+            (Far::Blocked, _) | (_, Far::Blocked) => Far::Blocked,
+            (Far::To(a), Far::To(b)) => Far::To(a.min(b)),
+            (Far::To(a), Far::Open) | (Far::Open, Far::To(a)) => Far::To(a),
+            (Far::Open, Far::Open) => Far::Open,
+        })
     }
 
     /// The latest event time of the sources that a unit can reach.
@@ -309,6 +338,7 @@ impl<'p> Machine<'p> {
 /// What an input keeps of a finding, if it takes it.
 fn take(
     rules: &Rules<'_>,
+    owner: usize,
     input: &FindingInput,
     finding: &Finding,
     record: &Value<'static>,
@@ -319,7 +349,13 @@ fn take(
     if !input.condition.is_none_or(|condition| evaluator.test(condition, record)) {
         return None;
     }
-    let _ = (finding, counts);
+    let exceptions = rules.program.rules.get(owner).map_or(&[][..], |rule| rule.exceptions.as_slice());
+    let in_force = |n: usize| exceptions.get(n).and_then(|e| e.until).is_none_or(|until| finding.time < until);
+    let held = input.exceptions.iter().find(|(n, id)| in_force(*n) && evaluator.test(*id, record));
+    if let Some((exception, _)) = held {
+        *counts.excepted.entry((owner, *exception)).or_default() += 1;
+        return None;
+    }
     let captures = input.captures.iter().map(|id| Value::Array(evaluator.values(*id, record)).into_owned());
     Some(captures.collect())
 }

@@ -177,7 +177,6 @@ impl<'p> Planner<'_, 'p> {
                     _ => What::Each(self.say(rule, &mut residual)),
                 };
                 let node = self.node(Owner::Rule(self.rule), what);
-                let input = self.time.inputs.len();
                 let condition = condition.map(|condition| self.lower(&condition));
                 let exceptions = self.lower_all(&exceptions);
                 for read in &mut reads {
@@ -190,6 +189,7 @@ impl<'p> Planner<'_, 'p> {
                     _ => None,
                 };
                 let of_events = findings.is_none();
+                let input = self.time.inputs.len();
                 self.time.inputs.push(Input { node, step: 0, condition, exceptions, reads, findings });
                 if of_events {
                     self.observers.push(Observer {
@@ -267,11 +267,11 @@ impl<'p> Planner<'_, 'p> {
         });
         let node = self.node(Owner::Rule(self.rule), what);
         for (at, ((mine, condition, mut reads), step)) in taken.into_iter().zip(&sequence.steps).enumerate() {
-            let input = self.time.inputs.len();
             let condition = condition.map(|condition| self.lower(&condition));
             for read in &mut reads {
                 read.feature = self.feature(read.feature);
             }
+            let input = self.time.inputs.len();
             self.time.inputs.push(Input { node, step: at, condition, exceptions: Vec::new(), reads, findings: None });
             // An exception is of the first step's class, and takes away events of that class alone.
             let first = sequence.steps.first().map(|step| step.class.uid);

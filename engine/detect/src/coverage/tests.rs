@@ -86,8 +86,7 @@ fn what_does_not_run_does_not_count() {
     let rules = [
         rule("old", "status: deprecated attack: [T1078]"),
         rule("plain", ""),
-        "rule later { title: \"x\" attack: [T1078] on api_activity group by actor.user.uid within 1h having count() > 3 }"
-            .to_string(),
+        "rule later { title: \"x\" attack: [T1078] on api_activity where actor.user.uidd == \"a\" }".to_string(),
     ]
     .concat();
     let ruleset = compiled(&rules);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tripline_eval::explain::{Seen, see, show};
-use tripline_eval::{Evaluator, Matcher, normalize};
+use tripline_eval::{Evaluator, Match, Matcher, normalize};
 use tripline_event::{Origin, Path, Value, parse_json};
 use tripline_ir as ir;
 use tripline_plan::{Options, lower_expression};
@@ -12,8 +12,9 @@ use tripline_semantic::typed::{self, Expected, Kind, Root, Subject, Typed};
 use super::Fixtures;
 use super::Outcome;
 use super::events::{Played, TestEvent, play};
-use crate::finding::{Context, finding, reasons, time_and_id};
-use crate::{Alert, DiskFiles, Finding, Ruleset, group};
+use crate::finding::{Context, finding, handed, reasons, time_and_id};
+use crate::observe::{self, Asked};
+use crate::{Alert, DiskFiles, End, Finding, Judged, Ruleset, Stream, group};
 
 /// Runs one test of a rule. Empty where it passes; with `tell` off, one word for a failure.
 pub fn rule_test(
@@ -21,7 +22,7 @@ pub fn rule_test(
     files: &DiskFiles,
     fixtures: &mut Fixtures,
     plan: &ir::Program,
-    rule: &typed::Rule,
+    (at, rule): (usize, &typed::Rule),
     test: &typed::Test,
     tell: bool,
 ) -> Vec<String> {
@@ -30,11 +31,20 @@ pub fn rule_test(
         Ok(played) => played,
         Err(why) => return vec![why],
     };
-    let judged = match judge(ruleset, plan, rule, &played) {
+    let mut stream = Stream::over(ruleset, plan);
+    stream.machine().cover();
+    let judged = match judge(ruleset, plan, (at, rule), &played, &mut stream) {
         Ok(judged) => judged,
         Err(why) => return vec![why],
     };
-    let findings = judged.iter().flat_map(|event| event.findings.iter().cloned()).collect();
+    let mut findings: Vec<Finding> = judged.iter().flat_map(|event| event.findings.iter().cloned()).collect();
+    for mut finding in stream.finish(End::Test).into_iter().filter(|finding| finding.rule == at) {
+        // What is expected of an event is asked of the last one.
+        let last = usize::try_from(finding.origin.line).ok().and_then(|line| played.events.get(line.checked_sub(1)?));
+        (finding.raw, finding.source) =
+            last.map_or_else(|| ("{}".into(), String::new()), |event| (event.json.clone(), event.source.clone()));
+        findings.push(finding);
+    }
     let alerts = group(ruleset, findings);
     let mut failures = Vec::new();
     for (_, expect) in &played.expects {
@@ -50,6 +60,8 @@ struct JudgedEvent<'p> {
     class: Option<&'static str>,
     seen: Option<Seen>,
     excepted: Option<String>,
+    /// Whether the rule waits for more with it.
+    kept: bool,
     findings: Vec<Finding>,
     source: &'p ir::Source,
 }
@@ -57,17 +69,17 @@ struct JudgedEvent<'p> {
 fn judge<'p>(
     ruleset: &Ruleset,
     plan: &'p ir::Program,
-    rule: &typed::Rule,
+    (at, rule): (usize, &typed::Rule),
     played: &Played<'_>,
+    stream: &mut Stream<'_>,
 ) -> Result<Vec<JudgedEvent<'p>>, String> {
     let matcher = Matcher::new(plan);
+    let asked = Asked::of(plan);
     let mut out = Vec::new();
     for (number, event) in played.events.iter().enumerate() {
-        let source = plan
-            .sources
-            .iter()
-            .find(|source| source.name == event.source)
-            .ok_or_else(|| format!("the rule does not look at the source `{}`", event.source))?;
+        let source_at =
+            plan.source(&event.source).ok_or_else(|| format!("the rule does not look at the source `{}`", event.source))?;
+        let source = plan.sources.get(source_at).ok_or("no such source")?;
         let raw = parse_json(event.json.as_bytes()).map_err(|why| why.to_string())?;
         let evaluator = matcher.evaluator();
         let mut judged = JudgedEvent {
@@ -75,40 +87,70 @@ fn judge<'p>(
             class: None,
             seen: None,
             excepted: None,
+            kept: false,
             findings: Vec::new(),
             source,
         };
         evaluator.next_event();
         let arm = normalize::arm(evaluator, source, &raw).map(|(_, arm)| arm);
         judged.class = arm.map(|arm| arm.class.name);
+        let (time, event_id) = time_and_id(evaluator, source, &raw);
+        let context = Context {
+            evaluator,
+            sources: &ruleset.sources,
+            source: &source.name,
+            class: judged.class.unwrap_or("base_event"),
+            raw: &raw,
+            bytes: event.json.as_bytes(),
+            origin: Origin { file: Arc::from(event.name.as_str()), line: number as u64 + 1 },
+            time,
+            event_id,
+        };
         let of_arm = arm.iter().flat_map(|arm| &arm.rules).map(|plan| (plan, arm));
+        let mut kept: Vec<Match<'p>> = Vec::new();
+        let mut for_others = Judged { source: Some(source), watched: Some(source_at), time, ..Judged::default() };
         for (plan, arm) in source.rules.iter().map(|plan| (plan, None)).chain(of_arm) {
-            judged.seen = plan.explain.as_ref().map(|explain| see(evaluator, explain, &raw));
+            let mine = plan.rule == at;
+            if mine {
+                judged.seen = plan.explain.as_ref().map(|explain| see(evaluator, explain, &raw)).or(judged.seen);
+            }
             if !evaluator.test(plan.condition, &raw) {
                 continue;
             }
-            let (time, event_id) = time_and_id(evaluator, source, &raw);
+            let declared = if mine { Some(rule) } else { ruleset.program.rules.get(plan.rule) };
+            let exceptions = declared.map_or(&[][..], |rule| rule.exceptions.as_slice());
             let excepted = plan.exceptions.iter().find(|(at, condition)| {
-                let until = rule.exceptions.get(*at).and_then(|e| e.until);
+                let until = exceptions.get(*at).and_then(|e| e.until);
                 until.is_none_or(|until| time.is_some_and(|time| time < until)) && evaluator.test(*condition, &raw)
             });
             if let Some((at, _)) = excepted {
-                judged.excepted = rule.exceptions.get(*at).map(|e| e.reason.clone());
+                if mine {
+                    judged.excepted = exceptions.get(*at).map(|e| e.reason.clone());
+                }
                 continue;
             }
-            let context = Context {
-                evaluator,
-                sources: &ruleset.sources,
-                source: &source.name,
-                class: judged.class.unwrap_or("base_event"),
-                raw: &raw,
-                bytes: event.json.as_bytes(),
-                origin: Origin { file: Arc::from(event.name.as_str()), line: number as u64 + 1 },
-                time,
-                event_id,
-            };
-            judged.findings.push(finding(&context, &tripline_eval::Match { plan, arm }, rule));
+            let found = Match { plan, arm };
+            if plan.observe.is_some() {
+                judged.kept |= mine;
+                kept.push(found);
+                continue;
+            }
+            let Some(declared) = declared else { continue };
+            let finding = finding(&context, &found, declared);
+            if asked.rules.contains(&plan.rule) {
+                for_others.handed.extend(handed(&finding));
+            }
+            if mine {
+                judged.findings.push(finding);
+            }
         }
+        if let (Some(time), false) = (time, kept.is_empty()) {
+            // Every event of a test is a new one, whatever its id.
+            let id = format!("{}#{number}", context.event_id.as_deref().unwrap_or_default());
+            let from = observe::from(&source.name, time, Some(&id), context.bytes, &context.origin);
+            for_others.observation = Some(observe::observation(evaluator, kept.iter(), &raw, from));
+        }
+        stream.take(&for_others);
         out.push(judged);
     }
     Ok(out)
@@ -204,6 +246,7 @@ fn why_not(ruleset: &Ruleset, rule: &typed::Rule, event: &JudgedEvent<'_>) -> St
             let looks_at = looks_at.unwrap_or_default();
             format!("the mapping makes it `{class}`, and the rule looks at `{looks_at}`")
         }
+        _ if event.kept => "it counts; what several events have to come to did not happen".into(),
         (_, Some(seen)) if !seen.truth => {
             let tests: Vec<String> = reasons(seen, &ruleset.sources)
                 .iter()
@@ -306,7 +349,8 @@ fn with_alert(condition: &Typed, alert: &Alert, finding: &Finding) -> Typed {
         } else if is(&["severity"]) {
             Value::Int(alert.severity().id())
         } else if is(&["count"]) {
-            Value::Int(i64::try_from(alert.findings.len()).unwrap_or(i64::MAX))
+            let events = alert.findings.iter().map(|finding| finding.several.as_ref().map_or(1, |several| several.count));
+            Value::Int(i64::try_from(events.sum::<u64>()).unwrap_or(i64::MAX))
         } else {
             finding
                 .context

@@ -1,0 +1,111 @@
+//! Events one after another through rules over several events: what single events gave goes in, findings come out.
+
+use tripline_eval::time::{Counts, End, Fired, Machine};
+use tripline_event::Origin;
+
+use crate::finding::Several;
+use crate::{Finding, Judged, Ruleset, Shown};
+
+/// The rules over several events, and what they hold.
+pub struct Stream<'r> {
+    ruleset: &'r Ruleset,
+    machine: Machine<'r>,
+    /// Events without a time, which nothing here can judge.
+    pub without_time: u64,
+}
+
+impl<'r> Stream<'r> {
+    /// A stream that has seen nothing; none where the ruleset has no rule over several events.
+    pub fn new(ruleset: &'r Ruleset) -> Option<Self> {
+        Machine::wanted(&ruleset.ir).then(|| Self::over(ruleset, &ruleset.ir))
+    }
+
+    /// A stream over another plan of the same program.
+    pub(crate) fn over(ruleset: &'r Ruleset, plan: &'r tripline_ir::Program) -> Self {
+        Stream { ruleset, machine: Machine::new(plan, &ruleset.program), without_time: 0 }
+    }
+
+    /// What it holds.
+    pub fn machine(&mut self) -> &mut Machine<'r> {
+        &mut self.machine
+    }
+
+    /// Takes in what an event came to.
+    pub fn take(&mut self, judged: &Judged<'_>) {
+        if let (Some(source), Some(time)) = (judged.watched, judged.time) {
+            self.machine.saw(source, time);
+        }
+        if judged.watched.is_some() && judged.time.is_none() {
+            self.without_time += 1;
+        }
+        if let Some(observation) = &judged.observation {
+            self.machine.observe(observation);
+        }
+        for finding in &judged.handed {
+            self.machine.finding(finding);
+        }
+    }
+
+    /// Judges what the watermarks have passed.
+    pub fn advance(&mut self) -> Vec<Finding> {
+        let fired = self.machine.advance();
+        fired.into_iter().map(|fired| self.finding(fired)).collect()
+    }
+
+    /// Judges everything, as nothing more comes.
+    pub fn finish(&mut self, end: End) -> Vec<Finding> {
+        let fired = self.machine.finish(end);
+        fired.into_iter().map(|fired| self.finding(fired)).collect()
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> &Counts {
+        self.machine.counts()
+    }
+
+    fn finding(&self, fired: Fired) -> Finding {
+        let rule = self.ruleset.program.rules.get(fired.rule);
+        let last = fired.events.last();
+        let class = match rule.map(|rule| (&rule.subject, &rule.over)) {
+            Some((Some(tripline_semantic::typed::Subject::Class(class)), _)) => class.name,
+            Some((Some(tripline_semantic::typed::Subject::Finding(_)), _)) => "detection_finding",
+            _ => "base_event",
+        };
+        Finding {
+            rule: fired.rule,
+            uid: fired.uid,
+            title: fired.told.title,
+            severity: fired.severity,
+            time: Some(fired.time),
+            event_id: last.and_then(|from| from.id.as_deref()).map(str::to_string),
+            origin: last.map_or_else(|| Origin { file: "".into(), line: 0 }, |from| from.origin.clone()),
+            source: last.map_or_else(String::new, |from| from.source.to_string()),
+            class,
+            key: fired.told.key,
+            entities: fired.told.entities,
+            context: fired.told.context,
+            risk: fired.told.risk,
+            why: rule.map(|rule| why(self.ruleset, rule)).unwrap_or_default(),
+            raw: String::new(),
+            several: Some(Box::new(Several {
+                revision: fired.revision,
+                key: fired.key,
+                events: fired.events,
+                count: fired.count,
+                span: fired.span,
+            })),
+        }
+    }
+}
+
+/// What a rule over several events waits for, as written.
+fn why(ruleset: &Ruleset, rule: &tripline_semantic::typed::Rule) -> Vec<Shown> {
+    use tripline_semantic::typed::Over;
+    let spans = match &rule.over {
+        None => rule.condition.iter().map(|condition| condition.span).collect(),
+        Some(Over::Window(window)) => window.having.iter().map(|having| having.span).collect(),
+        Some(Over::Sequence(sequence)) => sequence.steps.iter().map(|step| step.span).collect::<Vec<_>>(),
+    };
+    let words = |span| ruleset.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
+    spans.into_iter().map(|span| Shown { test: words(span), saw: Vec::new() }).collect()
+}
