@@ -1,6 +1,6 @@
 //! State: rows, one a key, overlaid by the journal of what changed since; and the folding of the one into the other.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::error::Problem;
 use crate::journal::{self, Index, encode};
@@ -78,16 +78,22 @@ impl Folding {
         let mut delete = writing.prepare_cached("DELETE FROM state WHERE space = ?1 AND key = ?2")?;
         // What remains of the journal while it is deleted from its beginning still has the last change of each key in it.
         let mut forget = writing.prepare_cached(
-            "DELETE FROM journal WHERE seq = (SELECT min(seq) FROM journal) AND seq <= ?1 RETURNING length(changes)",
+            "DELETE FROM journal WHERE seq = (SELECT min(seq) FROM journal) AND seq <= ?1 RETURNING seq, length(changes)",
         )?;
         while step.credit > 0 {
             let Some((space, key, value)) = index.get(next) else {
-                let Some(length) = forget.query_row([index.upto], |row| row.get::<_, i64>(0)).optional()? else {
+                let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+                let Some((seq, length)) = forget.query_row([index.upto], row).optional()? else {
                     step.next = None;
                     break;
                 };
                 step.size = step.size.saturating_sub(length.unsigned_abs());
                 step.credit = step.credit.saturating_sub(length.unsigned_abs());
+                // An empty journal counts from 1 again: nothing that comes later may pass for what was folded.
+                if seq == index.upto {
+                    step.next = None;
+                    break;
+                }
                 continue;
             };
             match value {
@@ -113,6 +119,8 @@ impl Folding {
 
     /// Folds the whole journal.
     pub(crate) fn compact(&mut self, conn: &mut Connection) -> Result<(), Problem> {
+        // To be refused where nothing is to be done, too.
+        drop(crate::store::begin(conn)?);
         // What is open may end before the journal does.
         while self.open.is_some() || self.size > 0 {
             if self.open.is_none() {
