@@ -37,7 +37,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn read(store: &Store) -> Vec<((Space, Vec<u8>), Vec<u8>)> {
+type Pair = ((Space, Vec<u8>), Vec<u8>);
+
+fn read(store: &Store) -> Vec<Pair> {
     let mut found = Vec::new();
     store.state(|space, key, value| found.push(((*space, key.to_vec()), value.to_vec()))).unwrap();
     found
