@@ -26,7 +26,7 @@ fn position(store: &Store) -> u64 {
 fn commit(n: u64) -> Commit {
     let state = (0..KEYS).map(|key| {
         let key = if key == 0 { u64::MAX } else { (n * 31 + key) % 500 };
-        let value = (key % 7 != 3 || n % 2 == 0).then(|| n.to_le_bytes().repeat(1 + key as usize % 20));
+        let value = (key % 7 != 3 || n.is_multiple_of(2)).then(|| n.to_le_bytes().repeat(1 + key as usize % 20));
         Change { space: [(key % 3) as u8; 16], key: key.to_be_bytes().into(), value }
     });
     Commit {
