@@ -1,0 +1,217 @@
+//! What a store keeps and gives back: positions, findings by revision, deliveries in order, retention.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use tripline_store::{
+    Change, Commit, Delivery, DeliveryState, FindingQuery, FindingRow, Note, Options, Outcome, Position, Problem,
+    Retained, Store,
+};
+
+fn store() -> (TempDir, PathBuf, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let store = Store::open(&path, Options::default()).unwrap();
+    (folder, path, store)
+}
+
+fn finding(uid: &str, rule: &str, time: Option<i64>, revision: u64, body: &str) -> FindingRow {
+    FindingRow { uid: uid.into(), rule: rule.into(), time, revision, body: body.into() }
+}
+
+fn delivery(key: &str, body: &str) -> Delivery {
+    Delivery { destination: "siem".into(), key: key.into(), body: body.into() }
+}
+
+fn queue(store: &mut Store, at: i64, deliveries: &[(&str, &str)]) {
+    let outbox = deliveries.iter().map(|(key, body)| delivery(key, body)).collect();
+    store.commit(&Commit { at, outbox, ..Commit::default() }).unwrap();
+}
+
+/// Hands out what is due, as key and body.
+fn due(store: &mut Store, now: i64) -> Vec<(i64, String)> {
+    let due = store.due("siem", now, 100).unwrap();
+    due.into_iter().map(|due| (due.id, format!("{}={}", due.key, due.body))).collect()
+}
+
+fn texts(due: &[(i64, String)]) -> Vec<&str> {
+    due.iter().map(|(_, text)| text.as_str()).collect()
+}
+
+#[test]
+fn positions_are_replaced_and_listed() {
+    let (_folder, path, mut store) = store();
+    assert_eq!(store.position("okta").unwrap(), None);
+    let at = |source: &str, value: &[u8]| Position { source: source.into(), value: value.into() };
+    store.commit(&Commit { positions: vec![at("okta", b"1"), at("aws", b"a")], ..Commit::default() }).unwrap();
+    store.commit(&Commit { positions: vec![at("okta", b"2")], ..Commit::default() }).unwrap();
+    drop(store);
+    let store = Store::open(&path, Options::default()).unwrap();
+    assert_eq!(store.position("okta").unwrap().unwrap(), b"2");
+    assert_eq!(store.positions().unwrap(), [at("aws", b"a"), at("okta", b"2")]);
+}
+
+#[test]
+fn a_finding_never_goes_back_to_a_lower_revision() {
+    let (_folder, _path, mut store) = store();
+    let mut put = |at, finding: FindingRow| {
+        store.commit(&Commit { at, findings: vec![finding.clone()], ..Commit::default() }).unwrap();
+        store.finding(&finding.uid).unwrap().unwrap()
+    };
+    assert_eq!(put(1, finding("u", "r", Some(5), 1, "one")).body, "one");
+    assert_eq!(put(2, finding("u", "r", Some(6), 3, "three")).body, "three");
+    let kept = put(3, finding("u", "r", Some(7), 2, "two"));
+    assert_eq!(kept, finding("u", "r", Some(6), 3, "three"));
+    assert_eq!(store.finding("other").unwrap(), None);
+}
+
+#[test]
+fn findings_are_asked_for_by_rule_and_time_the_latest_first() {
+    let (_folder, _path, mut store) = store();
+    let findings = vec![
+        finding("a", "root", Some(10), 0, ""),
+        finding("b", "mfa", Some(20), 0, ""),
+        finding("c", "root", None, 0, ""),
+        finding("d", "root", Some(30), 0, ""),
+    ];
+    store.commit(&Commit { at: 25, findings, ..Commit::default() }).unwrap();
+    let ask = |rule: Option<&str>, from, until, limit| {
+        let query = FindingQuery { rule: rule.map(str::to_owned), from, until };
+        let found = store.findings(&query, limit).unwrap();
+        found.into_iter().map(|finding| finding.uid).collect::<String>()
+    };
+    assert_eq!(ask(None, None, None, 100), "dcba");
+    assert_eq!(ask(None, None, None, 2), "dc");
+    assert_eq!(ask(Some("root"), None, None, 100), "dca");
+    assert_eq!(ask(Some("root"), Some(10), Some(30), 100), "ca");
+    assert_eq!(ask(None, Some(20), Some(25), 100), "b");
+    assert_eq!(ask(Some("none"), None, None, 100), "");
+}
+
+#[test]
+fn a_delivery_that_was_not_handed_out_takes_the_newer_body() {
+    let (_folder, _path, mut store) = store();
+    queue(&mut store, 1, &[("k", "old"), ("other", "x"), ("k", "new")]);
+    let first = due(&mut store, 1);
+    assert_eq!(texts(&first), ["k=new", "other=x"]);
+    // It is on its way: a newer body is queued behind it, and takes the next one in its turn.
+    queue(&mut store, 2, &[("k", "newer")]);
+    queue(&mut store, 3, &[("k", "newest")]);
+    assert!(due(&mut store, 3).is_empty());
+    assert_eq!(store.settle(4, &[(first[0].0, Outcome::Delivered)]).unwrap(), 1);
+    assert_eq!(texts(&due(&mut store, 4)), ["k=newest"]);
+    assert_eq!(store.settle(5, &[(first[0].0, Outcome::Delivered)]).unwrap(), 0);
+}
+
+#[test]
+fn a_failed_delivery_waits_and_those_behind_it_with_the_same_key_too() {
+    let (_folder, path, mut store) = store();
+    queue(&mut store, 1, &[("k", "1")]);
+    let id = due(&mut store, 1)[0].0;
+    store.settle(2, &[(id, Outcome::Failed { retry_at: 50, reason: "503".into() })]).unwrap();
+    queue(&mut store, 3, &[("k", "2"), ("l", "3")]);
+    assert_eq!(texts(&due(&mut store, 10)), ["l=3"]);
+    assert_eq!(texts(&due(&mut store, 50)), ["k=1"]);
+    store.settle(51, &[(id, Outcome::Dead { reason: "400".into() })]).unwrap();
+    assert_eq!(texts(&due(&mut store, 52)), ["k=2"]);
+    let dead = store.outbox(Some(DeliveryState::Dead), 0, 10).unwrap();
+    assert_eq!((dead.len(), dead[0].id, dead[0].attempts, dead[0].reason.as_str(), dead[0].size), (1, id, 2, "400", 1));
+    assert!(store.retry(id).unwrap());
+    assert_eq!(texts(&due(&mut store, 53)), ["k=1"]);
+    assert!(store.drop_delivery(id).unwrap());
+    assert!(!store.drop_delivery(id).unwrap());
+    // What was handed out and not settled is due again after a restart.
+    drop(store);
+    let mut store = Store::open(&path, Options::default()).unwrap();
+    assert_eq!(texts(&due(&mut store, 60)), ["k=2", "l=3"]);
+}
+
+#[test]
+fn lists_of_deliveries_go_on_where_they_ended() {
+    let (_folder, _path, mut store) = store();
+    for key in 0..25 {
+        queue(&mut store, key, &[(&key.to_string(), "body")]);
+    }
+    let (mut after, mut seen) = (0, 0);
+    while let Some(last) = {
+        let page = store.outbox(None, after, 10).unwrap();
+        seen += page.len();
+        page.last().map(|queued| queued.id)
+    } {
+        after = last;
+    }
+    assert_eq!(seen, 25);
+    assert_eq!(store.due("siem", 100, 7).unwrap().len(), 7);
+    assert_eq!(store.due("siem", 100, 70).unwrap().len(), 18);
+    assert!(store.due("other", 100, 7).unwrap().is_empty());
+}
+
+#[test]
+fn retention_goes_by_when_it_was_written_and_leaves_what_is_pending() {
+    let (_folder, _path, mut store) = store();
+    let commit = |at| Commit {
+        at,
+        findings: (0..3).map(|n| finding(&format!("{at}-{n}"), "r", Some(1), 0, "")).collect(),
+        outbox: (0..3).map(|n| delivery(&format!("{at}-{n}"), "body")).collect(),
+        notes: vec![Note { kind: "idle".into(), time: at, body: "okta".into() }],
+        ..Commit::default()
+    };
+    store.commit(&commit(10)).unwrap();
+    store.commit(&commit(20)).unwrap();
+    let ids: Vec<i64> = store.due("siem", 20, 2).unwrap().into_iter().map(|due| due.id).collect();
+    store.settle(12, &[(ids[0], Outcome::Delivered), (ids[1], Outcome::Dead { reason: String::new() })]).unwrap();
+    assert_eq!(store.retain(20).unwrap(), Retained { findings: 3, deliveries: 2, notes: 1 });
+    assert_eq!(store.retain(20).unwrap(), Retained::default());
+    assert_eq!(store.findings(&FindingQuery::default(), 100).unwrap().len(), 3);
+    assert_eq!(store.outbox(None, 0, 100).unwrap().len(), 4);
+    assert_eq!(store.notes(Some("idle"), 10).unwrap().len(), 1);
+    assert_eq!(store.notes(Some("reload"), 10).unwrap(), []);
+    store.check().unwrap();
+}
+
+#[test]
+fn retention_of_many_goes_piece_by_piece() {
+    let (_folder, _path, mut store) = store();
+    let notes = (0..12_001).map(|n| Note { kind: "idle".into(), time: n, body: String::new() }).collect();
+    store.commit(&Commit { notes, ..Commit::default() }).unwrap();
+    assert_eq!(store.retain(12_000).unwrap().notes, 12_000);
+    assert_eq!(store.notes(None, 10).unwrap()[0].time, 12_000);
+}
+
+#[test]
+fn a_reader_beside_the_writer_sees_each_commit() {
+    let (_folder, path, mut store) = store();
+    let reader = Store::read_only(&path).unwrap();
+    for n in 0..5u8 {
+        let state = vec![Change { space: [1; 16], key: vec![n], value: Some(vec![n]) }];
+        store.commit(&Commit { state, ..Commit::default() }).unwrap();
+        let mut seen = 0;
+        reader.state(|_, _, _| seen += 1).unwrap();
+        assert_eq!(seen, n + 1);
+    }
+    let mut reader = reader;
+    let refused = reader.commit(&Commit::default()).unwrap_err();
+    assert!(matches!(refused.problem(), Problem::ReadOnly), "{refused}");
+    assert!(matches!(reader.compact().unwrap_err().problem(), Problem::ReadOnly));
+    store.commit(&Commit::default()).unwrap();
+}
+
+#[test]
+fn what_is_too_large_is_refused_whole() {
+    let (_folder, _path, mut store) = store();
+    let change = |size| Change { space: [0; 16], key: vec![1], value: Some(vec![0; size]) };
+    let position = Position { source: "s".into(), value: vec![] };
+    let commit = Commit { positions: vec![position], state: vec![change(16 << 20)], ..Commit::default() };
+    store.commit(&commit).unwrap();
+    let mut larger = commit.clone();
+    larger.positions[0].value = vec![1];
+    larger.state.push(change((16 << 20) + 1));
+    let refused = store.commit(&larger).unwrap_err();
+    assert!(matches!(refused.problem(), Problem::TooLarge { size: 16_777_217, limit: 16_777_216, .. }), "{refused}");
+    larger.state = vec![];
+    larger.findings = vec![finding("u", "r", None, u64::MAX, "")];
+    assert!(matches!(store.commit(&larger).unwrap_err().problem(), Problem::TooLarge { .. }));
+    assert_eq!(store.position("s").unwrap().unwrap(), b"");
+}
