@@ -148,7 +148,7 @@ impl<'r> Detector<'r> {
         let is_handed = |one: &Match<'_>| self.asked.rules.contains(&one.plan.rule);
         let origin_or_none = origin.unwrap_or(&unplaced);
         let build = origin.is_some() || found.iter().any(is_handed);
-        let context = build.then(|| origin_or_none).map(|origin| Context {
+        let context = build.then_some(origin_or_none).map(|origin| Context {
             evaluator,
             sources: &self.ruleset.sources,
             source: &source.name,

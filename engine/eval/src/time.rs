@@ -10,12 +10,14 @@ mod aggregate;
 mod coverage;
 mod exact;
 mod feature;
+mod keep;
 mod key;
 mod lru;
 mod order;
 mod say;
 mod search;
 mod sequence;
+mod state;
 mod unit;
 mod window;
 
@@ -29,10 +31,11 @@ use tripline_semantic::Program;
 
 use crate::Evaluator;
 use coverage::Coverage;
-use unit::{Rules, Unit};
+use unit::{Rules, Unit, World};
 
 pub use order::From;
 pub use say::{Told, title_value};
+pub use state::{BadRow, Load, Row};
 pub use unit::{Counts, Fired};
 
 /// An event that inputs take.
@@ -105,6 +108,11 @@ pub struct Machine<'p> {
     /// Per rule, the inputs that take its findings.
     takers: BTreeMap<usize, Vec<usize>>,
     counts: Counts,
+    /// Sources by name, and nodes by what they mean.
+    names: BTreeMap<String, usize>,
+    meanings: BTreeMap<[u8; 16], usize>,
+    /// Sources whose clock or coverage changed since they were last taken.
+    changed_sources: BTreeSet<usize>,
 }
 
 impl<'p> Machine<'p> {
@@ -125,7 +133,15 @@ impl<'p> Machine<'p> {
             lateness: vec![0; plan.sources.len()],
             takers,
             counts: Counts::default(),
+            names: state::names(plan),
+            meanings: time.nodes.iter().enumerate().map(|(at, node)| (node.meaning, at)).collect(),
+            changed_sources: BTreeSet::new(),
         }
+    }
+
+    /// From now on what changes is remembered, until [`Machine::changes`] hands it out.
+    pub fn keep(&mut self) {
+        self.units.iter_mut().for_each(|unit| unit.keeping = true);
     }
 
     /// Whether a plan has anything for a machine to do.
@@ -153,11 +169,14 @@ impl<'p> Machine<'p> {
     /// An event of a source came, whether anything takes it or not.
     pub fn saw(&mut self, source: usize, time: i64) {
         if let Some(clock) = self.clocks.get_mut(source) {
+            if clock.idle || clock.latest < Some(time) {
+                self.changed_sources.insert(source);
+            }
             clock.latest = clock.latest.max(Some(time));
             clock.idle = false;
         }
-        if let Some(coverage) = self.coverage.get_mut(source) {
-            coverage.saw(time);
+        if self.coverage.get_mut(source).is_some_and(|coverage| coverage.saw(time)) {
+            self.changed_sources.insert(source);
         }
     }
 
@@ -172,6 +191,7 @@ impl<'p> Machine<'p> {
     pub fn idle(&mut self, source: usize) {
         if let Some(clock) = self.clocks.get_mut(source) {
             clock.idle = true;
+            self.changed_sources.insert(source);
         }
     }
 
@@ -197,8 +217,10 @@ impl<'p> Machine<'p> {
             true => [None].into(),
             false => finding.entities.iter().map(Some).collect(),
         };
-        let texts = |texts: BTreeSet<&str>| Value::Array(texts.into_iter().map(|t| Value::text(t.to_string())).collect());
-        let tactics = texts(rule.header.attack.iter().flat_map(|technique| technique.tactics.iter().copied()).collect());
+        let texts =
+            |texts: BTreeSet<&str>| Value::Array(texts.into_iter().map(|t| Value::text(t.to_string())).collect());
+        let tactics =
+            texts(rule.header.attack.iter().flat_map(|technique| technique.tactics.iter().copied()).collect());
         let techniques = texts(rule.header.attack.iter().map(|technique| technique.id).collect());
         let name: Arc<str> = rule.name.as_str().into();
         for (number, entity) in entities.into_iter().enumerate() {
@@ -245,7 +267,8 @@ impl<'p> Machine<'p> {
             let Some(Far::To(watermark)) = far.last().copied() else { continue };
             let mut found = Vec::new();
             if let Some(unit) = self.units.get_mut(at) {
-                unit.release(&self.rules, watermark, &self.coverage, &mut self.counts, &mut found);
+                let (coverage, counts) = (self.coverage.as_slice(), &mut self.counts);
+                unit.release(&self.rules, watermark, &mut World { coverage, counts, found: &mut found });
             }
             self.hand_on(&found);
             out.extend(found);
@@ -263,7 +286,8 @@ impl<'p> Machine<'p> {
             };
             let mut found = Vec::new();
             if let Some(unit) = self.units.get_mut(at) {
-                unit.finish(&self.rules, until, &self.coverage, &mut self.counts, &mut found);
+                let (coverage, counts) = (self.coverage.as_slice(), &mut self.counts);
+                unit.finish(&self.rules, until, &mut World { coverage, counts, found: &mut found });
             }
             self.hand_on(&found);
             out.extend(found);

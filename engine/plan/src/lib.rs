@@ -102,13 +102,7 @@ struct Content<'a, 'p> {
 }
 
 impl Content<'_, '_> {
-    fn source(
-        &mut self,
-        at: usize,
-        name: &str,
-        mapping: Option<&typed::Mapping>,
-        arena: &mut ir::Arena,
-    ) -> ir::Source {
+    fn source(&mut self, at: usize, name: &str, mapping: Option<&typed::Mapping>, arena: &mut ir::Arena) -> ir::Source {
         let info = self.program.sources.get(name);
         let view = info.map(|info| &info.view);
         let declared = mapping.and_then(|mapping| mapping.detect.as_ref());
@@ -201,7 +195,19 @@ fn rule_plan(at: usize, rule: &typed::Rule, guard: ir::Id, lowering: &mut lower:
     let entities = rule.alert.entities.iter().map(|e| (e.kind, lowering.value(&e.value))).collect();
     let context = rule.alert.context.iter().map(|(name, value)| (name.clone(), lowering.shown(value))).collect();
     let risk = rule.alert.risk.as_ref().map(|(n, e)| (*n, e.kind, lowering.value(&e.value)));
-    ir::RulePlan { rule: at, observe: None, condition, explain, exceptions, title, severity, key, entities, context, risk }
+    ir::RulePlan {
+        rule: at,
+        observe: None,
+        condition,
+        explain,
+        exceptions,
+        title,
+        severity,
+        key,
+        entities,
+        context,
+        risk,
+    }
 }
 
 /// Lowers one expression over the events of an arm, for callers that judge an event by it (tests,

@@ -11,9 +11,7 @@ mod units;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tripline_event::Segment;
-use tripline_ir::time::{
-    Feature, FindingInput, Input, Node, Observe, Owner, Say, Sequence, Step, Time, What, Window,
-};
+use tripline_ir::time::{Feature, FindingInput, Input, Node, Observe, Owner, Say, Sequence, Step, Time, What, Window};
 use tripline_ir::{Arena, Id, Piece, RulePlan};
 use tripline_semantic::Program;
 use tripline_semantic::typed::{self, Kind, Negation, Over, Root, Subject, Ty, Typed};
@@ -151,8 +149,10 @@ impl<'p> Planner<'_, 'p> {
                 let own: Vec<(usize, &Typed)> = events(rule, false);
                 let (pure, mixed): (Vec<_>, Vec<_>) = own.into_iter().partition(|(_, condition)| is_pure(condition));
                 let condition = residual.holds(later);
-                let exceptions: Vec<(usize, Typed)> =
-                    mixed.into_iter().map(|(n, condition)| (n, residual.holds([condition]).unwrap_or_else(never))).collect();
+                let exceptions: Vec<(usize, Typed)> = mixed
+                    .into_iter()
+                    .map(|(n, condition)| (n, residual.holds([condition]).unwrap_or_else(never)))
+                    .collect();
                 let mut reads = residual.take_reads();
                 let what = match over {
                     Some(Over::Window(window)) => {
@@ -362,11 +362,8 @@ impl<'p> Planner<'_, 'p> {
         let key = alert.key.iter().map(|(_, key)| value(key)).collect();
         let entities = alert.entities.iter().map(|entity| (entity.kind, value(&entity.value))).collect();
         let risk = alert.risk.as_ref().map(|(amount, entity)| (*amount, entity.kind, value(&entity.value)));
-        let context = alert
-            .context
-            .iter()
-            .map(|(name, value)| (name.clone(), self.shown(&residual.value(value))))
-            .collect();
+        let context =
+            alert.context.iter().map(|(name, value)| (name.clone(), self.shown(&residual.value(value)))).collect();
         let mut reads = residual.take_reads();
         for read in &mut reads {
             read.feature = self.feature(read.feature);
@@ -426,11 +423,7 @@ fn fields(typed: &Typed) -> Typed {
 }
 
 fn constant(truth: bool) -> Typed {
-    Typed {
-        kind: Kind::Const(tripline_event::Value::Bool(truth)),
-        ty: Ty::Bool,
-        span: tripline_base::Span::default(),
-    }
+    Typed { kind: Kind::Const(tripline_event::Value::Bool(truth)), ty: Ty::Bool, span: tripline_base::Span::default() }
 }
 
 fn always() -> Typed {

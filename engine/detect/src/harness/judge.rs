@@ -77,8 +77,9 @@ fn judge<'p>(
     let asked = Asked::of(plan);
     let mut out = Vec::new();
     for (number, event) in played.events.iter().enumerate() {
-        let source_at =
-            plan.source(&event.source).ok_or_else(|| format!("the rule does not look at the source `{}`", event.source))?;
+        let source_at = plan
+            .source(&event.source)
+            .ok_or_else(|| format!("the rule does not look at the source `{}`", event.source))?;
         let source = plan.sources.get(source_at).ok_or("no such source")?;
         let raw = parse_json(event.json.as_bytes()).map_err(|why| why.to_string())?;
         let evaluator = matcher.evaluator();
@@ -349,7 +350,8 @@ fn with_alert(condition: &Typed, alert: &Alert, finding: &Finding) -> Typed {
         } else if is(&["severity"]) {
             Value::Int(alert.severity().id())
         } else if is(&["count"]) {
-            let events = alert.findings.iter().map(|finding| finding.several.as_ref().map_or(1, |several| several.count));
+            let events =
+                alert.findings.iter().map(|finding| finding.several.as_ref().map_or(1, |several| several.count));
             Value::Int(i64::try_from(events.sum::<u64>()).unwrap_or(i64::MAX))
         } else {
             finding

@@ -6,6 +6,7 @@ use tripline_event::Value;
 use tripline_ir::time::AggregateKind;
 
 use super::exact::Exact;
+use super::keep::{Keep, keep};
 use super::key::words;
 
 /// How many values `values(x)` lists.
@@ -239,8 +240,7 @@ impl Ranked {
     fn add(&mut self, value: &Value<'static>) {
         let Some(number) = number(value) else { return };
         let low = self.low.last_key_value().is_some_and(|(last, _)| number <= *last);
-        let (side, len) =
-            if low { (&mut self.low, &mut self.low_len) } else { (&mut self.high, &mut self.high_len) };
+        let (side, len) = if low { (&mut self.low, &mut self.low_len) } else { (&mut self.high, &mut self.high_len) };
         side.entry(number).or_insert_with(|| (0, value.clone())).0 += 1;
         *len += 1;
     }
@@ -301,6 +301,57 @@ impl Ranked {
                 }
             }
         }
+    }
+}
+
+keep!(Seen { times, at, value });
+keep!(Sum { n, sum, squares, durations });
+keep!(Ranked { low, high, low_len, high_len });
+
+impl Keep for Number {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        self.1.put(out);
+    }
+
+    fn get(from: &mut &[u8]) -> Option<Self> {
+        Some(Number(Keep::get(from)?, Keep::get(from)?))
+    }
+}
+
+impl Keep for State {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            State::Count => out.push(0),
+            State::Distinct(seen, entries) => {
+                out.push(1);
+                seen.put(out);
+                entries.put(out);
+            }
+            State::Ends(ends) => {
+                out.push(2);
+                ends.put(out);
+            }
+            State::Sum(sum) => {
+                out.push(3);
+                sum.put(out);
+            }
+            State::Ranked(ranked) => {
+                out.push(4);
+                ranked.put(out);
+            }
+        }
+    }
+
+    fn get(from: &mut &[u8]) -> Option<Self> {
+        Some(match u8::get(from)? {
+            0 => State::Count,
+            1 => State::Distinct(Keep::get(from)?, Keep::get(from)?),
+            2 => State::Ends(Keep::get(from)?),
+            3 => State::Sum(Keep::get(from)?),
+            4 => State::Ranked(Keep::get(from)?),
+            _ => return None,
+        })
     }
 }
 

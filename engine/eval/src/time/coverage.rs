@@ -26,6 +26,11 @@ impl Coverage {
         new
     }
 
+    /// An event came in that hour since 1970.
+    pub fn saw_hour(&mut self, hour: i64) {
+        self.saw(hour.saturating_mul(HOUR));
+    }
+
     /// It has been covered for ever, and will be.
     pub fn always(&mut self) {
         self.always = true;

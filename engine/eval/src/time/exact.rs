@@ -5,6 +5,8 @@
 
 use tripline_event::Value;
 
+use super::keep::Keep;
+
 /// Bits in a limb; limbs are signed, so that carries can wait.
 const BITS: i32 = 32;
 /// 2^-1074 is the least float, 2^1023 the greatest power; and room for 2^64 of them.
@@ -124,8 +126,7 @@ impl Parts {
         let raw = i32::try_from(bits >> 52 & 0x7ff).unwrap_or(0);
         let fraction = bits & 0x000f_ffff_ffff_ffff;
         // A float is mantissa * 2^exponent.
-        let (mantissa, exponent) =
-            if raw == 0 { (fraction, LEAST) } else { (fraction | 1 << 52, raw - 1075) };
+        let (mantissa, exponent) = if raw == 0 { (fraction, LEAST) } else { (fraction | 1 << 52, raw - 1075) };
         let place = exponent - LEAST;
         let (limb, shift) = (usize::try_from(place / BITS).unwrap_or(0), place % BITS);
         let wide = u128::from(mantissa) << shift;
@@ -209,6 +210,36 @@ fn scaled(mut x: f64, mut exponent: i32) -> f64 {
         }
     }
     x * 2f64.powi(exponent)
+}
+
+impl Keep for Exact {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.whole.put(out);
+        // Most limbs of most sums are zero.
+        let parts = self.parts.as_ref().map(|parts| {
+            let mut settled = (**parts).clone();
+            settled.settle();
+            let limbs = settled.limbs.iter().enumerate().filter(|(_, limb)| **limb != 0);
+            limbs.map(|(at, limb)| (at, *limb)).collect::<Vec<(usize, i64)>>()
+        });
+        parts.put(out);
+    }
+
+    fn get(from: &mut &[u8]) -> Option<Self> {
+        let whole = i128::get(from)?;
+        let parts = match Option::<Vec<(usize, i64)>>::get(from)? {
+            None => None,
+            Some(limbs) => {
+                let mut parts = Parts { limbs: [0; LIMBS], waiting: 0 };
+                for (at, limb) in limbs {
+                    let in_place = (0..=0xffff_ffff).contains(&limb) || at + 1 == LIMBS;
+                    *parts.limbs.get_mut(at).filter(|_| in_place && limb.abs() < 1 << 60)? = limb;
+                }
+                Some(Box::new(parts))
+            }
+        };
+        Some(Exact { whole, parts })
+    }
 }
 
 #[cfg(test)]

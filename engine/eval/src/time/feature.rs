@@ -1,6 +1,6 @@
 //! What a feature remembers of a key, and what is answered of it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tripline_event::{Value, to_float};
@@ -8,6 +8,7 @@ use tripline_ir::time::{Ask, Feature, Memory};
 
 use super::aggregate::{deviation, number};
 use super::exact::Exact;
+use super::keep::{self, keep};
 use super::key::{Key, words};
 use super::lru::Lru;
 
@@ -30,6 +31,8 @@ pub struct Remembered {
     pub evicted_at: Option<i64>,
     /// How many keys were evicted.
     pub evicted: u64,
+    /// Keys that changed since they were last taken.
+    pub changed: BTreeSet<Arc<Key>>,
 }
 
 /// What is remembered of one key.
@@ -69,7 +72,7 @@ pub struct Answer {
 
 impl Remembered {
     pub fn new() -> Self {
-        Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0 }
+        Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0, changed: BTreeSet::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -88,12 +91,28 @@ impl Remembered {
         self.lru.touch(&mut memo.stamp, &key);
         memo.forget(now - feature.buckets);
         memo.update(feature, now, time, values);
+        self.changed.insert(Arc::clone(&key));
         while self.keys.len() > feature.caps.keys {
             let Some(oldest) = self.lru.oldest() else { break };
             self.keys.remove(&oldest);
+            self.changed.insert(oldest);
             self.evicted += 1;
             self.evicted_at = Some(time);
         }
+    }
+
+    /// What is remembered of a key, as bytes; none where there is nothing.
+    pub fn keep(&self, key: &Key) -> Option<Vec<u8>> {
+        self.keys.get(key).map(keep::bytes)
+    }
+
+    /// Takes what was remembered of a key back.
+    pub fn restore(&mut self, key: Key, from: &[u8]) -> Option<()> {
+        let memo: Memo = keep::read(from)?;
+        let key = Arc::new(key);
+        self.lru.restore(memo.stamp, &key);
+        self.keys.insert(key, memo);
+        Some(())
     }
 
     /// Answers what is asked under a key as of a time.
@@ -104,6 +123,9 @@ impl Remembered {
         memo.read(feature, ask, subject, time, oldest)
     }
 }
+
+keep!(Memo { stamp, buckets, values, first, last });
+keep!(Bucket { number, n, since, until, numbers, sum, squares });
 
 impl Memo {
     /// Forgets the buckets up to this one.
@@ -178,18 +200,13 @@ impl Memo {
         let value = match ask {
             Ask::New => truth(subject.iter().any(|value| of_value(value) == 0)),
             Ask::Rare(share) => {
-                let all: u64 = self
-                    .values
-                    .values()
-                    .flatten()
-                    .filter(|(number, _)| *number > oldest)
-                    .map(|(_, n)| *n)
-                    .sum();
+                let all: u64 =
+                    self.values.values().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum();
                 truth(subject.iter().any(|value| (of_value(value) as f64) < share * all as f64))
             }
             Ask::Silent(length) => {
-                let last = buckets().last().map(|_| self.last_time());
-                truth(last.is_none_or(|last| time.saturating_sub(last) >= length))
+                let seen = buckets().next().is_some();
+                truth(!seen || time.saturating_sub(self.last_time()) >= length)
             }
             Ask::Age => match buckets().next() {
                 Some(bucket) => Value::Duration(time.saturating_sub(bucket.since)),
@@ -204,7 +221,9 @@ impl Memo {
                 None => Value::Null,
             },
             Ask::TravelSpeed => match (&self.last, subject.first()) {
-                (Some((number, then, from)), Some(to)) if *number > oldest => speed(from, to, time.saturating_sub(*then)),
+                (Some((number, then, from)), Some(to)) if *number > oldest => {
+                    speed(from, to, time.saturating_sub(*then))
+                }
                 _ => Value::Null,
             },
         };
@@ -286,7 +305,11 @@ fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |n: usize| values.get(n).copied().unwrap_or(0.0);
     let half = values.len() / 2;
-    if values.len() % 2 == 1 { at(half) } else { at(half.saturating_sub(1)) + (at(half) - at(half.saturating_sub(1))) * 0.5 }
+    if values.len() % 2 == 1 {
+        at(half)
+    } else {
+        at(half.saturating_sub(1)) + (at(half) - at(half.saturating_sub(1))) * 0.5
+    }
 }
 
 impl Bucket {

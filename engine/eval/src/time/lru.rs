@@ -21,6 +21,12 @@ impl Lru {
         self.by_stamp.insert(*stamp, Arc::clone(key));
     }
 
+    /// A key that was kept with its stamp.
+    pub fn restore(&mut self, stamp: u64, key: &Arc<Key>) {
+        self.next = self.next.max(stamp);
+        self.by_stamp.insert(stamp, Arc::clone(key));
+    }
+
     /// A key that was forgotten.
     pub fn forget(&mut self, stamp: u64) {
         self.by_stamp.remove(&stamp);

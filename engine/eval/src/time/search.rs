@@ -85,17 +85,17 @@ impl<'s, 'p> Search<'s, 'p> {
     pub fn ending_at(&mut self, place: u64, time: i64) -> Option<Found> {
         self.ends = Ends::At(place);
         let within = self.sequence.within;
-        self.from_first(&|held| time.saturating_sub(held.from.time) < within)
+        self.begun_by(&|held| time.saturating_sub(held.from.time) < within)
     }
 
     /// A match whose deadline is now.
     pub fn at_deadline(&mut self, now: i64) -> Option<Found> {
         self.ends = Ends::Deadline;
         let within = self.sequence.within;
-        self.from_first(&|held| held.from.time.saturating_add(within) == now)
+        self.begun_by(&|held| held.from.time.saturating_add(within) == now)
     }
 
-    fn from_first(&mut self, begins: &dyn Fn(&Held) -> bool) -> Option<Found> {
+    fn begun_by(&mut self, begins: &dyn Fn(&Held) -> bool) -> Option<Found> {
         let list = self.all.get(*self.positive.first()?)?.clone();
         for (at, held) in list.iter().enumerate() {
             let mut blocks = Vec::new();
@@ -256,8 +256,7 @@ impl<'s, 'p> Search<'s, 'p> {
             let mut ruled = None;
             for (at, step) in self.sequence.steps.iter().enumerate().filter(|(_, step)| step.negated) {
                 let between = self.all.get(at)?.iter().filter(|held| held.place > first && held.place < last);
-                let mut hit =
-                    between.filter(|held| step.refers.is_none_or(|refers| self.holds(refers, &blocks, held)));
+                let mut hit = between.filter(|held| step.refers.is_none_or(|refers| self.holds(refers, &blocks, held)));
                 ruled = ruled.or_else(|| hit.next_back().map(|held| held.place));
             }
             match ruled {
@@ -282,8 +281,5 @@ pub fn record(sequence: &Sequence, blocks: &[Vec<Held>], captures: &[Value<'stat
         let last = block.last().map_or(Value::Null, |held| of(&held.captures));
         record_of(vec![(record::COUNT, count), (record::EVENTS, Value::Array(events)), (record::LAST, last)])
     });
-    record_of(vec![
-        (record::STEPS, Value::Array(steps.collect())),
-        (record::CAPTURES, Value::Array(captures.to_vec())),
-    ])
+    record_of(vec![(record::STEPS, Value::Array(steps.collect())), (record::CAPTURES, Value::Array(captures.to_vec()))])
 }

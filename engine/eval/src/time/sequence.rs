@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tripline_event::Value;
 use tripline_ir::time::Sequence;
 
+use super::keep::{self, keep};
 use super::key::Key;
 use super::lru::Lru;
 use super::order::From;
@@ -94,11 +95,7 @@ impl Sequences {
         let positive = fits.iter().any(starts);
         if !waits_for_end && positive && ready {
             let mut search = Search::new(sequence, wait, out.evaluator());
-            let found = if sequence.ordered {
-                search.ending_at(place, from.time)
-            } else {
-                search.together(from.time)
-            };
+            let found = if sequence.ordered { search.ending_at(place, from.time) } else { search.together(from.time) };
             self.limited += u64::from(search.gave_up());
             if let Some(found) = found {
                 wait.clear();
@@ -178,11 +175,38 @@ fn tell(sequence: &Sequence, key: &Key, found: &Found, now: i64, cause: Cause<'_
         out.suppressed(exception);
         return;
     }
-    let firing = Firing { uid: out.uid(key, &cause), at: now, revision: 0 };
+    let mut firing = Firing::new(out.uid(key, &cause), now);
     let mut events: Vec<&Arc<From>> = found.blocks.iter().flatten().map(|held| &held.from).collect();
     events.sort();
     events.dedup();
-    out.fired(&sequence.say, over, &firing, key, events.into_iter());
+    out.fired(&sequence.say, over, &mut firing, key, events.into_iter());
+}
+
+keep!(Wait { stamp, steps, gate, due });
+keep!(Held { place, from, captures });
+keep!(Gate { starts });
+
+impl Sequences {
+    /// What was seen under a key, as bytes; none where there is nothing.
+    pub fn keep(&self, key: &Key) -> Option<Vec<u8>> {
+        self.waits.get(key).map(keep::bytes)
+    }
+
+    /// Takes what was seen under a key back; gives when it is to be looked at.
+    pub fn restore(&mut self, sequence: &Sequence, key: Key, from: &[u8]) -> Option<Due> {
+        let wait: Wait = keep::read(from)?;
+        let slots = |step: &tripline_ir::time::Step| if step.ranged { step.min } else { 1 };
+        if wait.steps.len() != sequence.steps.len()
+            || !wait.gate.starts.iter().map(VecDeque::len).eq(sequence.steps.iter().map(slots))
+        {
+            return None;
+        }
+        let key = Arc::new(key);
+        self.lru.restore(wait.stamp, &key);
+        let due = Due { key: Arc::clone(&key), before: None, after: wait.due };
+        self.waits.insert(key, wait);
+        Some(due)
+    }
 }
 
 impl Wait {

@@ -19,7 +19,7 @@ use super::key::{Key, keys};
 use super::order::From;
 use super::say::{Told, of_event, tell};
 use super::sequence::Sequences;
-use super::window::{Due, Firing, Taken, Windows};
+use super::window::{Due, Firing, Fixed, Taken, Windows};
 use crate::Evaluator;
 
 /// How many events a finding names.
@@ -130,12 +130,23 @@ impl<'p> Out<'_, 'p> {
         &mut self,
         say: &Say,
         over: Value<'static>,
-        firing: &Firing,
+        firing: &mut Firing,
         key: &Key,
         events: impl ExactSizeIterator<Item = &'e Arc<From>> + Clone,
     ) {
         self.evaluator.next_event();
-        let told = tell(self.evaluator, say, &over);
+        let mut told = tell(self.evaluator, say, &over);
+        match &firing.fixed {
+            None => {
+                let (key, entities, risk) = (told.key.clone(), told.entities.clone(), told.risk.clone());
+                firing.fixed = Some(Fixed { key, entities, risk });
+            }
+            Some(fixed) => {
+                told.key.clone_from(&fixed.key);
+                told.entities.clone_from(&fixed.entities);
+                told.risk.clone_from(&fixed.risk);
+            }
+        }
         let count = events.len();
         let first = events.clone().next().map_or(firing.at, |from| from.time);
         let events: Vec<Arc<From>> = events.skip(count.saturating_sub(MOST_EVENTS)).map(Arc::clone).collect();
@@ -169,7 +180,7 @@ pub enum Held {
     Remembered(Box<Remembered>),
 }
 
-/// An event that waits: for each input that takes it, what was kept of it.
+/// What was kept of an event, for each input (or step) that takes it.
 pub type Waiting = Vec<(usize, Arc<[Value<'static>]>)>;
 
 /// What a unit holds.
@@ -177,14 +188,29 @@ pub type Waiting = Vec<(usize, Arc<[Value<'static>]>)>;
 pub struct Unit {
     /// Its nodes, with what they hold.
     pub nodes: BTreeMap<usize, Held>,
-    buffer: BTreeMap<Arc<From>, Waiting>,
-    timers: BTreeSet<(i64, usize, Arc<Key>)>,
+    pub(super) buffer: BTreeMap<Arc<From>, Waiting>,
+    pub(super) timers: BTreeSet<(i64, usize, Arc<Key>)>,
     /// Everything before this was released.
     pub watermark: i64,
     /// The place of the next event in the order.
-    place: u64,
+    pub(super) place: u64,
     /// The event that was released last.
-    last: Option<Arc<From>>,
+    pub(super) last: Option<Arc<From>>,
+    /// Waiting events that were never handed out to be kept, and kept ones that wait no more.
+    pub(super) unsaved: BTreeSet<Arc<From>>,
+    pub(super) gone: Vec<(Arc<From>, Vec<usize>)>,
+    /// Whether watermark, place or last event changed since they were handed out.
+    pub(super) moved: bool,
+    /// Whether changes are handed out at all.
+    pub keeping: bool,
+}
+
+/// What units look at and write to.
+pub struct World<'w> {
+    /// Per source, since when it has been covered.
+    pub coverage: &'w [Coverage],
+    pub counts: &'w mut Counts,
+    pub found: &'w mut Vec<Fired>,
 }
 
 /// What units are judged by.
@@ -213,6 +239,10 @@ impl Unit {
             watermark: i64::MIN,
             place: 0,
             last: None,
+            unsaved: BTreeSet::new(),
+            gone: Vec::new(),
+            moved: false,
+            keeping: false,
         }
     }
 
@@ -226,44 +256,27 @@ impl Unit {
         if from.time < self.watermark {
             return false;
         }
+        if self.keeping {
+            self.unsaved.insert(Arc::clone(from));
+        }
         self.buffer.entry(Arc::clone(from)).or_default().push((input, captures));
         true
     }
 
     /// Releases what lies before the watermark, and runs what is due at it.
-    pub fn release<'p>(
-        &mut self,
-        rules: &Rules<'p>,
-        watermark: i64,
-        coverage: &[Coverage],
-        counts: &mut Counts,
-        found: &mut Vec<Fired>,
-    ) {
-        self.run(rules, watermark, Some(watermark), coverage, counts, found);
-        self.watermark = self.watermark.max(watermark);
+    pub fn release<'p>(&mut self, rules: &Rules<'p>, watermark: i64, world: &mut World<'_>) {
+        self.run(rules, watermark, Some(watermark), world);
+        if watermark > self.watermark {
+            (self.watermark, self.moved) = (watermark, true);
+        }
     }
 
     /// Releases everything that waits, and runs what is due up to a time.
-    pub fn finish<'p>(
-        &mut self,
-        rules: &Rules<'p>,
-        until: i64,
-        coverage: &[Coverage],
-        counts: &mut Counts,
-        found: &mut Vec<Fired>,
-    ) {
-        self.run(rules, until, None, coverage, counts, found);
+    pub fn finish<'p>(&mut self, rules: &Rules<'p>, until: i64, world: &mut World<'_>) {
+        self.run(rules, until, None, world);
     }
 
-    fn run<'p>(
-        &mut self,
-        rules: &Rules<'p>,
-        timers: i64,
-        events: Option<i64>,
-        coverage: &[Coverage],
-        counts: &mut Counts,
-        found: &mut Vec<Fired>,
-    ) {
+    fn run<'p>(&mut self, rules: &Rules<'p>, timers: i64, events: Option<i64>, world: &mut World<'_>) {
         loop {
             let event = self.buffer.first_key_value().map(|(from, _)| from.time);
             let event = event.filter(|time| events.is_none_or(|watermark| *time < watermark));
@@ -271,33 +284,47 @@ impl Unit {
             let timer = timer.filter(|at| event.map_or(*at <= timers, |event| *at <= event));
             if timer.is_some() {
                 let Some((now, node, key)) = self.timers.pop_first() else { return };
-                self.timer(rules, now, node, &key, coverage, counts, found);
+                self.timer(rules, now, node, &key, world);
                 continue;
             }
             if event.is_none() {
                 return;
             }
             let Some((from, waiting)) = self.buffer.pop_first() else { return };
+            if !self.keeping {
+                self.forget_changes();
+            } else if !self.unsaved.remove(&from) {
+                self.gone.push((Arc::clone(&from), waiting.iter().map(|(input, _)| *input).collect()));
+            }
+            self.moved = true;
             if self.last.as_ref().is_some_and(|last| from.is_redelivery_of(last)) {
-                *counts.redelivered.entry(Arc::clone(&from.source)).or_default() += 1;
+                *world.counts.redelivered.entry(Arc::clone(&from.source)).or_default() += 1;
                 continue;
             }
-            self.event(rules, &from, waiting, coverage, counts, found);
+            self.event(rules, &from, waiting, world);
             self.last = Some(from);
         }
     }
 
-    fn timer<'p>(
-        &mut self,
-        rules: &Rules<'p>,
-        now: i64,
-        node: usize,
-        key: &Arc<Key>,
-        coverage: &[Coverage],
-        counts: &mut Counts,
-        found: &mut Vec<Fired>,
-    ) {
-        let Some(mut out) = out(rules, node, found, counts) else { return };
+    /// Where nobody keeps changes, they are not to pile up.
+    fn forget_changes(&mut self) {
+        const MANY: usize = 10_000;
+        for held in self.nodes.values_mut() {
+            let changed = match held {
+                Held::Each => continue,
+                Held::Windows(windows) => &mut windows.changed,
+                Held::Sequences(sequences) => &mut sequences.changed,
+                Held::Remembered(memory) => &mut memory.changed,
+            };
+            if changed.len() > MANY {
+                changed.clear();
+            }
+        }
+    }
+
+    fn timer<'p>(&mut self, rules: &Rules<'p>, now: i64, node: usize, key: &Arc<Key>, world: &mut World<'_>) {
+        let coverage = world.coverage;
+        let Some(mut out) = out(rules, node, world) else { return };
         let what = rules.time.nodes.get(node).map(|node| &node.what);
         let due = match (self.nodes.get_mut(&node), what) {
             (Some(Held::Windows(windows)), Some(What::Window(window))) => windows.due(window, key, now, &mut out),
@@ -326,17 +353,9 @@ impl Unit {
         }
     }
 
-    fn event<'p>(
-        &mut self,
-        rules: &Rules<'p>,
-        from: &Arc<From>,
-        waiting: Waiting,
-        coverage: &[Coverage],
-        counts: &mut Counts,
-        found: &mut Vec<Fired>,
-    ) {
+    fn event<'p>(&mut self, rules: &Rules<'p>, from: &Arc<From>, waiting: Waiting, world: &mut World<'_>) {
         self.place += 1;
-        let mut of_sequences: BTreeMap<usize, BTreeMap<Key, Vec<(usize, Arc<[Value<'static>]>)>>> = BTreeMap::new();
+        let mut of_sequences: BTreeMap<usize, BTreeMap<Key, Waiting>> = BTreeMap::new();
         let mut to_remember = Vec::new();
         for (at, captures) in waiting {
             let Some(input) = rules.time.inputs.get(at) else { continue };
@@ -346,8 +365,8 @@ impl Unit {
                 continue;
             }
             if input.condition.is_some() || !input.exceptions.is_empty() {
-                let over = self.read(rules, &input.reads, &captures, from.time, coverage);
-                let Some(mut out) = out(rules, input.node, found, counts) else { continue };
+                let over = self.read(rules, &input.reads, &captures, from.time, world.coverage);
+                let Some(mut out) = out(rules, input.node, world) else { continue };
                 if !input.condition.is_none_or(|condition| out.holds(condition, &over)) {
                     continue;
                 }
@@ -358,14 +377,14 @@ impl Unit {
             }
             match &node.what {
                 What::Each(say) => {
-                    let over = self.read(rules, &say.reads, &captures, from.time, coverage);
-                    let Some(mut out) = out(rules, input.node, found, counts) else { continue };
+                    let over = self.read(rules, &say.reads, &captures, from.time, world.coverage);
+                    let Some(mut out) = out(rules, input.node, world) else { continue };
                     let key: Key = Box::default();
-                    let firing = Firing { uid: out.uid(&key, &Cause::Event(from)), at: from.time, revision: 0 };
-                    out.fired(say, over, &firing, &key, std::iter::once(from));
+                    let mut firing = Firing::new(out.uid(&key, &Cause::Event(from)), from.time);
+                    out.fired(say, over, &mut firing, &key, std::iter::once(from));
                 }
                 What::Window(window) => {
-                    let Some(mut out) = out(rules, input.node, found, counts) else { continue };
+                    let Some(mut out) = out(rules, input.node, world) else { continue };
                     let Some(Held::Windows(windows)) = self.nodes.get_mut(&input.node) else { continue };
                     let taken = Taken { from, captures: &captures };
                     let mut all = Vec::new();
@@ -389,7 +408,7 @@ impl Unit {
         }
         for (node, by_key) in of_sequences {
             let Some(What::Sequence(sequence)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
-            let Some(mut out) = out(rules, node, found, counts) else { continue };
+            let Some(mut out) = out(rules, node, world) else { continue };
             let Some(Held::Sequences(sequences)) = self.nodes.get_mut(&node) else { continue };
             let mut all = Vec::new();
             for (key, mut fits) in by_key {
@@ -442,8 +461,7 @@ impl Unit {
         };
         let Some(Held::Remembered(memory)) = self.nodes.get(&read.feature) else { return (Value::Null, false) };
         let warm = time.saturating_sub(feature.warmup);
-        let covered =
-            feature.sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.covers(warm, time)));
+        let covered = feature.sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.covers(warm, time)));
         let Some(key) = keys(captures, &read.key).into_iter().next() else { return (Value::Null, covered) };
         let evicted = !memory.holds(&key) && memory.evicted_at.is_some_and(|at| at > warm);
         let subject = read.subject.and_then(|at| captures.get(at)).map_or(&[][..], Value::elements);
@@ -452,13 +470,8 @@ impl Unit {
     }
 }
 
-fn out<'o, 'p>(
-    rules: &'o Rules<'p>,
-    node: usize,
-    found: &'o mut Vec<Fired>,
-    counts: &'o mut Counts,
-) -> Option<Out<'o, 'p>> {
+fn out<'o, 'p>(rules: &'o Rules<'p>, node: usize, world: &'o mut World<'_>) -> Option<Out<'o, 'p>> {
     let Owner::Rule(at) = rules.time.nodes.get(node)?.owner else { return None };
     let rule = rules.program.rules.get(at)?;
-    Some(Out { evaluator: &rules.evaluator, owner: (at, rule), found, counts })
+    Some(Out { evaluator: &rules.evaluator, owner: (at, rule), found: world.found, counts: world.counts })
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use tripline_event::Value;
 use tripline_ir::time::{Window, WindowKind, record};
+use tripline_semantic::typed::ENTITY_KINDS;
 
 use super::aggregate::State;
+use super::keep::{self, Keep, keep};
 use super::key::Key;
 use super::lru::Lru;
 use super::order::From;
@@ -57,6 +59,23 @@ pub struct Firing {
     pub(crate) uid: String,
     pub(crate) at: i64,
     pub(crate) revision: u64,
+    /// What stays as it was when it fired.
+    pub(crate) fixed: Option<Fixed>,
+}
+
+/// What a finding says for good: updates do not move it to another alert or another person.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    pub(crate) key: Vec<String>,
+    pub(crate) entities: Vec<(&'static str, String)>,
+    pub(crate) risk: Option<(i64, &'static str, String)>,
+}
+
+impl Firing {
+    /// A finding that fires now.
+    pub fn new(uid: String, at: i64) -> Self {
+        Firing { uid, at, revision: 0, fixed: None }
+    }
 }
 
 /// An event that a window is to take.
@@ -126,6 +145,57 @@ pub struct Due {
     /// When it was to be, so far.
     pub before: Option<i64>,
     pub after: Option<i64>,
+}
+
+keep!(Group { stamp, next, entries, states, latest, firing, excepted, due });
+keep!(Entry { from, values });
+keep!(Firing { uid, at, revision, fixed });
+
+impl Keep for Fixed {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.key.put(out);
+        let entities: Vec<(String, String)> =
+            self.entities.iter().map(|(kind, value)| (kind.to_string(), value.clone())).collect();
+        entities.put(out);
+        let risk = self.risk.as_ref().map(|(amount, kind, value)| (*amount, kind.to_string(), value.clone()));
+        risk.put(out);
+    }
+
+    fn get(from: &mut &[u8]) -> Option<Self> {
+        let kind = |name: String| ENTITY_KINDS.iter().find(|kind| **kind == name).copied();
+        let key = Keep::get(from)?;
+        let entities: Vec<(String, String)> = Keep::get(from)?;
+        let entities = entities.into_iter().map(|(name, value)| Some((kind(name)?, value))).collect::<Option<_>>()?;
+        let risk: Option<(i64, String, String)> = Keep::get(from)?;
+        let risk = match risk {
+            None => None,
+            Some((amount, name, value)) => Some((amount, kind(name)?, value)),
+        };
+        Some(Fixed { key, entities, risk })
+    }
+}
+
+impl Windows {
+    /// The window of a key, as bytes; none where there is none.
+    pub fn keep(&self, key: &Key) -> Option<Vec<u8>> {
+        self.groups.get(key).map(keep::bytes)
+    }
+
+    /// Takes the window of a key back; gives when it is to be looked at.
+    pub fn restore(&mut self, window: &Window, key: Key, from: &[u8]) -> Option<Due> {
+        let group: Group = keep::read(from)?;
+        if group.states.len() != window.aggregates.len()
+            || group.entries.iter().any(|entry| entry.values.len() != window.aggregates.len())
+            || group.next < group.entries.len() as u64
+        {
+            return None;
+        }
+        let key = Arc::new(key);
+        self.lru.restore(group.stamp, &key);
+        let due = Due { key: Arc::clone(&key), before: None, after: group.due };
+        self.groups.insert(key, group);
+        Some(due)
+    }
 }
 
 impl Group {
@@ -221,19 +291,20 @@ impl Group {
                     }
                     return;
                 }
-                let cause = event.map_or(Cause::Instant(now), |from| Cause::Event(from));
-                self.firing = Some(Firing { uid: out.uid(key, &cause), at: now, revision: 0 });
+                let cause = event.map_or(Cause::Instant(now), Cause::Event);
+                self.firing = Some(Firing::new(out.uid(key, &cause), now));
             }
         }
-        let Some(firing) = &self.firing else { return };
+        let Some(firing) = &mut self.firing else { return };
         let events = self.entries.iter().map(|entry| &entry.from);
         out.fired(&window.say, over, firing, key, events);
     }
 
     fn record(&self, window: &Window) -> Value<'static> {
         let aggregates = self.states.iter().zip(&window.aggregates);
-        let values =
-            aggregates.map(|(state, aggregate)| state.read(aggregate.kind, self.entries.len(), window.within)).collect();
+        let values = aggregates
+            .map(|(state, aggregate)| state.read(aggregate.kind, self.entries.len(), window.within))
+            .collect();
         record_of(vec![
             (record::AGGREGATES, Value::Array(values)),
             (record::CAPTURES, Value::Array(self.latest.to_vec())),

@@ -11,9 +11,7 @@ use super::{constant, not};
 
 /// Whether one event decides the expression.
 pub(super) fn is_pure(typed: &Typed) -> bool {
-    !some(typed, &|node| {
-        matches!(node, Kind::Aggregate { .. } | Kind::Read { .. } | Kind::Path(Root::Step(_), _))
-    })
+    !some(typed, &|node| matches!(node, Kind::Aggregate { .. } | Kind::Read { .. } | Kind::Path(Root::Step(_), _)))
 }
 
 /// Whether the expression refers to a step of a sequence.
@@ -84,7 +82,14 @@ pub(super) struct Residual<'p> {
 impl<'p> Residual<'p> {
     /// Of a rule or feature with one kind of event.
     pub fn new(program: &'p Program) -> Self {
-        Residual { program, steps: &[], step: Some(0), captures: vec![Vec::new()], reads: Vec::new(), aggregates: Vec::new() }
+        Residual {
+            program,
+            steps: &[],
+            step: Some(0),
+            captures: vec![Vec::new()],
+            reads: Vec::new(),
+            aggregates: Vec::new(),
+        }
     }
 
     /// Of a sequence.
