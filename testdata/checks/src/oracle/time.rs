@@ -60,8 +60,19 @@ pub struct Fired<'f> {
 /// Where a rule fired.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum At<'f> {
-    /// At an event, by its place in the caller's list.
-    Event(usize),
+    /// At an event.
+    Event {
+        /// Its place in the caller's list.
+        input: usize,
+        /// Its source.
+        source: &'f str,
+        /// Its time, nanoseconds.
+        time: i64,
+        /// Its id.
+        id: Option<&'f str>,
+        /// As the caller gave it.
+        content: &'f [u8],
+    },
     /// At a finding that was taken: its uid, and the entity for which.
     Finding(&'f str, Option<(&'f str, &'f str)>),
     /// At an instant, in nanoseconds.
@@ -80,9 +91,13 @@ pub struct Options<'u> {
     pub uid: &'u Uid<'u>,
 }
 
-/// A uid that is what it is made from.
+/// A uid that is what it is made from, wherever the event stands in the list.
 pub fn plain_uid(fired: &Fired<'_>) -> String {
-    format!("{:04} {:?} {:?}", fired.rule, fired.key, fired.at)
+    let at = match fired.at {
+        At::Event { input: _, source, time, id, content } => format!("{time:020} {source} {id:?} {content:02x?}"),
+        other => format!("{other:?}"),
+    };
+    format!("{:04} {:?} {at}", fired.rule, fired.key)
 }
 
 /// A finding after its last update.
@@ -201,7 +216,7 @@ impl<'w> World<'w> {
             let Some(mapping) = record::mapping(self.program, record.source) else { continue };
             for found in super::findings(self.program, mapping, record.raw).into_iter().filter(|f| f.excepted.is_none())
             {
-                let at = At::Event(record.input);
+                let at = record.is_at();
                 let finding = Finding {
                     rule: found.rule,
                     time: record.time,

@@ -67,7 +67,13 @@ impl<'e> Record<'e> {
                 let entity = taken.entity.as_ref().map(|(entity, kind)| (*kind, entity.as_str()));
                 At::Finding(&taken.uid, entity)
             }
-            None => At::Event(self.input),
+            None => At::Event {
+                input: self.input,
+                source: self.source,
+                time: self.time,
+                id: self.id.as_deref(),
+                content: self.content,
+            },
         }
     }
 
