@@ -2,8 +2,8 @@
 //! values, and times that meet the lengths of the windows.
 //!
 //! Invariants: every program compiles; what a finding says is exact (no quotient of a deviation), so that findings may
-//! be compared as they are; rules are called `w0`, `w1` (single events), `g0` … (windows), `s0` … (sequences), `r0` …
-//! (reads), `f0` … (findings).
+//! be compared as they are; rules are called `w0`, `w1` (single events), `g0` … (windows), `e0` (a window of events as
+//! they came), `s0` … (sequences), `r0` … (reads), `f0` … (findings).
 
 mod rules;
 mod sequences;
@@ -150,11 +150,12 @@ fn reading() -> Text {
 pub fn program() -> Text {
     let events = (rules::single("w0"), rules::single("w1"), rules::window("g0"), rules::window("g1"));
     let several = (sequences::sequence("s0"), sequences::sequence("s1"), rules::reads("r0"), rules::reads("r1"));
+    let loose = rules::loose("e0");
     let findings = (rules::findings("f0", false), rules::findings("f1", true));
-    (features(), events, several, findings)
-        .prop_map(|(features, events, several, findings)| {
+    (features(), events, several, loose, findings)
+        .prop_map(|(features, events, several, loose, findings)| {
             let rules = [events.0, events.1, events.2, events.3, several.0, several.1, several.2, several.3];
-            format!("{MAPPINGS}{features}{}{}{}", rules.concat(), findings.0, findings.1)
+            format!("{MAPPINGS}{features}{}{loose}{}{}", rules.concat(), findings.0, findings.1)
         })
         .boxed()
 }

@@ -99,6 +99,30 @@ pub(super) fn window(name: &'static str) -> Text {
         .boxed()
 }
 
+/// `on event … group by …`
+pub(super) fn loose(name: &'static str) -> Text {
+    let condition = maybe(pick(&["raw.a == \"x\"", "raw.n >= 2", "raw.l == \"q\"", "not exists raw.c", "raw.x > 0"]));
+    let by = pick(&["raw.u", "raw.u", "raw.l", "raw.a", "raw.u, raw.l"]);
+    let within = pick(&["10s", "1m", "10m", "1m tumbling", "10s session"]);
+    let having = pick(&[
+        "count() >= 2",
+        "distinct(raw.l) >= 2",
+        "sum(raw.n) >= 3 and raw.a == \"x\"",
+        "count() < 3 and last(raw.n) == 2",
+        "not (max(raw.n) < 3)",
+        "distinct(raw.a) >= 2 or first(raw.l) == \"p\"",
+    ]);
+    (from(), clause("where", condition), by, within, caps(), having)
+        .prop_map(move |(from, condition, by, within, caps, having)| {
+            format!(
+                "rule {name} {{ title: \"loose\" on event{from}{condition}\n  group by {by} within {within}{caps} having \
+                 {having}\n  alert {{ title: \"{{count()}} {{raw.a}} {{values(raw.l)}} {{sum(raw.n)}}\" entities: \
+                 [user(raw.u)] }} }}\n"
+            )
+        })
+        .boxed()
+}
+
 /// What is said of a window.
 fn alert() -> Text {
     const VALUES: &[&str] = &[
