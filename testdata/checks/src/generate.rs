@@ -3,6 +3,8 @@
 //!
 //! Invariants: nearly every program compiles, and half of them match some event of eight.
 
+pub mod time;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

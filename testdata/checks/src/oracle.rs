@@ -4,7 +4,9 @@
 //! Invariants: nothing here knows of planning; with the engine it shares only what is done to one single
 //! value (`compare`, `convert`, `call`).
 //!
-//! Deliberately lacks: speed, and stateful clauses.
+//! Deliberately lacks: speed. What a rule makes of several events is in [`time`].
+
+pub mod time;
 
 use tripline_eval::explain::show;
 use tripline_eval::{call, compare, convert};
@@ -15,6 +17,8 @@ use tripline_semantic::typed::{
     ArithmeticOp, Arm, Function, Item, Kind, Mapping, Op, Quantifier, Root, Rule, Severity, Subject, Template,
     TemplatePiece, Ty, Typed, VarId,
 };
+
+use time::Around;
 
 type Values = Vec<Value<'static>>;
 
@@ -28,10 +32,15 @@ struct Env<'o> {
     event: Option<&'o Value<'static>>,
     /// Bound elements, innermost last.
     vars: Vec<(VarId, Value<'static>)>,
+    /// What other events add.
+    around: Around<'o>,
+    /// Whether a read was met that is not ready: what is being evaluated is unknown.
+    unknown: bool,
 }
 
 fn env<'o>(program: &'o Program, source: &str, raw: &'o Value<'static>, event: Option<&'o Value<'static>>) -> Env<'o> {
-    Env { program, raw, view: program.sources.get(source).map(|info| &info.view), event, vars: Vec::new() }
+    let view = program.sources.get(source).map(|info| &info.view);
+    Env { program, raw, view, event, vars: Vec::new(), around: Around::default(), unknown: false }
 }
 
 /// The first arm whose condition holds.
@@ -144,11 +153,12 @@ impl Env<'_> {
         let severity = graded.map(|(severity, _)| *severity).or(rule.header.severity).unwrap_or(Severity::Medium);
         let mut key = Vec::new();
         for (_, value) in &rule.alert.key {
-            key.push(self.first(value).and_then(|v| to_text(&v).map(|t| t.into_owned())).unwrap_or_default());
+            let first = self.known(value).into_iter().next();
+            key.push(first.and_then(|v| to_text(&v).map(|t| t.into_owned())).unwrap_or_default());
         }
         let mut entities = Vec::new();
         for entity in &rule.alert.entities {
-            let values = self.values(&entity.value);
+            let values = self.known(&entity.value);
             entities.extend(values.iter().filter_map(|v| Some((entity.kind, to_text(v)?.into_owned()))));
         }
         let mut context = Vec::new();
@@ -166,12 +176,39 @@ impl Env<'_> {
 
     /// All present values as people see them: of an enum the captions.
     fn shown(&mut self, typed: &Typed) -> Values {
-        let Ty::Enum(attribute) = &typed.ty else { return self.values(typed) };
-        self.values(&Typed { kind: Kind::Caption(Box::new(typed.clone()), attribute), ty: Ty::Text, span: typed.span })
+        let Ty::Enum(attribute) = &typed.ty else { return self.known(typed) };
+        self.known(&Typed { kind: Kind::Caption(Box::new(typed.clone()), attribute), ty: Ty::Text, span: typed.span })
     }
 
+    /// The values of an expression that nothing is made of any more; what is unknown has none.
+    fn known(&mut self, typed: &Typed) -> Values {
+        let values = self.values(typed);
+        if std::mem::take(&mut self.unknown) { Vec::new() } else { values }
+    }
+
+    /// Whether a condition is true; one that is unknown is not.
     fn holds(&mut self, typed: &Typed) -> bool {
-        self.values(typed).iter().any(|v| matches!(v, Value::Bool(true)))
+        self.truth(typed) == Some(true)
+    }
+
+    /// True, false, or unknown. Two values, but for reads that are not ready.
+    fn truth(&mut self, typed: &Typed) -> Option<bool> {
+        let before = std::mem::take(&mut self.unknown);
+        let holds = self.values(typed).iter().any(|v| matches!(v, Value::Bool(true)));
+        let unknown = std::mem::replace(&mut self.unknown, before);
+        (!unknown).then_some(holds)
+    }
+
+    /// A truth as a value; an unknown one makes all unknown that is made of it.
+    fn said(&mut self, truth: Option<bool>) -> Values {
+        self.unknown |= truth.is_none();
+        truth.map(Value::Bool).into_iter().collect()
+    }
+
+    /// A condition of each element.
+    fn each(&mut self, var: VarId, array: &Typed, condition: &Typed) -> Vec<Option<bool>> {
+        let elements = self.elements(array);
+        elements.iter().map(|element| self.bound(var, element, |env| env.truth(condition))).collect()
     }
 
     fn first(&mut self, typed: &Typed) -> Option<Value<'static>> {
@@ -208,7 +245,9 @@ impl Env<'_> {
     fn chosen(&mut self, var: VarId, array: &Typed, condition: Option<&Typed>) -> Values {
         let mut out = Vec::new();
         for element in self.elements(array) {
-            if condition.is_none_or(|c| self.bound(var, &element, |env| env.holds(c))) {
+            let chosen = condition.map_or(Some(true), |c| self.bound(var, &element, |env| env.truth(c)));
+            self.unknown |= chosen.is_none();
+            if chosen == Some(true) {
                 out.push(element);
             }
         }
@@ -221,6 +260,14 @@ impl Env<'_> {
         let one = |x: Value<'static>| if x.is_absent() { Vec::new() } else { vec![x] };
         match &typed.kind {
             Kind::Const(value) => one(value.clone()),
+            // In what is said of a match: the last of its events that has it.
+            Kind::Path(Root::Event | Root::Raw | Root::Loose, _) if self.around.several.is_match() => {
+                let events = self.around.several.events().iter().rev();
+                let mut found = events.map(|record| record.env(self.program).values(typed));
+                found.find(|found| !found.is_empty()).unwrap_or_default()
+            }
+            Kind::Path(Root::Step(name), path) => self.around.step(name, path),
+            Kind::Path(Root::Finding, path) => self.around.finding(path),
             Kind::Path(root @ (Root::Raw | Root::Loose), path) if !path.0.is_empty() => {
                 let loose = *root == Root::Loose;
                 let places = match self.view {
@@ -239,6 +286,7 @@ impl Env<'_> {
                     Root::Raw | Root::Loose => Some(self.raw),
                     Root::Event => self.event,
                     Root::Var(var) => self.vars.iter().rev().find(|(v, _)| v == var).map(|(_, x)| x),
+                    // Both are answered above.
                     Root::Step(_) | Root::Finding => None,
                 };
                 base.map_or_else(Vec::new, |base| reach(base, path))
@@ -250,9 +298,18 @@ impl Env<'_> {
                 let cell = self.program.tables.get(*table).and_then(|t| t.rows.get(&*key)).and_then(|r| r.get(*column));
                 cell.filter(|cell| !cell.is_empty()).map(|cell| Value::text(cell.clone())).into_iter().collect()
             }
-            Kind::And(parts) => truth(parts.iter().all(|part| self.holds(part))),
-            Kind::Or(parts) => truth(parts.iter().any(|part| self.holds(part))),
-            Kind::Not(inner, _) => truth(!self.holds(inner)),
+            Kind::And(parts) => {
+                let all = all(parts.iter().map(|part| self.truth(part)));
+                self.said(all)
+            }
+            Kind::Or(parts) => {
+                let any = any(parts.iter().map(|part| self.truth(part)));
+                self.said(any)
+            }
+            Kind::Not(inner, _) => {
+                let inner = self.truth(inner);
+                self.said(inner.map(|holds| !holds))
+            }
             Kind::Compare { op, left, right, fold } => {
                 let right = self.values(right);
                 truth(self.some(left, |l| right.iter().any(|r| compare(*op, l, r, *fold))))
@@ -275,15 +332,17 @@ impl Env<'_> {
                 }))
             }
             Kind::Exists(inner) => truth(!self.values(inner).is_empty()),
-            Kind::Quantified { kind, var, array, condition, .. } => {
-                let all = self.elements(array).len();
-                let chosen = self.chosen(*var, array, Some(condition));
-                match kind {
-                    Quantifier::Any => truth(!chosen.is_empty()),
-                    Quantifier::All => truth(chosen.len() == all),
-                    Quantifier::First => chosen.into_iter().next().into_iter().collect(),
+            Kind::Quantified { kind, var, array, condition, .. } => match kind {
+                Quantifier::Any => {
+                    let each = self.each(*var, array, condition);
+                    self.said(any(each.into_iter()))
                 }
-            }
+                Quantifier::All => {
+                    let each = self.each(*var, array, condition);
+                    self.said(all(each.into_iter()))
+                }
+                Quantifier::First => self.chosen(*var, array, Some(condition)).into_iter().take(1).collect(),
+            },
             Kind::Comprehension { var, array, condition, value } => {
                 let chosen = self.chosen(*var, array, condition.as_deref());
                 let mut items = Vec::new();
@@ -309,17 +368,17 @@ impl Env<'_> {
                 }
                 out
             }
-            Kind::If(condition, then, otherwise) => {
-                if self.holds(condition) {
-                    self.values(then)
-                } else {
-                    self.values(otherwise)
-                }
-            }
+            Kind::If(condition, then, otherwise) => match self.truth(condition) {
+                Some(true) => self.values(then),
+                Some(false) => self.values(otherwise),
+                None => self.said(None),
+            },
             Kind::Match(cases) => {
                 for (condition, value) in cases {
-                    if self.holds(condition) {
-                        return self.values(value);
+                    match self.truth(condition) {
+                        Some(true) => return self.values(value),
+                        Some(false) => {}
+                        None => return self.said(None),
                     }
                 }
                 Vec::new()
@@ -348,9 +407,37 @@ impl Env<'_> {
                 };
                 self.values(inner).iter().filter_map(caption).collect()
             }
-            Kind::Aggregate { .. } | Kind::Read { .. } | Kind::Error => Vec::new(),
+            Kind::Aggregate { name, args } => {
+                let percent = args.get(1).and_then(|arg| self.first(arg)).and_then(|v| to_float(&v));
+                self.around.aggregate(self.program, name, args.first(), percent)
+            }
+            Kind::Read { feature, ask, subject } => {
+                let subject = subject.as_ref().map(|subject| self.values(subject)).unwrap_or_default();
+                let read = self.around.read(*feature, *ask, &subject);
+                self.unknown |= read.is_none();
+                read.unwrap_or_default()
+            }
+            Kind::Error => Vec::new(),
         }
     }
+}
+
+/// Kleene's conjunction.
+fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    any(parts.map(|part| part.map(|holds| !holds))).map(|some| !some)
+}
+
+/// Kleene's disjunction.
+fn any(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut none = Some(false);
+    for part in parts {
+        match part {
+            Some(true) => return part,
+            Some(false) => {}
+            None => none = None,
+        }
+    }
+    none
 }
 
 /// Whether an expression stands for several values rather than for one, which may be an array.

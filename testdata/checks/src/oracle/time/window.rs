@@ -1,0 +1,128 @@
+//! Windows: each is made anew from all events of its key at every instant at which its condition is asked for.
+
+use tripline_semantic::typed::{Rule, Window, WindowKind};
+
+use super::super::Env;
+use super::record::{Life, Record, Several, lives};
+use super::{At, Told, World, alert};
+
+/// An instant at which the condition is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Check {
+    /// Events leave; before the events of that instant.
+    Leave,
+    /// The event with this number was added.
+    Event(usize),
+}
+
+impl World<'_> {
+    pub(super) fn window(&self, at: usize, rule: &Rule, window: &Window, records: &[Record<'_>]) -> Vec<Told> {
+        let looked_at = records.iter().filter(|record| self.looks_at(rule, record));
+        let under = |record| self.keys(&window.by, record).into_iter().map(move |key| (record, key));
+        let events: Vec<(&Record<'_>, Vec<String>)> = looked_at.flat_map(under).collect();
+        // A key whose window is empty has nothing that could be lost: it need not be told from one that is kept.
+        let lives = lives(events, window.caps.keys, |record| record.time, |_, _| true);
+        lives.iter().flat_map(|life| self.life(at, rule, window, life)).collect()
+    }
+
+    fn life(&self, at: usize, rule: &Rule, window: &Window, life: &Life<&Record<'_>>) -> Vec<Told> {
+        let end = self.horizon(rule).min(life.until.unwrap_or(i64::MAX));
+        let mut checks: Vec<(i64, Check)> = Vec::new();
+        for (number, record) in life.events.iter().enumerate() {
+            checks.push((record.time, Check::Event(number)));
+            if let Some(leaves) = leaves(window, record.time).filter(|leaves| *leaves <= end) {
+                checks.push((leaves, Check::Leave));
+            }
+        }
+        checks.sort_unstable();
+        checks.dedup();
+        let mut out: Vec<Told> = Vec::new();
+        // While the condition stays true and has fired: when.
+        let mut open: Option<i64> = None;
+        for (time, check) in checks {
+            let so_far = match check {
+                Check::Event(number) => life.events.get(..=number).unwrap_or_default(),
+                Check::Leave => {
+                    let before = life.events.iter().take_while(|record| record.time < time).count();
+                    life.events.get(..before).unwrap_or_default()
+                }
+            };
+            let held = held(window, so_far, time);
+            let Some(latest) = held.last() else {
+                open = None;
+                continue;
+            };
+            let mut env = self.over(latest, window, &held);
+            if !window.having.as_ref().is_none_or(|having| env.holds(having)) {
+                open = None;
+                continue;
+            }
+            let anew = match (open, check) {
+                (None, _) => true,
+                (Some(fired), Check::Event(_)) => {
+                    window.rearm.is_some_and(|rearm| i128::from(time) - i128::from(fired) >= i128::from(rearm))
+                }
+                (Some(_), Check::Leave) => continue,
+            };
+            if anew && !alert::withheld(&mut env, rule, true, time) {
+                let finding = alert::finding(&mut env, at, rule, time, &life.key, held.len());
+                let fired_at = match check {
+                    Check::Event(_) => latest.is_at(),
+                    Check::Leave => At::Instant(time),
+                };
+                out.push(self.tell(finding, fired_at));
+                open = Some(time);
+            } else if let (Some(_), Some(last)) = (open, out.last_mut()) {
+                let now = alert::finding(&mut env, at, rule, time, &life.key, held.len());
+                last.finding.title = now.title;
+                last.finding.severity = now.severity;
+                last.finding.context = now.context;
+                last.finding.count = now.count;
+            }
+        }
+        out
+    }
+
+    /// What a window's condition and alert are evaluated over: its latest event, and all of them.
+    fn over<'o>(&'o self, latest: &'o Record<'o>, window: &Window, held: &[&'o Record<'o>]) -> Env<'o> {
+        let mut env = latest.env(self.program);
+        env.around.several = Several::Window(held.to_vec(), window.within);
+        env
+    }
+}
+
+/// When an event leaves; never, where that is beyond all time.
+fn leaves(window: &Window, time: i64) -> Option<i64> {
+    match window.kind {
+        WindowKind::Sliding | WindowKind::Session => time.checked_add(window.within),
+        WindowKind::Tumbling => (time.div_euclid(window.within) + 1).checked_mul(window.within),
+    }
+}
+
+/// The events in the window at an instant, of those that came up to it.
+fn held<'r>(window: &Window, so_far: &[&'r Record<'r>], now: i64) -> Vec<&'r Record<'r>> {
+    let dropped = so_far.len().saturating_sub(window.caps.per_key);
+    let kept = so_far.get(dropped..).unwrap_or_default();
+    let wide = |from: i64, to: i64| i128::from(to) - i128::from(from);
+    let within = i128::from(window.within);
+    match window.kind {
+        WindowKind::Sliding => kept.iter().copied().filter(|record| wide(record.time, now) < within).collect(),
+        WindowKind::Tumbling => {
+            let cut = |time: i64| time.div_euclid(window.within);
+            kept.iter().copied().filter(|record| cut(record.time) == cut(now)).collect()
+        }
+        WindowKind::Session => {
+            let mut begin = now;
+            let mut out = Vec::new();
+            for record in kept.iter().rev() {
+                if wide(record.time, begin) >= within {
+                    break;
+                }
+                begin = record.time;
+                out.push(*record);
+            }
+            out.reverse();
+            out
+        }
+    }
+}
