@@ -174,7 +174,7 @@ impl<'r> Detector<'r> {
                 && (origin.is_some() || is_handed(one))
             {
                 let finding = finding(context, one, rule);
-                judged.handed.extend(is_handed(one).then(|| handed(&finding)).flatten());
+                judged.handed.extend(is_handed(one).then(|| handed(&finding, bytes)).flatten());
                 judged.findings.extend(origin.map(|_| finding));
             }
         }

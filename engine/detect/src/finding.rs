@@ -64,14 +64,15 @@ pub struct Several {
 }
 
 /// A finding as rules on findings see it; none where it has no time.
-pub(crate) fn handed(finding: &Finding) -> Option<Handed> {
+pub(crate) fn handed(finding: &Finding, bytes: &[u8]) -> Option<Handed> {
     Some(Handed {
         rule: finding.rule,
         uid: finding.uid.clone(),
+        content: crate::observe::content(bytes),
         title: finding.title.clone(),
         severity: finding.severity.id(),
         time: finding.time?,
-        risk: finding.risk.as_ref().map_or(0, |(amount, ..)| *amount),
+        risk: finding.risk.clone(),
         entities: finding.entities.clone(),
     })
 }
@@ -119,7 +120,7 @@ pub(crate) fn finding(context: &Context<'_>, found: &Match<'_>, rule: &Rule) -> 
     let why = plan.explain.as_ref().map(|explain| shown(&deciding(evaluator, explain, raw), context.sources));
     Finding {
         rule: plan.rule,
-        uid: uid(rule.uid(), context),
+        uid: uid(rule.uid(), context.source, context.event_id.as_deref(), context.bytes),
         title,
         severity,
         time: context.time,
@@ -192,18 +193,18 @@ fn shown<'s>(parts: impl IntoIterator<Item = &'s Seen>, sources: &SourceMap) -> 
     out
 }
 
-/// From the rule and the event: its id, or its content where it has none.
-fn uid(rule: &str, context: &Context<'_>) -> String {
+/// The uid of a finding over one event: from the rule and the event's id, or its content where it has none.
+pub fn uid(rule: &str, source: &str, event_id: Option<&str>, bytes: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(rule.as_bytes());
     hash.update([0]);
-    hash.update(context.source.as_bytes());
+    hash.update(source.as_bytes());
     hash.update([0]);
-    match &context.event_id {
+    match event_id {
         Some(id) => hash.update(id.as_bytes()),
         None => {
             hash.update([1]);
-            hash.update(context.bytes);
+            hash.update(bytes);
         }
     }
     let digest = hash.finalize();

@@ -29,8 +29,8 @@ impl Asked {
     }
 }
 
-/// The first sixteen bytes of a hash over an event's bytes.
-pub(crate) fn content(bytes: &[u8]) -> u128 {
+/// The first sixteen bytes of a hash over an event's bytes, by which events are ordered that are equal in all else.
+pub fn content(bytes: &[u8]) -> u128 {
     let digest = Sha256::digest(bytes);
     digest.iter().take(16).fold(0, |hash, byte| hash << 8 | u128::from(*byte))
 }

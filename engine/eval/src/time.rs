@@ -36,7 +36,7 @@ use unit::{Rules, Unit, World};
 pub use order::From;
 pub use say::{Told, title_value};
 pub use state::{BadRow, Load, Row};
-pub use unit::{Counts, Fired};
+pub use unit::{Cause, Counts, Fired, uid};
 
 /// An event that inputs take.
 #[derive(Clone, Debug)]
@@ -54,15 +54,17 @@ pub struct Finding {
     pub rule: usize,
     /// Its uid.
     pub uid: String,
+    /// Of a rule over single events the hash of the event's bytes: of findings under one uid, that with the least counts.
+    pub content: u128,
     /// Its title.
     pub title: String,
     /// OCSF `severity_id`.
     pub severity: i64,
     /// Its time, nanoseconds.
     pub time: i64,
-    /// How much risk.
-    pub risk: i64,
-    /// Who and what.
+    /// How much risk, upon whom.
+    pub risk: Option<(i64, &'static str, String)>,
+    /// Who and what else.
     pub entities: Vec<(&'static str, String)>,
 }
 
@@ -213,24 +215,28 @@ impl<'p> Machine<'p> {
     pub fn finding(&mut self, finding: &Finding) {
         let Some(inputs) = self.takers.get(&finding.rule) else { return };
         let Some(rule) = self.rules.program.rules.get(finding.rule) else { return };
-        let entities: BTreeSet<Option<&(&str, String)>> = match finding.entities.is_empty() {
-            true => [None].into(),
-            false => finding.entities.iter().map(Some).collect(),
-        };
+        // Each once, by value and kind; whom the risk is upon is one of them.
+        let upon = finding.risk.as_ref().map(|(_, kind, value)| (value.as_str(), *kind));
+        let named = finding.entities.iter().map(|(kind, value)| (value.as_str(), *kind));
+        let mut entities: BTreeSet<(&str, &str)> = named.chain(upon).collect();
+        if entities.is_empty() {
+            entities.insert(("", ""));
+        }
         let texts =
             |texts: BTreeSet<&str>| Value::Array(texts.into_iter().map(|t| Value::text(t.to_string())).collect());
         let tactics =
             texts(rule.header.attack.iter().flat_map(|technique| technique.tactics.iter().copied()).collect());
         let techniques = texts(rule.header.attack.iter().map(|technique| technique.id).collect());
         let name: Arc<str> = rule.name.as_str().into();
-        for (number, entity) in entities.into_iter().enumerate() {
-            let (kind, value) = entity.map_or(("", ""), |(kind, value)| (*kind, value.as_str()));
+        for entity in entities {
+            let (value, kind) = entity;
+            let risk = finding.risk.as_ref().filter(|_| upon == Some(entity)).map_or(0, |(amount, ..)| *amount);
             let text = |text: &str| if text.is_empty() { Value::Null } else { Value::text(text.to_string()) };
             let record = say::record_of(vec![
                 ("rule", text(&rule.name)),
                 ("title", text(&finding.title)),
                 ("severity_id", Value::Int(finding.severity)),
-                ("risk", Value::Int(finding.risk)),
+                ("risk", Value::Int(risk)),
                 ("entity", text(value)),
                 ("entity_type", text(kind)),
                 ("tactic", tactics.clone()),
@@ -240,8 +246,8 @@ impl<'p> Machine<'p> {
             let from = Arc::new(From {
                 time: finding.time,
                 source: Arc::clone(&name),
-                id: Some(format!("{}/{kind}/{value}", finding.uid).into()),
-                content: number as u128,
+                id: Some(format!("{}\0{value}\0{kind}", finding.uid).into()),
+                content: finding.content,
                 origin: Origin { file: "finding".into(), line: 0 },
             });
             for input in inputs {
@@ -280,14 +286,19 @@ impl<'p> Machine<'p> {
     pub fn finish(&mut self, end: End) -> Vec<Fired> {
         let mut out = Vec::new();
         for at in 0..self.units.len() {
-            let until = match end {
-                End::Test => i64::MAX,
-                End::Files => self.last(at, &mut BTreeSet::new()).unwrap_or(i64::MIN),
-            };
+            let nodes = self.rules.time.units.get(at).map_or(&[][..], |unit| unit.nodes.as_slice());
+            let until = nodes.iter().map(|node| {
+                let until = match end {
+                    End::Test => i64::MAX,
+                    End::Files => self.last(*node, &mut BTreeSet::new()).unwrap_or(i64::MIN),
+                };
+                (*node, until)
+            });
+            let until: BTreeMap<usize, i64> = until.collect();
             let mut found = Vec::new();
             if let Some(unit) = self.units.get_mut(at) {
                 let (coverage, counts) = (self.coverage.as_slice(), &mut self.counts);
-                unit.finish(&self.rules, until, &mut World { coverage, counts, found: &mut found });
+                unit.finish(&self.rules, &until, &mut World { coverage, counts, found: &mut found });
             }
             self.hand_on(&found);
             out.extend(found);
@@ -312,10 +323,11 @@ impl<'p> Machine<'p> {
                 self.finding(&Finding {
                     rule: fired.rule,
                     uid: fired.uid.clone(),
+                    content: 0,
                     title: fired.told.title.clone(),
                     severity: fired.severity.id(),
                     time: fired.time,
-                    risk: fired.told.risk.as_ref().map_or(0, |(amount, ..)| *amount),
+                    risk: fired.told.risk.clone(),
                     entities: fired.told.entities.clone(),
                 });
             }
@@ -344,15 +356,24 @@ impl<'p> Machine<'p> {
         })
     }
 
-    /// The latest event time of the sources that a unit can reach.
-    fn last(&self, unit: usize, seen: &mut BTreeSet<usize>) -> Option<i64> {
-        let declared = self.rules.time.units.get(unit)?;
-        let sources = declared.sources.iter().chain(declared.stateless.values().flatten());
-        let own = sources.filter_map(|source| self.clocks.get(*source)?.latest).max();
-        let mut last = own;
-        for parent in &declared.parents {
-            if seen.insert(*parent) {
-                last = last.max(self.last(*parent, seen));
+    /// The latest event time of the sources that a node can reach.
+    fn last(&self, node: usize, seen: &mut BTreeSet<usize>) -> Option<i64> {
+        let time = self.rules.time;
+        if !seen.insert(node) {
+            return None;
+        }
+        let latest = |source: &usize| self.clocks.get(*source).and_then(|clock| clock.latest);
+        let mut last = None;
+        for input in time.inputs.iter().filter(|input| input.node == node) {
+            last = last.max(input.sources.iter().filter_map(latest).max());
+            for read in &input.reads {
+                last = last.max(self.last(read.feature, seen));
+            }
+            for rule in input.findings.iter().flat_map(|findings| &findings.rules) {
+                let parent = time.nodes.iter().position(|node| node.owner == Owner::Rule(*rule));
+                let stateless = time.units.iter().filter_map(|unit| unit.stateless.get(rule)).flatten();
+                last = last.max(stateless.filter_map(latest).max());
+                last = last.max(parent.and_then(|parent| self.last(parent, seen)));
             }
         }
         last

@@ -57,6 +57,8 @@ pub struct Input {
     pub reads: Vec<Read>,
     /// Where the events are findings.
     pub findings: Option<FindingInput>,
+    /// The sources whose events it takes, by index.
+    pub sources: Vec<usize>,
 }
 
 /// How findings come in: expressions over the finding's fields.

@@ -111,7 +111,9 @@ pub(crate) fn plan<'p>(
 /// Ties nodes together, once it is known which sources they look at.
 pub(crate) fn finish(program: &Program, time: &mut Time, seen: &Seen) {
     for (input, sources) in &seen.inputs {
-        let Some((node, step)) = time.inputs.get(*input).map(|input| (input.node, input.step)) else { continue };
+        let Some(input) = time.inputs.get_mut(*input) else { continue };
+        input.sources = sources.iter().copied().collect();
+        let (node, step) = (input.node, input.step);
         match time.nodes.get_mut(node).map(|node| &mut node.what) {
             Some(What::Feature(feature)) => feature.sources = sources.iter().copied().collect(),
             Some(What::Sequence(sequence)) => {
@@ -190,7 +192,7 @@ impl<'p> Planner<'_, 'p> {
                 };
                 let of_events = findings.is_none();
                 let input = self.time.inputs.len();
-                self.time.inputs.push(Input { node, step: 0, condition, exceptions, reads, findings });
+                self.time.inputs.push(Input { node, step: 0, condition, exceptions, reads, findings, sources: Vec::new() });
                 if of_events {
                     self.observers.push(Observer {
                         input,
@@ -272,17 +274,22 @@ impl<'p> Planner<'_, 'p> {
                 read.feature = self.feature(read.feature);
             }
             let input = self.time.inputs.len();
-            self.time.inputs.push(Input { node, step: at, condition, exceptions: Vec::new(), reads, findings: None });
-            // An exception is of the first step's class, and takes away events of that class alone.
-            let first = sequence.steps.first().map(|step| step.class.uid);
-            let mine_too = |(n, condition): &(usize, &Typed)| (*n, (*condition).clone());
+            self.time.inputs.push(Input {
+                node,
+                step: at,
+                condition,
+                exceptions: Vec::new(),
+                reads,
+                findings: None,
+                sources: Vec::new(),
+            });
             self.observers.push(Observer {
                 input,
                 rule: self.rule,
                 class: Some(u64::from(step.class.uid)),
                 sources: &step.sources,
                 condition: conjunction(mine),
-                exceptions: if first == Some(step.class.uid) { own.iter().map(mine_too).collect() } else { Vec::new() },
+                exceptions: own.iter().map(|(n, condition)| (*n, (*condition).clone())).collect(),
                 captures: residual.captures_of(at),
             });
         }
@@ -319,6 +326,7 @@ impl<'p> Planner<'_, 'p> {
             exceptions: Vec::new(),
             reads: Vec::new(),
             findings: None,
+            sources: Vec::new(),
         });
         self.observers.push(Observer {
             input,

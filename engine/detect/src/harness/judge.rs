@@ -139,7 +139,7 @@ fn judge<'p>(
             let Some(declared) = declared else { continue };
             let finding = finding(&context, &found, declared);
             if asked.rules.contains(&plan.rule) {
-                for_others.handed.extend(handed(&finding));
+                for_others.handed.extend(handed(&finding, context.bytes));
             }
             if mine {
                 judged.findings.push(finding);

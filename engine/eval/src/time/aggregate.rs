@@ -12,6 +12,13 @@ use super::key::words;
 /// How many values `values(x)` lists.
 const MOST_VALUES: usize = 100;
 
+/// How many bits of a place tell the value within its event; the others are the event's number.
+const PLACES: u32 = 16;
+
+fn place(event: u64, index: u64) -> u64 {
+    event << PLACES | index.min((1 << PLACES) - 1)
+}
+
 /// One aggregate.
 #[derive(Clone, Debug)]
 pub enum State {
@@ -31,7 +38,7 @@ pub enum State {
 #[derive(Clone, Debug)]
 pub struct Seen {
     times: u32,
-    /// Numbers of the events that have it.
+    /// Where it stands in the events that have it.
     at: VecDeque<u64>,
     value: Value<'static>,
 }
@@ -102,15 +109,16 @@ impl State {
         match self {
             State::Count => {}
             State::Distinct(seen, entries) => {
-                for value in values {
+                for (index, value) in (0..).zip(values) {
+                    let place = place(event, index);
                     let entry = seen.entry(words(value).into()).or_insert_with(|| Seen {
                         times: 0,
                         at: VecDeque::new(),
                         value: value.clone(),
                     });
                     entry.times += 1;
-                    if entry.at.back() != Some(&event) {
-                        entry.at.push_back(event);
+                    if entry.at.back().is_none_or(|last| last >> PLACES != event) {
+                        entry.at.push_back(place);
                         *entries += 1;
                     }
                 }
@@ -136,7 +144,7 @@ impl State {
                     let key = words(value);
                     let Some(entry) = seen.get_mut(key.as_str()) else { continue };
                     entry.times = entry.times.saturating_sub(1);
-                    if entry.at.front() == Some(&event) {
+                    if entry.at.front().is_some_and(|first| first >> PLACES == event) {
                         entry.at.pop_front();
                         *entries = entries.saturating_sub(1);
                     }

@@ -61,15 +61,6 @@ pub struct Bucket {
     pub(crate) squares: Exact,
 }
 
-/// What a read gave.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The value; absent where there is none.
-    pub value: Value<'static>,
-    /// How many observations are behind it.
-    pub n: u64,
-}
-
 impl Remembered {
     pub fn new() -> Self {
         Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0, changed: BTreeSet::new() }
@@ -79,8 +70,9 @@ impl Remembered {
         self.keys.len()
     }
 
-    pub fn holds(&self, key: &Key) -> bool {
-        self.keys.contains_key(key)
+    /// Whether something is remembered of a key.
+    pub fn holds(&self, feature: &Feature, key: &Key, time: i64) -> bool {
+        self.keys.get(key).is_some_and(|memo| memo.is_alive(time.div_euclid(feature.bucket) - feature.buckets))
     }
 
     /// Remembers an event, after everything that it is judged by was read.
@@ -92,12 +84,19 @@ impl Remembered {
         memo.forget(now - feature.buckets);
         memo.update(feature, now, time, values);
         self.changed.insert(Arc::clone(&key));
-        while self.keys.len() > feature.caps.keys {
-            let Some(oldest) = self.lru.oldest() else { break };
+        // The keys whose last event is longest ago come first: those that are forgotten, then those beyond the cap.
+        while let Some(oldest) = self.lru.peek() {
+            let alive = self.keys.get(&oldest).is_some_and(|memo| memo.is_alive(now - feature.buckets));
+            if alive && self.keys.len() <= feature.caps.keys {
+                break;
+            }
+            if alive {
+                self.evicted += 1;
+                self.evicted_at = Some(time);
+            }
+            self.lru.oldest();
             self.keys.remove(&oldest);
             self.changed.insert(oldest);
-            self.evicted += 1;
-            self.evicted_at = Some(time);
         }
     }
 
@@ -116,7 +115,14 @@ impl Remembered {
     }
 
     /// Answers what is asked under a key as of a time.
-    pub fn read(&self, feature: &Feature, key: &Key, ask: Ask, subject: &[Value<'static>], time: i64) -> Answer {
+    pub fn read(
+        &self,
+        feature: &Feature,
+        key: &Key,
+        ask: Ask,
+        subject: &[Value<'static>],
+        time: i64,
+    ) -> Value<'static> {
         let oldest = time.div_euclid(feature.bucket) - feature.buckets;
         let none = Memo::default();
         let memo = self.keys.get(key).unwrap_or(&none);
@@ -128,6 +134,11 @@ keep!(Memo { stamp, buckets, values, first, last });
 keep!(Bucket { number, n, since, until, numbers, sum, squares });
 
 impl Memo {
+    /// Whether anything is remembered beyond this bucket.
+    fn is_alive(&self, oldest: i64) -> bool {
+        self.buckets.back().is_some_and(|bucket| bucket.number > oldest)
+    }
+
     /// Forgets the buckets up to this one.
     fn forget(&mut self, oldest: i64) {
         while self.buckets.front().is_some_and(|bucket| bucket.number <= oldest) {
@@ -189,26 +200,31 @@ impl Memo {
         }
     }
 
-    fn read(&self, feature: &Feature, ask: Ask, subject: &[Value<'static>], time: i64, oldest: i64) -> Answer {
-        let buckets = || self.buckets.iter().filter(|bucket| bucket.number > oldest);
-        let n = buckets().map(|bucket| bucket.n).sum();
+    fn read(
+        &self,
+        feature: &Feature,
+        ask: Ask,
+        subject: &[Value<'static>],
+        time: i64,
+        oldest: i64,
+    ) -> Value<'static> {
+        let mut buckets = self.buckets.iter().filter(|bucket| bucket.number > oldest);
         let of_value = |value: &Value<'static>| -> u64 {
             let seen = self.values.get(words(value).as_str());
             seen.into_iter().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum()
         };
         let truth = |truth: bool| Value::Bool(truth);
-        let value = match ask {
+        match ask {
             Ask::New => truth(subject.iter().any(|value| of_value(value) == 0)),
             Ask::Rare(share) => {
                 let all: u64 =
                     self.values.values().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum();
-                truth(subject.iter().any(|value| (of_value(value) as f64) < share * all as f64))
+                truth(all > 0 && subject.iter().any(|value| of_value(value) as f64 / (all as f64) < share))
             }
             Ask::Silent(length) => {
-                let seen = buckets().next().is_some();
-                truth(!seen || time.saturating_sub(self.last_time()) >= length)
+                truth(buckets.next().is_some() && time.saturating_sub(self.last_time()) >= length)
             }
-            Ask::Age => match buckets().next() {
+            Ask::Age => match buckets.next() {
                 Some(bucket) => Value::Duration(time.saturating_sub(bucket.since)),
                 None => Value::Null,
             },
@@ -226,8 +242,7 @@ impl Memo {
                 }
                 _ => Value::Null,
             },
-        };
-        Answer { value, n }
+        }
     }
 
     /// The time of the last observation.
@@ -335,7 +350,7 @@ fn speed(from: &Value<'static>, to: &Value<'static>, nanoseconds: i64) -> Value<
         return Value::Float(0.0);
     }
     let hours = nanoseconds as f64 / HOUR as f64;
-    if hours > 0.0 { Value::Float(far / hours) } else { Value::Float(f64::MAX) }
+    Value::Float(if hours > 0.0 { far / hours } else { f64::INFINITY })
 }
 
 /// Kilometres along the earth's surface.

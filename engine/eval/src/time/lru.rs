@@ -32,6 +32,11 @@ impl Lru {
         self.by_stamp.remove(&stamp);
     }
 
+    /// The key whose last event is longest ago.
+    pub fn peek(&self) -> Option<Arc<Key>> {
+        self.by_stamp.first_key_value().map(|(_, key)| Arc::clone(key))
+    }
+
     /// Takes the key whose last event is longest ago.
     pub fn oldest(&mut self) -> Option<Arc<Key>> {
         self.by_stamp.pop_first().map(|(_, key)| key)

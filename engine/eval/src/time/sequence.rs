@@ -37,6 +37,8 @@ pub struct Wait {
     pub(crate) stamp: u64,
     /// For each step the events that fit it, in their order.
     pub(crate) steps: Vec<VecDeque<Held>>,
+    /// The places and times of these events, each once.
+    pub(crate) places: VecDeque<(u64, i64)>,
     pub(crate) gate: Gate,
     pub(crate) due: Option<i64>,
 }
@@ -90,6 +92,7 @@ impl Sequences {
                 list.push_back(Held { place, from: Arc::clone(from), captures: Arc::clone(captures) });
             }
         }
+        wait.places.push_back((place, from.time));
         self.dropped += wait.cap(sequence.caps.per_key);
         let waits_for_end = sequence.ordered && sequence.steps.last().is_some_and(|step| step.negated);
         let positive = fits.iter().any(starts);
@@ -125,9 +128,8 @@ impl Sequences {
             let found = search.at_deadline(now);
             self.limited += u64::from(search.gave_up());
             if let Some(found) = found {
-                let end = found.end();
-                if covered(&last.sources, end, now) {
-                    wait.clear();
+                wait.clear();
+                if covered(&last.sources, found.end(), now) {
                     tell(sequence, key, &found, now, Cause::Instant(now), out);
                 } else {
                     self.uncovered += 1;
@@ -182,7 +184,7 @@ fn tell(sequence: &Sequence, key: &Key, found: &Found, now: i64, cause: Cause<'_
     out.fired(&sequence.say, over, &mut firing, key, events.into_iter());
 }
 
-keep!(Wait { stamp, steps, gate, due });
+keep!(Wait { stamp, steps, places, gate, due });
 keep!(Held { place, from, captures });
 keep!(Gate { starts });
 
@@ -214,6 +216,7 @@ impl Wait {
         Wait {
             stamp: 0,
             steps: sequence.steps.iter().map(|_| VecDeque::new()).collect(),
+            places: VecDeque::new(),
             gate: Gate::new(sequence),
             due: None,
         }
@@ -221,6 +224,7 @@ impl Wait {
 
     fn clear(&mut self) {
         self.steps.iter_mut().for_each(VecDeque::clear);
+        self.places.clear();
         self.gate.clear();
     }
 
@@ -231,15 +235,20 @@ impl Wait {
                 list.pop_front();
             }
         }
+        while self.places.front().is_some_and(|(_, time)| time.saturating_add(sequence.within) <= now) {
+            self.places.pop_front();
+        }
     }
 
     /// Drops the oldest events beyond the cap; gives how many.
     fn cap(&mut self, most: usize) -> u64 {
         let mut dropped = 0;
-        while self.steps.iter().map(VecDeque::len).sum::<usize>() > most {
-            let oldest = self.steps.iter_mut().min_by_key(|list| list.front().map_or(u64::MAX, |held| held.place));
-            if oldest.and_then(VecDeque::pop_front).is_none() {
-                break;
+        while self.places.len() > most {
+            let Some((place, _)) = self.places.pop_front() else { break };
+            for list in &mut self.steps {
+                if list.front().is_some_and(|held| held.place <= place) {
+                    list.pop_front();
+                }
             }
             dropped += 1;
         }

@@ -45,7 +45,7 @@ impl Machine<'_> {
                 continue;
             }
             let (Some(clock), Some(coverage)) = (self.clocks.get(*at), self.coverage.get(*at)) else { continue };
-            let hours: Vec<i64> = coverage.hours().collect();
+            let hours: Vec<(i64, i64)> = coverage.times().collect();
             let value = keep::bytes(&((clock.latest, clock.idle), hours));
             let mut key = vec![OF_SOURCE];
             key.extend(source.as_bytes());
@@ -74,13 +74,16 @@ impl Machine<'_> {
                 return Err(BadRow);
             }
             let name = std::str::from_utf8(rest).map_err(|_| BadRow)?;
-            let ((latest, idle), hours) = keep::read::<((Option<i64>, bool), Vec<i64>)>(value).ok_or(BadRow)?;
+            let ((latest, idle), hours) = keep::read::<((Option<i64>, bool), Vec<(i64, i64)>)>(value).ok_or(BadRow)?;
             let Some(at) = self.names.get(name).copied() else { return Ok(()) };
             if let Some(clock) = self.clocks.get_mut(at) {
                 (clock.latest, clock.idle) = (latest, idle);
             }
             if let Some(coverage) = self.coverage.get_mut(at) {
-                hours.into_iter().for_each(|hour| coverage.saw_hour(hour));
+                for (first, last) in hours {
+                    coverage.saw(first);
+                    coverage.saw(last);
+                }
             }
             return Ok(());
         }

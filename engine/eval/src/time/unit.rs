@@ -53,7 +53,7 @@ pub struct Fired {
 /// What a finding is made from.
 pub enum Cause<'c> {
     /// At an event.
-    Event(&'c Arc<From>),
+    Event(&'c From),
     /// At an instant at which nothing came.
     Instant(i64),
 }
@@ -102,27 +102,7 @@ impl<'p> Out<'_, 'p> {
 
     /// A name for a finding, from what made it.
     pub fn uid(&self, key: &Key, cause: &Cause<'_>) -> String {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        };
-        part(self.owner.1.uid().as_bytes());
-        for piece in key {
-            part(piece.as_bytes());
-        }
-        match cause {
-            Cause::Instant(at) => part(&at.to_be_bytes()),
-            Cause::Event(from) => {
-                part(&from.time.to_be_bytes());
-                part(from.source.as_bytes());
-                match &from.id {
-                    Some(id) => part(id.as_bytes()),
-                    None => part(&from.content.to_be_bytes()),
-                }
-            }
-        }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        uid(self.owner.1.uid(), key, cause)
     }
 
     /// Tells of a finding.
@@ -165,6 +145,31 @@ impl<'p> Out<'_, 'p> {
             span: (first, last),
         });
     }
+}
+
+/// A name for a finding: of the rule, the key, and what it fired at. The same at every run.
+pub fn uid<T: AsRef<str>>(rule: &str, key: &[T], cause: &Cause<'_>) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(rule.as_bytes());
+    for piece in key {
+        part(piece.as_ref().as_bytes());
+    }
+    match cause {
+        Cause::Instant(at) => part(&at.to_be_bytes()),
+        Cause::Event(from) => {
+            part(&from.time.to_be_bytes());
+            part(from.source.as_bytes());
+            match &from.id {
+                Some(id) => part(id.as_bytes()),
+                None => part(&from.content.to_be_bytes()),
+            }
+        }
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a node holds.
@@ -256,41 +261,59 @@ impl Unit {
         if from.time < self.watermark {
             return false;
         }
+        let waiting = self.buffer.entry(Arc::clone(from)).or_default();
+        // A finding that was found twice under one uid is one.
+        if waiting.iter().any(|(known, _)| *known == input) {
+            return true;
+        }
+        waiting.push((input, captures));
         if self.keeping {
             self.unsaved.insert(Arc::clone(from));
         }
-        self.buffer.entry(Arc::clone(from)).or_default().push((input, captures));
         true
     }
 
     /// Releases what lies before the watermark, and runs what is due at it.
     pub fn release<'p>(&mut self, rules: &Rules<'p>, watermark: i64, world: &mut World<'_>) {
-        self.run(rules, watermark, Some(watermark), world);
+        self.run(rules, watermark, Some(watermark), None, world);
         if watermark > self.watermark {
             (self.watermark, self.moved) = (watermark, true);
         }
     }
 
-    /// Releases everything that waits, and runs what is due up to a time.
-    pub fn finish<'p>(&mut self, rules: &Rules<'p>, until: i64, world: &mut World<'_>) {
-        self.run(rules, until, None, world);
+    /// Releases everything that waits, and runs what is due up to each node's last time.
+    pub fn finish<'p>(&mut self, rules: &Rules<'p>, until: &BTreeMap<usize, i64>, world: &mut World<'_>) {
+        let last = until.values().copied().max().unwrap_or(i64::MIN);
+        self.run(rules, last, None, Some(until), world);
     }
 
-    fn run<'p>(&mut self, rules: &Rules<'p>, timers: i64, events: Option<i64>, world: &mut World<'_>) {
+    fn run<'p>(
+        &mut self,
+        rules: &Rules<'p>,
+        timers: i64,
+        events: Option<i64>,
+        until: Option<&BTreeMap<usize, i64>>,
+        world: &mut World<'_>,
+    ) {
+        let mut undecided: Vec<(i64, usize, Arc<Key>)> = Vec::new();
         loop {
             let event = self.buffer.first_key_value().map(|(from, _)| from.time);
             let event = event.filter(|time| events.is_none_or(|watermark| *time < watermark));
             let timer = self.timers.first().map(|(at, ..)| *at);
             let timer = timer.filter(|at| event.map_or(*at <= timers, |event| *at <= event));
             if timer.is_some() {
-                let Some((now, node, key)) = self.timers.pop_first() else { return };
-                self.timer(rules, now, node, &key, world);
+                let Some((now, node, key)) = self.timers.pop_first() else { break };
+                if until.is_some_and(|until| until.get(&node).is_some_and(|until| now > *until)) {
+                    undecided.push((now, node, key));
+                } else {
+                    self.timer(rules, now, node, &key, world);
+                }
                 continue;
             }
             if event.is_none() {
-                return;
+                break;
             }
-            let Some((from, waiting)) = self.buffer.pop_first() else { return };
+            let Some((from, waiting)) = self.buffer.pop_first() else { break };
             if !self.keeping {
                 self.forget_changes();
             } else if !self.unsaved.remove(&from) {
@@ -304,6 +327,7 @@ impl Unit {
             self.event(rules, &from, waiting, world);
             self.last = Some(from);
         }
+        self.timers.extend(undecided);
     }
 
     /// Where nobody keeps changes, they are not to pile up.
@@ -330,7 +354,7 @@ impl Unit {
             (Some(Held::Windows(windows)), Some(What::Window(window))) => windows.due(window, key, now, &mut out),
             (Some(Held::Sequences(sequences)), Some(What::Sequence(sequence))) => {
                 let covered = |sources: &[usize], from: i64, to: i64| {
-                    sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.covers(from, to)))
+                    sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.reaches(from, to)))
                 };
                 sequences.due(sequence, key, now, &covered, &mut out)
             }
@@ -462,11 +486,17 @@ impl Unit {
         let Some(Held::Remembered(memory)) = self.nodes.get(&read.feature) else { return (Value::Null, false) };
         let warm = time.saturating_sub(feature.warmup);
         let covered = feature.sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.covers(warm, time)));
-        let Some(key) = keys(captures, &read.key).into_iter().next() else { return (Value::Null, covered) };
-        let evicted = !memory.holds(&key) && memory.evicted_at.is_some_and(|at| at > warm);
         let subject = read.subject.and_then(|at| captures.get(at)).map_or(&[][..], Value::elements);
-        let answer = memory.read(feature, &key, read.ask, subject, time);
-        (answer.value, covered && !evicted)
+        let mut all = keys(captures, &read.key).into_iter().map(|key| {
+            let evicted = memory.evicted_at.is_some_and(|at| at > warm) && !memory.holds(feature, &key, time);
+            (memory.read(feature, &key, read.ask, subject, time), covered && !evicted)
+        });
+        // Under no key nothing is known; under several, whatever is true under some.
+        let Some((first, ready)) = all.next() else { return (Value::Null, false) };
+        all.fold((first, ready), |(value, ready), (other, other_ready)| {
+            let value = if matches!(value, Value::Null | Value::Bool(false)) { other } else { value };
+            (value, ready && other_ready)
+        })
     }
 }
 

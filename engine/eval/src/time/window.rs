@@ -284,15 +284,20 @@ impl Group {
                 firing.revision += 1;
             }
             _ => {
-                let exception = out.excepted(&window.exceptions, &over, now);
-                if let Some(exception) = exception {
-                    if self.excepted.insert(exception) {
-                        out.suppressed(exception);
+                match out.excepted(&window.exceptions, &over, now) {
+                    None => {
+                        let cause = event.map_or(Cause::Instant(now), |from| Cause::Event(from));
+                        self.firing = Some(Firing::new(out.uid(key, &cause), now));
                     }
-                    return;
+                    Some(exception) => {
+                        if self.excepted.insert(exception) {
+                            out.suppressed(exception);
+                        }
+                        // What fired before goes on.
+                        let Some(firing) = &mut self.firing else { return };
+                        firing.revision += 1;
+                    }
                 }
-                let cause = event.map_or(Cause::Instant(now), Cause::Event);
-                self.firing = Some(Firing::new(out.uid(key, &cause), now));
             }
         }
         let Some(firing) = &mut self.firing else { return };

@@ -217,6 +217,10 @@ impl<'w> World<'w> {
             for found in super::findings(self.program, mapping, record.raw).into_iter().filter(|f| f.excepted.is_none())
             {
                 let at = record.is_at();
+                let rule = self.program.rules.get(found.rule);
+                let risk = rule.and_then(|rule| {
+                    alert::finding(&mut self.env(record), found.rule, rule, record.time, &[], 1).risk
+                });
                 let finding = Finding {
                     rule: found.rule,
                     time: record.time,
@@ -226,7 +230,7 @@ impl<'w> World<'w> {
                     key: found.key,
                     entities: found.entities,
                     context: found.context,
-                    risk: None,
+                    risk,
                     count: 1,
                 };
                 out.push(self.tell(finding, at));

@@ -24,13 +24,18 @@ impl World<'_> {
         let mut out: Vec<(String, Taken, i64)> = Vec::new();
         for one in told {
             let Some(rule) = self.program.rules.get(one.finding.rule) else { continue };
-            let entities = one.finding.entities.iter().map(|(kind, entity)| Some((entity.clone(), *kind)));
-            let mut entities: Vec<Option<(String, &'static str)>> = entities.collect();
+            let upon = one.finding.risk.as_ref().map(|(_, kind, entity)| (entity.clone(), *kind));
+            let named = one.finding.entities.iter().map(|(kind, entity)| (entity.clone(), *kind));
+            // Each once, that which the risk is upon among them.
+            let entities: BTreeSet<(String, &'static str)> = named.chain(upon.clone()).collect();
+            let mut entities: Vec<Option<(String, &'static str)>> = entities.into_iter().map(Some).collect();
             if entities.is_empty() {
                 entities.push(None);
             }
             for entity in entities {
                 let mut fields = fields(rule, one);
+                let risk = one.finding.risk.as_ref().filter(|_| entity == upon).map_or(0, |(amount, ..)| *amount);
+                fields.push(("risk", Value::Int(risk)));
                 if let Some((entity, kind)) = &entity {
                     fields.push(("entity", Value::text(entity.clone())));
                     fields.push(("entity_type", Value::text(*kind)));
@@ -69,7 +74,6 @@ fn fields(rule: &Rule, told: &Told) -> Vec<(&'static str, Value<'static>)> {
         ("rule", Value::text(rule.name.clone())),
         ("title", Value::text(told.fired.0.clone())),
         ("severity_id", Value::Int(told.fired.1.id())),
-        ("risk", Value::Int(rule.alert.risk.as_ref().map_or(0, |(amount, _)| *amount))),
         ("tactic", texts(tactics)),
         ("technique", texts(attack.iter().map(|technique| technique.id).collect())),
         ("time", Value::Time(told.finding.time)),
