@@ -18,6 +18,7 @@ pub mod mutate;
 mod ocsf;
 pub mod scan;
 mod sigma;
+mod told;
 
 pub use alert::{Alert, group};
 pub use compiler::{Compiler, Ruleset, all_codes};
