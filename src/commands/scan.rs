@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> Outcome {
             Told::Finding(finding) => {
                 pipe_closed |= print::finding(&mut out, &ruleset, &finding, colour).is_err();
             }
-            Told::Line(line) => pipe_closed |= writeln!(out, "{line}").is_err(),
+            Told::Lines(lines) => pipe_closed |= out.write_all(lines.as_bytes()).is_err(),
             Told::Unparsed { line, reason, excerpt } => {
                 if args.show_unparsed {
                     eprintln!("{}:{line}: not an event: {}: {}", visible(&name), visible(&reason), visible(&excerpt));

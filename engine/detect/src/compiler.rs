@@ -1,6 +1,6 @@
 //! Texts in, a [`Ruleset`] and diagnostics out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tripline_base::{Code, Diagnostic, FileId, Level, SourceMap};
 use tripline_ir as ir;
@@ -10,6 +10,7 @@ use tripline_semantic::{Files, Program};
 use tripline_syntax::ast;
 
 use crate::sigma::{self, Converted, Sigma};
+use crate::told::RuleTold;
 
 /// Takes `.trip` texts and compiles them together.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub struct Ruleset {
     pub index: Option<Arc<Index>>,
     /// Everything said about the texts, in their order.
     pub diagnostics: Vec<Diagnostic>,
+    /// Per rule, what its findings tell alike.
+    told: Vec<OnceLock<Option<Box<RuleTold>>>>,
 }
 
 /// Every code that any floor can report, by id.
@@ -160,7 +163,8 @@ impl Compiler {
         drop(files);
         let ir = Arc::new(tripline_plan::plan(&program, options));
         let index = options.index.then(|| Arc::new(Index::new(&ir)));
-        (of_sigma.unwrap_or_default(), Ruleset { sources, program, ir, index, diagnostics })
+        let told = program.rules.iter().map(|_| OnceLock::new()).collect();
+        (of_sigma.unwrap_or_default(), Ruleset { sources, program, ir, index, diagnostics, told })
     }
 }
 
@@ -168,6 +172,12 @@ impl Ruleset {
     /// Whether any diagnostic is an error.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|d| d.level() == Level::Error)
+    }
+
+    /// What all findings of a rule tell alike.
+    pub(crate) fn told(&self, rule: usize) -> Option<&RuleTold> {
+        let make = || RuleTold::new(self.program.rules.get(rule)?).map(Box::new);
+        self.told.get(rule)?.get_or_init(make).as_deref()
     }
 
     /// Rules that run.

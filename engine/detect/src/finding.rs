@@ -152,7 +152,10 @@ pub(crate) fn finding(context: &Context<'_>, found: &Match<'_>, rule: &Rule) -> 
             .collect(),
         risk: plan.risk.and_then(|(amount, kind, id)| Some((amount, kind, text(id)?))),
         why: why.unwrap_or_default(),
-        raw: String::from_utf8_lossy(context.bytes).trim().to_string(),
+        raw: match std::str::from_utf8(context.bytes) {
+            Ok(text) => text.trim().to_string(),
+            Err(_) => String::from_utf8_lossy(context.bytes).trim().to_string(),
+        },
         several: None,
     }
 }
@@ -184,8 +187,15 @@ pub(crate) fn reasons(seen: &Seen, sources: &SourceMap) -> Vec<Shown> {
 fn shown<'s>(parts: impl IntoIterator<Item = &'s Seen>, sources: &SourceMap) -> Vec<Shown> {
     let mut out: Vec<Shown> = Vec::new();
     for part in parts {
-        let words: Vec<&str> = sources.slice(part.span).split_whitespace().collect();
-        let shown = Shown { test: words.join(" "), saw: part.values.clone() };
+        let text = sources.slice(part.span);
+        let mut test = String::with_capacity(text.len());
+        for word in text.split_whitespace() {
+            if !test.is_empty() {
+                test.push(' ');
+            }
+            test.push_str(word);
+        }
+        let shown = Shown { test, saw: part.values.clone() };
         if !out.contains(&shown) {
             out.push(shown);
         }
@@ -207,8 +217,8 @@ pub fn uid(rule: &str, source: &str, event_id: Option<&str>, bytes: &[u8]) -> St
             hash.update(bytes);
         }
     }
-    let digest = hash.finalize();
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    hash.finalize().iter().take(16).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The arm of its source's mapping that an event takes.

@@ -20,14 +20,15 @@ mod ocsf;
 pub mod scan;
 mod sigma;
 mod stream;
+mod told;
 
 pub use alert::{Alert, group};
 pub use compiler::{Compiler, Ruleset, all_codes};
 pub use detector::{Detector, Judged, SourceChoice};
 pub use files::DiskFiles;
 pub use finding::{Finding, Several, Shown, uid};
-pub use observe::content;
 pub use line::{finding_line, json_line};
+pub use observe::content;
 pub use ocsf::{event_json, finding_json};
 pub use sigma::{ANY_SOURCE, Converted};
 pub use stream::Stream;

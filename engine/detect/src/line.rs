@@ -13,25 +13,43 @@ pub fn json_line(value: &Json) -> String {
 }
 
 fn plain(text: String) -> String {
-    // Beyond ASCII, the control characters are those that begin with this byte.
-    let suspect = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
-    if !text.bytes().any(suspect) || !text.chars().any(char::is_control) {
+    if !is_suspect(text.as_bytes()) || !text.chars().any(char::is_control) {
         return text;
     }
     let escaped = |c: char| if c.is_control() { format!("\\u{:04x}", c as u32) } else { c.to_string() };
     text.chars().map(escaped).collect()
 }
 
+/// Whether there may be control characters. Beyond ASCII, they are those that begin with one certain byte. Every byte
+/// is looked at, many at once: there are hardly ever any.
+fn is_suspect(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |any, byte| any | (*byte < 0x20) | (*byte == 0x7F) | (*byte == 0xC2))
+}
+
 /// A finding as [`finding_json`] has it, on one line.
 pub fn finding_line(ruleset: &Ruleset, finding: &Finding) -> String {
+    written(ruleset, finding).map_or_else(|| json_line(&finding_json(ruleset, finding)), plain)
+}
+
+/// The line with the event as it came; none where the event is not one line of JSON.
+fn written(ruleset: &Ruleset, finding: &Finding) -> Option<String> {
     // An event over several lines is written anew.
-    let raw = if finding.raw.bytes().any(|byte| byte < 0x20) {
-        None
-    } else {
-        serde_json::from_str::<&RawValue>(&finding.raw).ok()
-    };
-    let line = raw.and_then(|raw| serde_json::to_string(&detection(ruleset, finding, raw)?).ok());
-    line.map_or_else(|| json_line(&finding_json(ruleset, finding)), plain)
+    if finding.raw.bytes().fold(false, |any, byte| any | (byte < 0x20)) {
+        return None;
+    }
+    let raw: &RawValue = serde_json::from_str(&finding.raw).ok()?;
+    let (head, tail) = detection(ruleset, finding)?;
+    let mut out = Vec::with_capacity(2 * finding.raw.len() + 2048);
+    serde_json::to_writer(&mut out, &head).ok()?;
+    // Its brace is that of the whole.
+    out.pop();
+    out.extend_from_slice(br#","evidences":[{"data":"#);
+    out.extend_from_slice(raw.get().as_bytes());
+    out.extend_from_slice(b"}]");
+    let brace = out.len();
+    serde_json::to_writer(&mut out, &tail).ok()?;
+    *out.get_mut(brace)? = b',';
+    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]

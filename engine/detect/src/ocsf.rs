@@ -1,10 +1,13 @@
 //! Findings and events as OCSF JSON.
 
-use serde::Serialize;
+use std::sync::OnceLock;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
-use tripline_event::{Value, format_time};
+use tripline_event::{Origin, Value, format_time};
 use tripline_ir::Severity;
-use tripline_schema::{VERSION, attack, ocsf};
+use tripline_schema::{Enum, VERSION, ocsf};
 
 use crate::{Finding, Ruleset};
 
@@ -54,12 +57,20 @@ fn observable_type(kind: &str) -> (i64, &'static str) {
 /// A finding as an OCSF 1.8 Detection Finding (class 2004).
 pub fn finding_json(ruleset: &Ruleset, finding: &Finding) -> Json {
     let raw: Json = serde_json::from_str(&finding.raw).unwrap_or_else(|_| json!(finding.raw));
-    detection(ruleset, finding, raw).and_then(|found| serde_json::to_value(found).ok()).unwrap_or(Json::Null)
+    let Some((head, tail)) = detection(ruleset, finding) else { return Json::Null };
+    let mut out = Map::new();
+    for part in [serde_json::to_value(head), serde_json::to_value(tail)] {
+        if let Ok(Json::Object(members)) = part {
+            out.extend(members);
+        }
+    }
+    out.insert("evidences".into(), json!([{ "data": raw }]));
+    Json::Object(out)
 }
 
-/// A Detection Finding, with the event in whatever form it can be written from.
+/// What stands before the event in a Detection Finding.
 #[derive(Serialize)]
-pub(crate) struct Detection<'f, E> {
+pub(crate) struct Head<'f> {
     activity_id: i64,
     activity_name: &'static str,
     category_uid: i64,
@@ -76,12 +87,16 @@ pub(crate) struct Detection<'f, E> {
     message: &'f str,
     metadata: Metadata,
     finding_info: Info<'f>,
-    evidences: [Evidence<E>; 1],
+}
+
+/// What stands after it.
+#[derive(Serialize)]
+pub(crate) struct Tail<'f> {
     unmapped: Unmapped<'f>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     observables: Vec<Observable<'f>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    remediation: Option<Remediation<'f>>,
+    remediation: Option<&'f RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     risk_score: Option<i64>,
 }
@@ -103,15 +118,15 @@ struct Product {
 struct Info<'f> {
     uid: &'f str,
     title: &'f str,
-    analytic: Analytic<'f>,
-    related_events: [Related; 1],
+    analytic: &'f RawValue,
+    related_events: [Related<'f>; 1],
     data_sources: [&'f str; 1],
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    attacks: Vec<Attack>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    desc: Option<&'f str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    types: &'f [String],
+    attacks: Option<&'f RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    desc: Option<&'f RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    types: Option<&'f RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_seen_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,39 +134,18 @@ struct Info<'f> {
 }
 
 #[derive(Serialize)]
-struct Analytic<'f> {
-    uid: &'f str,
-    name: &'f str,
-    r#type: &'static str,
-    type_id: i64,
-}
-
-#[derive(Serialize)]
-struct Related {
-    uid: String,
+struct Related<'f> {
+    uid: Shown<'f>,
     r#type: &'static str,
 }
 
-#[derive(Serialize)]
-struct Attack {
-    version: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    technique: Option<Named>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sub_technique: Option<Named>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tactic: Option<Named>,
-}
+/// Written as people read it, without a copy.
+struct Shown<'f>(&'f Origin);
 
-#[derive(Serialize)]
-struct Named {
-    uid: &'static str,
-    name: &'static str,
-}
-
-#[derive(Serialize)]
-struct Evidence<E> {
-    data: E,
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
 }
 
 #[derive(Serialize)]
@@ -160,13 +154,6 @@ struct Observable<'f> {
     type_id: i64,
     r#type: &'static str,
     value: &'f str,
-}
-
-#[derive(Serialize)]
-struct Remediation<'f> {
-    desc: &'f str,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    references: &'f [String],
 }
 
 /// What OCSF has no attribute for.
@@ -181,7 +168,7 @@ struct Unmapped<'f> {
     risk_entity: Option<String>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     context: Map<String, Json>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     why: Vec<Why<'f>>,
 }
 
@@ -191,23 +178,16 @@ struct Why<'f> {
     saw: &'f [String],
 }
 
-pub(crate) fn detection<'f, E>(ruleset: &'f Ruleset, finding: &'f Finding, event: E) -> Option<Detection<'f, E>> {
+pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Option<(Head<'f>, Tail<'f>)> {
     let rule = ruleset.program.rules.get(finding.rule)?;
+    let told = ruleset.told(finding.rule)?;
     let header = &rule.header;
     let millis = finding.time.map(|time| time.div_euclid(1_000_000));
-    let attacks = header.attack.iter().map(|technique| {
-        let tactic = technique.tactics.first().and_then(|name| attack().tactic(name));
-        let named = Some(Named { uid: technique.id, name: technique.name });
-        let (technique, sub_technique) = if technique.id.contains('.') { (None, named) } else { (named, None) };
-        let tactic = tactic.map(|tactic| Named { uid: tactic.uid, name: tactic.name });
-        Attack { version: "19", technique, sub_technique, tactic }
-    });
     let observables = finding.entities.iter().map(|(kind, value)| {
         let (type_id, caption) = observable_type(kind);
         Observable { name: kind, type_id, r#type: caption, value }
     });
-    let version = env!("CARGO_PKG_VERSION");
-    Some(Detection {
+    let head = Head {
         activity_id: 1,
         activity_name: "Create",
         category_uid: 2,
@@ -224,21 +204,22 @@ pub(crate) fn detection<'f, E>(ruleset: &'f Ruleset, finding: &'f Finding, event
         message: &finding.title,
         metadata: Metadata {
             version: VERSION,
-            product: Product { name: "Tripline", vendor_name: "Tripline", version },
+            product: Product { name: "Tripline", vendor_name: "Tripline", version: env!("CARGO_PKG_VERSION") },
         },
         finding_info: Info {
             uid: &finding.uid,
             title: &finding.title,
-            analytic: Analytic { uid: rule.uid(), name: &header.title, r#type: "Rule", type_id: 1 },
-            related_events: [Related { uid: finding.origin.to_string(), r#type: finding.class }],
+            analytic: &told.analytic,
+            related_events: [Related { uid: Shown(&finding.origin), r#type: finding.class }],
             data_sources: [&finding.source],
-            attacks: attacks.collect(),
-            desc: header.description.as_deref(),
-            types: &header.tags,
+            attacks: told.attacks.as_deref(),
+            desc: told.desc.as_deref(),
+            types: told.types.as_deref(),
             first_seen_time: millis,
             last_seen_time: millis,
         },
-        evidences: [Evidence { data: event }],
+    };
+    let tail = Tail {
         unmapped: Unmapped {
             owner: header.owner.as_deref(),
             rule_status: &header.status,
@@ -248,16 +229,15 @@ pub(crate) fn detection<'f, E>(ruleset: &'f Ruleset, finding: &'f Finding, event
             why: finding.why.iter().map(|shown| Why { test: &shown.test, saw: &shown.saw }).collect(),
         },
         observables: observables.collect(),
-        remediation: header.runbook.as_deref().map(|desc| Remediation { desc, references: &header.references }),
+        remediation: told.remediation.as_deref(),
         risk_score: finding.risk.as_ref().map(|(amount, _, _)| *amount),
-    })
+    };
+    Some((head, tail))
 }
 
 fn severity_caption(severity: Severity) -> &'static str {
-    ocsf()
-        .class("detection_finding")
-        .and_then(|class| class.attribute("severity_id"))
-        .and_then(|attribute| attribute.enumeration)
-        .and_then(|e| e.by_value(severity.id()))
-        .map_or("Unknown", |entry| entry.caption)
+    static SEVERITIES: OnceLock<Option<&'static Enum>> = OnceLock::new();
+    let find = || ocsf().class("detection_finding")?.attribute("severity_id")?.enumeration;
+    let entry = SEVERITIES.get_or_init(find).and_then(|severities| severities.by_value(severity.id()));
+    entry.map_or("Unknown", |entry| entry.caption)
 }

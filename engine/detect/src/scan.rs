@@ -1,11 +1,12 @@
-//! Files through a detector: batches are judged in parallel, and told of in order.
+//! Files through a detector: workers read batches in turn and judge them side by side; what they found is told in
+//! the order of the input.
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
 use tripline_event::Origin;
 use tripline_formats::{Batch, Reader};
 
@@ -63,8 +64,8 @@ pub struct Wanted {
 pub enum Told {
     /// A finding.
     Finding(Box<Finding>),
-    /// A finding as one line of JSON.
-    Line(String),
+    /// Findings as JSON, each a line with its end.
+    Lines(String),
     /// A line that is no event: place, why, how it begins.
     Unparsed {
         /// The line or record.
@@ -78,11 +79,30 @@ pub enum Told {
     Progress(u64),
 }
 
-#[derive(Default)]
-struct Result {
-    totals: Totals,
-    told: Vec<Told>,
+/// What became of a batch.
+struct Done {
+    /// Its place in the input.
+    number: u64,
+    /// What there is to tell, or the panic that it ended with.
+    told: std::thread::Result<Vec<Told>>,
+    /// How far was read.
+    bytes: u64,
+    /// What ended the reading.
+    error: Option<std::io::Error>,
 }
+
+/// What all workers read from, one after another.
+struct Input {
+    reader: Reader,
+    /// The number of the next batch.
+    next: u64,
+    ended: bool,
+    /// One for each batch that may be begun.
+    leave: Receiver<()>,
+}
+
+/// How many batches for each worker may be under way or wait to be told of.
+const AHEAD: usize = 4;
 
 /// Scans one input under its name.
 ///
@@ -97,76 +117,88 @@ pub fn scan(
     tell: &mut dyn FnMut(Told),
 ) -> std::io::Result<()> {
     let file: Arc<str> = name.into();
-    let threads = rayon::current_num_threads().max(1);
-    let detectors: Vec<Mutex<Detector<'_>>> = (0..threads).map(|_| Mutex::new(Detector::new(ruleset))).collect();
+    let workers = rayon::current_num_threads().max(1);
+    let (allow, leave) = channel();
+    for _ in 0..workers * AHEAD {
+        let _ = allow.send(());
+    }
+    let input = Mutex::new(Input { reader: Reader::new(input), next: 0, ended: false, leave });
+    let (send, receive) = channel::<Done>();
+    let mut bytes = 0;
+    let mut error = None;
     std::thread::scope(|scope| {
-        // The next batches are read while these are judged.
-        let (send, receive) = sync_channel::<Portion>(1);
-        scope.spawn(move || read(input, threads * 2, &send));
-        let mut bytes = 0;
-        for read in receive {
-            let results: Vec<Result> = read
-                .batches
-                .par_iter()
-                .map(|batch| {
-                    let at = rayon::current_thread_index().unwrap_or(0);
-                    match detectors.get(at).map(Mutex::try_lock) {
-                        Some(Ok(mut detector)) => judge(&mut detector, &file, batch, wanted),
-                        _ => judge(&mut Detector::new(ruleset), &file, batch, wanted),
-                    }
-                })
-                .collect();
-            for result in results {
-                merge(totals, result.totals);
-                result.told.into_iter().for_each(&mut *tell);
-            }
-            bytes = read.bytes;
-            tell(Told::Progress(bytes));
-            if let Some(error) = read.error {
-                totals.bytes += bytes;
-                return Err(error);
-            }
-        }
-        totals.bytes += bytes;
-        Ok(())
-    })
-}
-
-/// Batches that were read, how far, and what ended the reading.
-struct Portion {
-    batches: Vec<Batch>,
-    bytes: u64,
-    error: Option<std::io::Error>,
-}
-
-/// Reads to the end, or until nobody wants more.
-fn read(input: Box<dyn Read + Send>, wide: usize, send: &SyncSender<Portion>) {
-    let mut reader = Reader::new(input);
-    loop {
-        let mut batches = Vec::with_capacity(wide);
-        let mut end = false;
-        let mut error = None;
-        while batches.len() < wide && !end {
-            match reader.next_batch() {
-                Ok(Some(batch)) => batches.push(batch),
-                Ok(None) => end = true,
-                Err(why) => {
-                    error = Some(why);
-                    end = true;
+        // Where this ends early, nobody waits for leave any longer.
+        let allow = allow;
+        let running: Vec<_> = (0..workers)
+            .map(|_| {
+                let (file, input, send) = (&file, &input, send.clone());
+                scope.spawn(move || work(ruleset, file, input, wanted, &send))
+            })
+            .collect();
+        drop(send);
+        let mut waiting: BTreeMap<u64, Done> = BTreeMap::new();
+        let mut next = 0;
+        for done in receive {
+            waiting.insert(done.number, done);
+            while let Some(done) = waiting.remove(&next) {
+                next += 1;
+                match done.told {
+                    Ok(told) => told.into_iter().for_each(&mut *tell),
+                    Err(panic) => resume_unwind(panic),
                 }
+                bytes = done.bytes;
+                tell(Told::Progress(bytes));
+                error = done.error;
+                let _ = allow.send(());
             }
         }
-        if send.send(Portion { batches, bytes: reader.bytes_read(), error }).is_err() || end {
-            return;
+        for worker in running {
+            match worker.join() {
+                Ok(counted) => merge(totals, counted),
+                Err(panic) => resume_unwind(panic),
+            }
+        }
+    });
+    totals.bytes += bytes;
+    error.map_or(Ok(()), Err)
+}
+
+/// Reads and judges until there is no more.
+fn work(ruleset: &Ruleset, file: &Arc<str>, input: &Mutex<Input>, wanted: &Wanted, send: &Sender<Done>) -> Totals {
+    let mut detector = Detector::new(ruleset);
+    let mut totals = Totals::default();
+    let mut batch = Batch::default();
+    loop {
+        let mut done = {
+            let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
+            if input.ended || input.leave.recv().is_err() {
+                return totals;
+            }
+            let read = input.reader.next_into(&mut batch);
+            let number = input.next;
+            input.next += 1;
+            input.ended = !matches!(read, Ok(true));
+            Done { number, told: Ok(Vec::new()), bytes: input.reader.bytes_read(), error: read.err() }
+        };
+        let judging = AssertUnwindSafe(|| judge(&mut detector, file, &batch, wanted, &mut totals));
+        done.told = catch_unwind(judging);
+        if send.send(done).is_err() {
+            return totals;
         }
     }
 }
 
-fn judge(detector: &mut Detector<'_>, file: &Arc<str>, batch: &Batch, wanted: &Wanted) -> Result {
-    let mut out = Result::default();
+fn judge(
+    detector: &mut Detector<'_>,
+    file: &Arc<str>,
+    batch: &Batch,
+    wanted: &Wanted,
+    totals: &mut Totals,
+) -> Vec<Told> {
+    let mut out = Vec::new();
     for bad in &batch.unparsed {
-        out.totals.unparsed += 1;
-        out.told.push(Told::Unparsed { line: bad.line, reason: bad.reason.clone(), excerpt: bad.excerpt.clone() });
+        totals.unparsed += 1;
+        out.push(Told::Unparsed { line: bad.line, reason: bad.reason.clone(), excerpt: bad.excerpt.clone() });
     }
     let mut origin = Origin { file: Arc::clone(file), line: 0 };
     for record in &batch.records {
@@ -175,27 +207,40 @@ fn judge(detector: &mut Detector<'_>, file: &Arc<str>, batch: &Batch, wanted: &W
         let judged = match detector.judge(&wanted.source, bytes, wanted.findings.then_some(&origin)) {
             Ok(judged) => judged,
             Err(reason) => {
-                out.totals.unparsed += 1;
+                totals.unparsed += 1;
                 let excerpt = tripline_formats::excerpt(bytes);
-                out.told.push(Told::Unparsed { line: record.line, reason, excerpt });
+                out.push(Told::Unparsed { line: record.line, reason, excerpt });
                 continue;
             }
         };
-        out.totals.events += 1;
-        out.totals.of(judged.source.map(|source| source.name.as_str()));
+        totals.events += 1;
+        totals.of(judged.source.map(|source| source.name.as_str()));
         for excepted in judged.excepted {
-            *out.totals.excepted.entry(excepted).or_default() += 1;
+            *totals.excepted.entry(excepted).or_default() += 1;
         }
         for rule in judged.rules {
-            out.totals.findings += 1;
-            *out.totals.rules.entry(rule).or_default() += 1;
+            totals.findings += 1;
+            *totals.rules.entry(rule).or_default() += 1;
         }
-        let ruleset = detector.ruleset();
-        out.told.extend(judged.findings.into_iter().map(|finding| {
-            if wanted.lines { Told::Line(finding_line(ruleset, &finding)) } else { Told::Finding(Box::new(finding)) }
-        }));
+        for finding in judged.findings {
+            if wanted.lines {
+                add_line(&mut out, &finding_line(detector.ruleset(), &finding));
+            } else {
+                out.push(Told::Finding(Box::new(finding)));
+            }
+        }
     }
     out
+}
+
+fn add_line(out: &mut Vec<Told>, line: &str) {
+    match out.last_mut() {
+        Some(Told::Lines(lines)) => {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+        _ => out.push(Told::Lines(format!("{line}\n"))),
+    }
 }
 
 fn merge(into: &mut Totals, from: Totals) {

@@ -55,7 +55,7 @@ fn scanned(ruleset: &Ruleset, log: impl Into<Vec<u8>>) -> Scanned {
             assert!(excerpt.len() < 4096, "{} bytes of excerpt", excerpt.len());
             out.unparsed.push((line, reason));
         }
-        Told::Line(_) | Told::Progress(_) => {}
+        Told::Lines(_) | Told::Progress(_) => {}
     })
     .unwrap();
     out

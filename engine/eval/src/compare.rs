@@ -17,7 +17,7 @@ pub fn compare(op: Op, left: &Value<'_>, right: &Value<'_>, fold: bool) -> bool 
         Op::Contains | Op::StartsWith | Op::EndsWith => {
             let (Some(left), Some(right)) = (left.as_text(), right.as_text()) else { return false };
             if fold && left.is_ascii() && right.is_ascii() {
-                return ascii(op, left.as_bytes(), right.as_bytes());
+                return ascii(op, left, right);
             }
             let (left, right): (Cow<'_, str>, Cow<'_, str>) = if fold {
                 (Cow::Owned(left.to_lowercase()), Cow::Owned(right.to_lowercase()))
@@ -33,16 +33,18 @@ pub fn compare(op: Op, left: &Value<'_>, right: &Value<'_>, fold: bool) -> bool 
     }
 }
 
-/// The same without copies, where folding is that of ASCII.
-fn ascii(op: Op, left: &[u8], right: &[u8]) -> bool {
+/// The same of ASCII, where folding is simple.
+fn ascii(op: Op, left: &str, right: &str) -> bool {
     let Some(last) = left.len().checked_sub(right.len()) else { return false };
     let at = |at: usize| left.get(at..at + right.len()).is_some_and(|part| part.eq_ignore_ascii_case(right));
-    let Some(first) = right.first().map(u8::to_ascii_lowercase) else { return true };
+    let Some(first) = right.bytes().next().map(|byte| byte.to_ascii_lowercase()) else { return true };
     match op {
         Op::StartsWith => at(0),
         Op::EndsWith => at(last),
+        // The search of the standard library makes up for the copies.
+        _ if left.len() > 64 => left.to_ascii_lowercase().contains(&right.to_ascii_lowercase()),
         _ => {
-            let starts = left.iter().take(last + 1).enumerate();
+            let starts = left.bytes().take(last + 1).enumerate();
             starts.filter(|(_, byte)| byte.to_ascii_lowercase() == first).any(|(start, _)| at(start))
         }
     }
@@ -127,7 +129,9 @@ mod tests {
 
     #[test]
     fn folded_ascii_is_compared_as_lowered_text_is() {
-        let texts = ["", "a", "A", "ab", "xAb", "Abx", "aab", "AAAB", "powerShell.EXE", "shell", ".exe", "ß", "aß"];
+        let long = format!("{}PowerSHELL.exe", "aB".repeat(40));
+        let texts =
+            ["", "a", "A", "ab", "xAb", "Abx", "aab", "AAAB", "powerShell.EXE", "shell", ".exe", "ß", "aß", &long];
         for left in texts {
             for right in texts {
                 let (l, r) = (left.to_lowercase(), right.to_lowercase());

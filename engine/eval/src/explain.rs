@@ -1,5 +1,7 @@
 //! Why a condition holds or not: the tree of an expression with each part's truth and the values it saw.
 
+use std::borrow::Cow;
+
 use tripline_base::Span;
 use tripline_event::{Value, to_text};
 use tripline_ir::{Explain, Shape};
@@ -28,6 +30,12 @@ pub struct Seen {
 
 /// Evaluates a condition part by part.
 pub fn see(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>) -> Seen {
+    let parts = explain.parts.iter().map(|part| see(evaluator, part, raw)).collect();
+    Seen { parts, ..alone(evaluator, explain, raw) }
+}
+
+/// The same without parts.
+fn alone(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>) -> Seen {
     let values = explain
         .subject
         .map(|subject| evaluator.values(subject, raw).iter().take(MOST_VALUES).map(show).collect())
@@ -38,7 +46,7 @@ pub fn see(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>) -> See
         values,
         test: explain.subject.is_some(),
         shape: explain.shape,
-        parts: explain.parts.iter().map(|part| see(evaluator, part, raw)).collect(),
+        parts: Vec::new(),
     }
 }
 
@@ -51,8 +59,7 @@ pub fn deciding(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>) -
 
 fn decide(evaluator: &Evaluator<'_>, explain: &Explain, raw: &Value<'_>, out: &mut Vec<Seen>) {
     if matches!(explain.shape, Shape::Test | Shape::Not) {
-        let alone = Explain { parts: Vec::new(), ..explain.clone() };
-        out.push(see(evaluator, &alone, raw));
+        out.push(alone(evaluator, explain, raw));
         return;
     }
     let truth = evaluator.test(explain.condition, raw);
@@ -97,7 +104,10 @@ pub fn show(value: &Value<'_>) -> String {
     }
 }
 
-fn clip(text: &str) -> String {
+fn clip(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 120;
-    if text.chars().count() <= LONGEST { text.to_string() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+    if text.len() <= LONGEST || text.chars().count() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().take(LONGEST).chain(['…']).collect())
 }

@@ -10,12 +10,12 @@ mod values;
 use std::cell::OnceCell;
 
 use tripline_event::{Value, parse_json};
-use tripline_formats::{Found, NotPlain, Slots};
+use tripline_formats::{Found, NotPlain, Slot, Slots, unescape_into};
 use tripline_ir::{Program, Source};
-use tripline_plan::index::{Condition, DETECT, Index, Test};
+use tripline_plan::index::{Condition, DETECT, Index, Test, fold_into};
 
 use crate::{Evaluator, Match};
-use cache::Cache;
+use cache::{Cache, Key};
 
 /// Judges one event after another through an index.
 pub struct Indexed<'p> {
@@ -38,6 +38,30 @@ pub struct Indexed<'p> {
     candidates: Vec<u32>,
     matches: Vec<Match<'p>>,
     hits: values::Hits,
+    /// The entries that the predicates of a value are anchors of.
+    anchored: Vec<u32>,
+    lookups: Vec<Lookup>,
+    keywords: Keywords,
+}
+
+/// A field's value on its way to what is known of it.
+struct Lookup {
+    hash: u64,
+    field: u32,
+    kind: u8,
+    slot: Slot,
+}
+
+/// Which keywords are in an event's text.
+#[derive(Default)]
+struct Keywords {
+    /// The event that was looked through.
+    epoch: u32,
+    /// Per keyword, the event that it was found in.
+    found: Vec<u32>,
+    /// The event's text without escapes, and folded.
+    plain: String,
+    folded: String,
 }
 
 /// One event while it is judged.
@@ -71,7 +95,10 @@ impl<'p> Indexed<'p> {
             named: vec![0; index.entries.len()],
             candidates: Vec::new(),
             matches: Vec::new(),
-            hits: values::Hits::default(),
+            hits: values::Hits::new(index.predicates.len()),
+            anchored: Vec::new(),
+            lookups: Vec::new(),
+            keywords: Keywords { found: vec![0; index.keywords.count], ..Keywords::default() },
         }
     }
 
@@ -127,7 +154,9 @@ impl<'p> Indexed<'p> {
         if self.epoch >= u32::MAX / 2 {
             self.epoch = 1;
             self.fields.fill((0, 0));
-            for known in [&mut self.truths, &mut self.lazies, &mut self.shared, &mut self.named] {
+            self.keywords.epoch = 0;
+            let keywords = &mut self.keywords.found;
+            for known in [&mut self.truths, &mut self.lazies, &mut self.shared, &mut self.named, keywords] {
                 known.fill(0);
             }
         }
@@ -168,54 +197,115 @@ impl<'p> Indexed<'p> {
             }
         }
         let touched = std::mem::take(&mut self.touched);
+        let mut lookups = std::mem::take(&mut self.lookups);
+        lookups.clear();
         for field in &touched {
-            self.read_field(*field, record);
+            lookups.extend(self.lookup(*field, record));
         }
+        // The places of all values are known before the first is looked at: they come from memory side by side.
+        for lookup in &lookups {
+            self.read_value(lookup, record);
+        }
+        self.lookups = lookups;
         self.touched = touched;
     }
 
-    fn read_field(&mut self, field: u32, record: &str) {
+    /// Where to look for what is known of a field's value; nothing where that is no question.
+    fn lookup(&mut self, field: u32, record: &str) -> Option<Lookup> {
         let index = self.index;
         let rank = self.fields.get(field as usize).map_or(0, |(_, rank)| *rank as usize);
-        let of_field = index.slots.get(field as usize).map_or(&[][..], Vec::as_slice);
-        let Some(slot) = of_field.get(rank).map(|slot| self.slots.get(*slot)) else { return };
-        let Some(table) = index.tables.get(field as usize) else { return };
-        let text = record.get(slot.start as usize..slot.end as usize).unwrap_or("");
+        let slot = self.slots.get(*index.slots.get(field as usize)?.get(rank)?);
+        let table = index.tables.get(field as usize)?;
         let kind = match slot.found {
             Found::Text => 1,
             Found::Escaped => 2,
             Found::Number => 3,
-            Found::Bool(_) => 4,
+            Found::Bool(true) => 4,
+            Found::Bool(false) => 5,
             Found::Object | Found::Inside(_) | Found::Missing => {
                 // Rare: not one scalar. What is found is not kept.
                 let places = values::Places { index, slots: &self.slots, record };
                 self.hits.clear();
                 places.each(field, &mut |value| self.hits.of_value(table, value));
-                for predicate in self.hits.predicates() {
-                    mark(&mut self.truths, self.epoch, *predicate);
-                    name(&mut self.named, &mut self.candidates, self.epoch, index, *predicate);
-                }
-                return;
+                self.take_hits();
+                return None;
             }
         };
-        let key = cache::Key { field, kind, text };
-        let hash = self.cache.hash(&key);
-        if self.cache.get(hash, &key).is_none() {
-            self.hits.clear();
-            if let Some(value) = values::scalar(slot.found, text) {
-                self.hits.of_value(table, &value);
+        if table.is_plain() {
+            if let Some(exists) = table.exists {
+                mark(&mut self.truths, self.epoch, exists);
+                name(&mut self.named, &mut self.candidates, self.epoch, index, exists);
             }
-            self.cache.put(hash, &key, self.hits.predicates(), |predicate| {
-                index.anchored.get(predicate as usize).map_or(&[][..], Vec::as_slice)
-            });
+            return None;
         }
-        let Some((predicates, entries)) = self.cache.get(hash, &key) else { return };
+        let text = record.get(slot.start as usize..slot.end as usize).unwrap_or("");
+        if !Cache::keeps(text.len()) {
+            self.hits.clear();
+            self.hits.of_scalar(table, slot.found, text);
+            self.take_hits();
+            return None;
+        }
+        let hash = self.cache.hash(&Key { field, kind, text });
+        Some(Lookup { hash, field, kind, slot })
+    }
+
+    /// Notes the predicates that were found.
+    fn take_hits(&mut self) {
+        for predicate in self.hits.predicates() {
+            mark(&mut self.truths, self.epoch, *predicate);
+            name(&mut self.named, &mut self.candidates, self.epoch, self.index, *predicate);
+        }
+    }
+
+    fn read_value(&mut self, lookup: &Lookup, record: &str) {
+        let index = self.index;
+        let text = record.get(lookup.slot.start as usize..lookup.slot.end as usize).unwrap_or("");
+        let key = Key { field: lookup.field, kind: lookup.kind, text };
+        let known = match self.cache.find(lookup.hash, &key) {
+            Some(known) => known,
+            None => {
+                let Some(table) = index.tables.get(lookup.field as usize) else { return };
+                self.hits.clear();
+                self.hits.of_scalar(table, lookup.slot.found, text);
+                self.anchored.clear();
+                for predicate in self.hits.predicates() {
+                    self.anchored.extend(index.anchored.get(*predicate as usize).into_iter().flatten());
+                }
+                self.anchored.sort_unstable();
+                self.anchored.dedup();
+                self.cache.put(lookup.hash, &key, self.hits.predicates(), &self.anchored)
+            }
+        };
+        let (predicates, entries) = self.cache.numbers(known);
         for predicate in predicates {
             mark(&mut self.truths, self.epoch, *predicate);
         }
         for entry in entries {
             name_entry(&mut self.named, &mut self.candidates, self.epoch, *entry);
         }
+    }
+
+    /// Whether a keyword is in the event's text.
+    fn keyword(&mut self, keyword: u32, record: &str) -> bool {
+        let keywords = &mut self.keywords;
+        if keywords.epoch != self.epoch {
+            keywords.epoch = self.epoch;
+            keywords.plain.clear();
+            keywords.folded.clear();
+            let escaped = record.contains('\\');
+            if escaped {
+                unescape_into(record, &mut keywords.plain);
+            }
+            fold_into(if escaped { &keywords.plain } else { record }, &mut keywords.folded);
+            if let Some(parts) = &self.index.keywords.parts {
+                parts.find(keywords.folded.as_bytes(), &mut |pattern, _, _| {
+                    for keyword in self.index.keywords.of.get(pattern).into_iter().flatten() {
+                        mark(&mut keywords.found, self.epoch, *keyword);
+                    }
+                });
+            }
+        }
+        keywords.found.get(keyword as usize) == Some(&self.epoch)
     }
 
     fn holds(&mut self, condition: &'p Condition, event: &Event<'_>) -> bool {
@@ -238,6 +328,9 @@ impl<'p> Indexed<'p> {
                 truth
             }
             Condition::Node(id) => event.tree().is_some_and(|tree| self.evaluator.test(*id, tree)),
+            Condition::Keyword(keyword, id) => {
+                self.keyword(*keyword, event.record) && event.tree().is_some_and(|tree| self.evaluator.test(*id, tree))
+            }
         }
     }
 

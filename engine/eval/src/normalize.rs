@@ -1,6 +1,6 @@
 //! The OCSF form of a raw event.
 
-use tripline_event::{Path, Value};
+use tripline_event::{Path, Segment, Value};
 use tripline_ir::{Arm, Source};
 
 use crate::Evaluator;
@@ -37,8 +37,11 @@ pub fn event_id(evaluator: &Evaluator<'_>, arm: &Arm, raw: &Value<'_>) -> Option
 }
 
 fn defined(evaluator: &Evaluator<'_>, arm: &Arm, keys: &[&str], raw: &Value<'_>) -> Option<Value<'static>> {
-    let path = Path::keys(keys.iter().copied());
-    let (_, id) = arm.definitions.iter().find(|(p, _)| *p == path)?;
+    let here = |path: &Path| {
+        let same = |(step, key): (&Segment, &&str)| matches!(step, Segment::Key(own) if **own == **key);
+        path.0.len() == keys.len() && path.0.iter().zip(keys).all(same)
+    };
+    let (_, id) = arm.definitions.iter().find(|(path, _)| here(path))?;
     let value = evaluator.value(*id, raw).into_owned();
     (!value.is_absent()).then_some(value)
 }

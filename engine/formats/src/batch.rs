@@ -10,7 +10,7 @@ pub(crate) const EXCERPT_BYTES: usize = EXCERPT * 4;
 /// Records, and what could not be cut into records.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The bytes of all records.
+    /// The bytes of all records, and what stands between them.
     pub buffer: Vec<u8>,
     /// Where the records are in the buffer, in the order of the input.
     pub records: Vec<RecordRange>,
@@ -59,6 +59,16 @@ impl Batch {
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty() && self.unparsed.is_empty()
+    }
+
+    /// Empties it, and keeps its memory where that is not much more than such batches need.
+    pub(crate) fn clear(&mut self, max_batch: usize) {
+        self.buffer.clear();
+        self.records.clear();
+        self.unparsed.clear();
+        if self.buffer.capacity() > max_batch.saturating_mul(4) {
+            self.buffer = Vec::new();
+        }
     }
 
     /// About how much memory it takes, in bytes.

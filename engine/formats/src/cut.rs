@@ -6,6 +6,7 @@ use std::io::BufRead;
 use crate::batch::Batch;
 use crate::scan::{Head, Scan, Step};
 
+mod lines;
 mod piece;
 
 use piece::Piece;
@@ -103,7 +104,17 @@ impl Cutter {
 
     /// Whether a batch is due; never within a record.
     pub(crate) fn is_full(&self, max_batch: usize) -> bool {
-        self.piece.is_none() && self.batch.weight() >= max_batch
+        self.piece.is_none() && !self.batch.is_empty() && self.batch.weight() >= max_batch
+    }
+
+    /// Whether nothing was cut.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Cuts into the memory of this batch, which is empty.
+    pub(crate) fn begin_batch(&mut self, batch: &mut Batch) {
+        std::mem::swap(&mut self.batch, batch);
     }
 
     /// Hands out what was cut.
@@ -111,12 +122,15 @@ impl Cutter {
         std::mem::take(&mut self.batch)
     }
 
-    /// Takes bytes up to where a batch is due; tells how many.
+    /// Takes bytes up to where a batch is due, or the next line of JSON lines begins; tells how many.
     pub(crate) fn feed(&mut self, chunk: &[u8], max_batch: usize) -> usize {
         let mut rest = chunk;
         while !rest.is_empty() && !self.is_full(max_batch) {
             let used = self.step(rest);
             rest = rest.get(used..).unwrap_or_default();
+            if used > 0 && self.at_line() {
+                break;
+            }
         }
         chunk.len() - rest.len()
     }

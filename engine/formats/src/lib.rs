@@ -31,7 +31,7 @@ mod scan;
 mod tests;
 
 pub use batch::{Batch, Record, RecordRange, UnparsedLine, excerpt};
-pub use locate::{Found, Locator, NotPlain, Slot, Slots, unescape};
+pub use locate::{Found, Locator, NotPlain, Slot, Slots, unescape, unescape_into};
 pub use open::{decompress, open};
 pub use parse::parse;
 pub use reader::Reader;

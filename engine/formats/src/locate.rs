@@ -445,8 +445,15 @@ impl Cursor<'_> {
 /// Resolves the escapes of a text that was located. It must have passed [`Locator::locate`].
 pub fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    unescape_into(text, &mut out);
+    out
+}
+
+/// Like [`unescape`], at the end of a text that is there already.
+pub fn unescape_into(text: &str, out: &mut String) {
     let mut rest = text;
-    while let Some(at) = rest.find('\\') {
+    // Escapes stand close together where there are any: a search that is quick over long ways would be slower.
+    while let Some(at) = rest.bytes().position(|byte| byte == b'\\') {
         out.push_str(rest.get(..at).unwrap_or(""));
         let escape = rest.as_bytes().get(at + 1).copied().unwrap_or(b'\\');
         let mut taken = 2;
@@ -476,5 +483,4 @@ pub fn unescape(text: &str) -> String {
         rest = rest.get(at + taken..).unwrap_or("");
     }
     out.push_str(rest);
-    out
 }

@@ -1,4 +1,5 @@
-//! The reader: pulls bytes from the input, pushes them through the cutter, hands out batches.
+//! The reader: pulls bytes from the input, pushes them through the cutter, hands out batches. Lines are cut where they
+//! were read to; whatever else there is goes through the cutter byte by byte.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -15,6 +16,8 @@ pub struct Reader {
     cutter: Cutter,
     max_batch: usize,
     bytes: u64,
+    /// The beginning of a line whose end was not read yet.
+    carry: Vec<u8>,
     /// An error to report after the batch that was read before it.
     error: Option<io::Error>,
     ended: bool,
@@ -32,6 +35,7 @@ impl Reader {
             cutter: Cutter::new(max_record),
             max_batch,
             bytes: 0,
+            carry: Vec::new(),
             error: None,
             ended: false,
         }
@@ -43,33 +47,85 @@ impl Reader {
     /// Where the input cannot be read on. The records before that were handed out; the record within which
     /// it happened is lost. The input ends there.
     pub fn next_batch(&mut self) -> io::Result<Option<Batch>> {
-        while !self.ended {
-            match self.input.fill_buf() {
-                Ok([]) => {
-                    self.ended = true;
-                    self.cutter.finish();
-                }
-                Ok(chunk) => {
-                    let used = self.cutter.feed(chunk, self.max_batch);
-                    self.input.consume(used);
-                    self.bytes += used as u64;
-                    if self.cutter.is_full(self.max_batch) {
-                        return Ok(Some(self.cutter.take()));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.ended = true;
-                    self.cutter.abandon();
-                    self.error = Some(error);
-                }
+        let mut batch = Batch::default();
+        Ok(self.next_into(&mut batch)?.then_some(batch))
+    }
+
+    /// Like [`Reader::next_batch`], into the memory of a batch that is done with; false at the end.
+    ///
+    /// # Errors
+    /// As [`Reader::next_batch`].
+    pub fn next_into(&mut self, batch: &mut Batch) -> io::Result<bool> {
+        batch.clear(self.max_batch);
+        self.cutter.begin_batch(batch);
+        while !self.ended && !self.cutter.is_full(self.max_batch) {
+            if !self.cutter.at_line() {
+                self.read_any();
+            } else if self.cutter.is_empty() {
+                self.read_lines();
+            } else {
+                // A new buffer is begun for the lines.
+                break;
             }
         }
-        let batch = self.cutter.take();
+        *batch = self.cutter.take();
         if !batch.is_empty() {
-            return Ok(Some(batch));
+            return Ok(true);
         }
-        self.error.take().map_or(Ok(None), Err)
+        self.error.take().map_or(Ok(false), Err)
+    }
+
+    /// Reads on in whatever the cutter is in.
+    fn read_any(&mut self) {
+        match self.input.fill_buf() {
+            Ok([]) => self.end(None),
+            Ok(chunk) => {
+                let used = self.cutter.feed(chunk, self.max_batch);
+                self.input.consume(used);
+                self.bytes += used as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.end(Some(error)),
+        }
+    }
+
+    /// Reads lines into the buffer of the batch, which is empty.
+    fn read_lines(&mut self) {
+        let mut buffer = self.cutter.take_buffer();
+        buffer.append(&mut self.carry);
+        let room = self.max_batch.max(1);
+        buffer.reserve_exact(room);
+        let before = buffer.len();
+        let read = self.input.by_ref().take(room as u64).read_to_end(&mut buffer);
+        let length = buffer.len() - before;
+        self.bytes += length as u64;
+        let end = buffer.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.carry.extend_from_slice(buffer.get(end..).unwrap_or_default());
+        buffer.truncate(end);
+        self.cutter.feed_lines(buffer);
+        match read {
+            Ok(_) if length < room => self.end(None),
+            // A long line: the cutter knows how long one may be.
+            Ok(_) if end == 0 => self.feed_carry(),
+            Ok(_) => {}
+            Err(error) => self.end(Some(error)),
+        }
+    }
+
+    fn feed_carry(&mut self) {
+        self.cutter.feed(&self.carry, usize::MAX);
+        self.carry.clear();
+    }
+
+    fn end(&mut self, error: Option<io::Error>) {
+        self.ended = true;
+        if error.is_some() {
+            self.cutter.abandon();
+        } else {
+            self.feed_carry();
+            self.cutter.finish();
+        }
+        self.error = error;
     }
 
     /// How many bytes of the (decompressed) input were read.

@@ -14,23 +14,21 @@
 mod anchor;
 mod condition;
 mod literal;
+mod parts;
 mod predicate;
 
 use std::collections::{HashMap, HashSet};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use tripline_event::{Path, Segment};
 use tripline_formats::Locator;
 use tripline_ir as ir;
 
 pub use condition::Condition;
-pub use literal::fold;
+pub use literal::{fold, fold_into};
+pub use parts::Parts;
 pub use predicate::{Check, Conversion, Place, Predicate, Test, TextTest};
 
 use condition::Builder;
-
-/// Above this many bytes of patterns, a field's automaton trades speed for memory.
-const DENSE_BYTES: usize = 16 << 10;
 
 /// A field: places of the event, of which the first that has a value counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,10 +48,19 @@ pub struct FieldTable {
     pub ints: HashMap<i64, Vec<u32>>,
     /// By the folded text that the value is; each has to be confirmed where `confirm` asks for it.
     pub whole: HashMap<String, Vec<Hit>>,
+    /// The length of the longest of them, in bytes.
+    pub longest: usize,
     /// Finds parts in the folded text.
-    pub parts: Option<AhoCorasick>,
+    pub parts: Option<Parts>,
     /// By pattern of `parts`.
     pub hits: Vec<Vec<Hit>>,
+}
+
+impl FieldTable {
+    /// Whether it is all the same which value there is.
+    pub fn is_plain(&self) -> bool {
+        self.ints.is_empty() && self.whole.is_empty() && self.parts.is_none()
+    }
 }
 
 /// What a text that was found says.
@@ -89,6 +96,17 @@ pub struct Entry {
 /// In the place of a plan: the entry tells the events of its source from others.
 pub const DETECT: u32 = u32::MAX;
 
+/// Finds texts of which one is in the folded text of every event that a [`Condition::Keyword`] holds for.
+#[derive(Debug, Default)]
+pub struct Keywords {
+    /// Finds the texts.
+    pub parts: Option<Parts>,
+    /// By text, the keywords that it stands for.
+    pub of: Vec<Vec<u32>>,
+    /// How many keywords there are.
+    pub count: usize,
+}
+
 /// The index of a program.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -106,6 +124,8 @@ pub struct Index {
     pub predicates: Vec<Predicate>,
     /// Conditions that several rules share, evaluated once an event.
     pub shared: Vec<Condition>,
+    /// What finds keywords in an event as a whole.
+    pub keywords: Keywords,
     /// Rules.
     pub entries: Vec<Entry>,
     /// Per predicate, the entries that it is an anchor of.
@@ -123,14 +143,15 @@ impl Index {
         let mut refused = HashSet::new();
         loop {
             let mut builder = Builder::new(program, &refused);
-            let entries = conditions(program, &mut builder);
+            let mut entries = conditions(program, &mut builder);
             let (placed, more) = places(&builder.fields);
-            let Builder { fields, predicates, shared, .. } = builder;
+            let Builder { fields, predicates, mut shared, keywords, .. } = builder;
             if !more.is_empty() {
                 refused.extend(more);
                 continue;
             }
-            let (anchored, always, detect) = anchors(program, &predicates, &shared, &entries);
+            let (anchored, always, detect) = anchors(program, &predicates, &mut shared, &mut entries);
+            let keywords = find_keywords(keywords);
             let (locator, slots, readers) = placed;
             let tables = tables(fields.len(), &predicates);
             return Index {
@@ -141,6 +162,7 @@ impl Index {
                 tables,
                 predicates,
                 shared,
+                keywords,
                 entries,
                 anchored,
                 always,
@@ -179,7 +201,12 @@ type Anchored = (Vec<Vec<u32>>, Vec<Vec<u32>>, Vec<u32>);
 
 /// Per predicate the entries that it is an anchor of; those without anchors, rules per source and what tells
 /// sources.
-fn anchors(program: &ir::Program, predicates: &[Predicate], shared: &[Condition], entries: &[Entry]) -> Anchored {
+fn anchors(
+    program: &ir::Program,
+    predicates: &[Predicate],
+    shared: &mut [Condition],
+    entries: &mut [Entry],
+) -> Anchored {
     let mut detect = Vec::new();
     let anchors = anchor::Anchors::new(predicates, shared, entries.iter().map(|entry| &entry.condition));
     let mut anchored = vec![Vec::new(); predicates.len()];
@@ -201,7 +228,32 @@ fn anchors(program: &ir::Program, predicates: &[Predicate], shared: &[Condition]
             }
         }
     }
+    let costs = anchors.costs();
+    for condition in shared.iter_mut().chain(entries.iter_mut().map(|entry| &mut entry.condition)) {
+        anchor::sort(condition, &costs);
+    }
     (anchored, always, detect)
+}
+
+/// By keyword, the texts of which one must be there.
+fn find_keywords(keywords: Vec<Vec<String>>) -> Keywords {
+    let count = keywords.len();
+    let mut of: Vec<Vec<u32>> = Vec::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut patterns = Vec::new();
+    for (keyword, texts) in keywords.into_iter().enumerate() {
+        for text in texts {
+            let pattern = *numbers.entry(text).or_insert_with_key(|text| {
+                patterns.push(text.clone());
+                of.push(Vec::new());
+                of.len() - 1
+            });
+            if let Some(list) = of.get_mut(pattern) {
+                list.push(number(keyword));
+            }
+        }
+    }
+    Keywords { parts: Parts::new(patterns), of, count }
 }
 
 type Placed = (Locator, Vec<Vec<u32>>, Vec<Vec<(u32, u32)>>);
@@ -262,6 +314,7 @@ fn tables(fields: usize, predicates: &[Predicate]) -> Vec<FieldTable> {
                         hint: text.hint,
                     };
                     if text.place == Place::Whole {
+                        table.longest = table.longest.max(folded.len());
                         table.whole.entry(folded).or_default().push(hit);
                         continue;
                     }
@@ -281,14 +334,7 @@ fn tables(fields: usize, predicates: &[Predicate]) -> Vec<FieldTable> {
     for (table, parts) in tables.iter_mut().zip(parts) {
         let mut patterns: Vec<(String, usize)> = parts.into_iter().collect();
         patterns.sort_by_key(|(_, at)| *at);
-        let patterns: Vec<String> = patterns.into_iter().map(|(text, _)| text).collect();
-        if patterns.is_empty() {
-            continue;
-        }
-        let bytes: usize = patterns.iter().map(String::len).sum();
-        let kind = if bytes > DENSE_BYTES { AhoCorasickKind::ContiguousNFA } else { AhoCorasickKind::DFA };
-        // Without an automaton the hits could not be found: the size is bounded by what was compiled.
-        table.parts = AhoCorasick::builder().kind(Some(kind)).match_kind(MatchKind::Standard).build(&patterns).ok();
+        table.parts = Parts::new(patterns.into_iter().map(|(text, _)| text).collect());
     }
     tables
 }

@@ -192,7 +192,15 @@ impl<'p> Planner<'_, 'p> {
                 };
                 let of_events = findings.is_none();
                 let input = self.time.inputs.len();
-                self.time.inputs.push(Input { node, step: 0, condition, exceptions, reads, findings, sources: Vec::new() });
+                self.time.inputs.push(Input {
+                    node,
+                    step: 0,
+                    condition,
+                    exceptions,
+                    reads,
+                    findings,
+                    sources: Vec::new(),
+                });
                 if of_events {
                     self.observers.push(Observer {
                         input,

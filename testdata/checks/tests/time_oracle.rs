@@ -107,9 +107,8 @@ fn found(ruleset: &Ruleset, sent: &[Sent], covered: bool, arrival: Option<&Arriv
     for (n, at) in all.iter().enumerate() {
         let (source, text) = &sent[*at];
         let origin = Origin { file: "stream".into(), line: *at as u64 };
-        let judged = detector
-            .judge(&SourceChoice::Named(source.clone()), text.as_bytes(), Some(&origin))
-            .expect("an event");
+        let judged =
+            detector.judge(&SourceChoice::Named(source.clone()), text.as_bytes(), Some(&origin)).expect("an event");
         stream.take(&judged);
         let Some(arrival) = arrival else { continue };
         if (n + 1) % arrival.batch == 0 {

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use tripline_event::{Segment, Value, parse_json, to_int, to_text};
-use tripline_formats::{Found, Slots, unescape};
+use tripline_formats::{Found, Slots, unescape, unescape_into};
 use tripline_ir::{Op, Scalar};
-use tripline_plan::index::{Check, Conversion, FieldTable, Hit, Index, Place, fold};
+use tripline_plan::index::{Check, Conversion, FieldTable, Hit, Index, Place, fold_into};
 
 use crate::compare::{compare, convert, is_item};
 use crate::evaluator::{loosely, reach};
@@ -92,61 +92,110 @@ pub(super) fn fits(conversion: Conversion, check: &Check, value: &Value<'_>) -> 
 }
 
 /// The eager predicates that hold.
-#[derive(Default)]
 pub(super) struct Hits {
     found: Vec<u32>,
+    /// Per predicate: the value that it was found for last.
+    seen: Vec<u32>,
+    value: u32,
+    /// The value's text without escapes, and folded.
+    plain: String,
+    folded: String,
 }
 
 impl Hits {
+    pub fn new(predicates: usize) -> Self {
+        Hits { found: Vec::new(), seen: vec![0; predicates], value: 0, plain: String::new(), folded: String::new() }
+    }
+
+    /// Begins anew.
     pub fn clear(&mut self) {
         self.found.clear();
+        self.value = self.value.wrapping_add(1);
+        if self.value == 0 {
+            self.seen.fill(0);
+            self.value = 1;
+        }
     }
 
     /// Each once.
-    pub fn predicates(&mut self) -> &[u32] {
-        self.found.sort_unstable();
-        self.found.dedup();
+    pub fn predicates(&self) -> &[u32] {
         &self.found
+    }
+
+    /// Adds those that hold for a scalar that was located.
+    pub fn of_scalar(&mut self, table: &FieldTable, found: Found, text: &str) {
+        if found == Found::Escaped {
+            let mut plain = std::mem::take(&mut self.plain);
+            plain.clear();
+            unescape_into(text, &mut plain);
+            self.of_value(table, &Value::Text(Cow::Borrowed(&plain)));
+            self.plain = plain;
+        } else if let Some(value) = scalar(found, text) {
+            self.of_value(table, &value);
+        }
     }
 
     /// Adds those that hold for a value.
     pub fn of_value(&mut self, table: &FieldTable, value: &Value<'_>) {
-        self.found.extend(table.exists);
+        if let Some(exists) = table.exists {
+            self.add(exists);
+        }
         if !table.ints.is_empty()
             && let Some(number) = to_int(value)
         {
-            self.found.extend(table.ints.get(&number).into_iter().flatten());
+            for predicate in table.ints.get(&number).into_iter().flatten() {
+                self.add(*predicate);
+            }
         }
         if table.whole.is_empty() && table.parts.is_none() {
             return;
         }
         let Some(text) = to_text(value) else { return };
-        let folded = fold(&text);
         let plain = text.is_ascii();
-        for hit in table.whole.get(&folded).into_iter().flatten() {
-            self.take(hit, &text, plain);
-        }
-        let Some(parts) = &table.parts else { return };
-        for found in parts.find_overlapping_iter(folded.as_str()) {
-            for hit in table.hits.get(found.pattern().as_usize()).into_iter().flatten() {
-                let there = match hit.place {
-                    Place::Part => true,
-                    Place::Start => found.start() == 0,
-                    Place::End => found.end() == folded.len(),
-                    Place::Whole => false,
-                };
-                if there {
-                    self.take(hit, &text, plain);
-                }
+        let mut folded = std::mem::take(&mut self.folded);
+        folded.clear();
+        fold_into(&text, &mut folded);
+        // Hashing a long text would be for nothing.
+        if folded.len() <= table.longest {
+            for hit in table.whole.get(&folded).into_iter().flatten() {
+                self.take(hit, &text, plain);
             }
         }
+        if let Some(parts) = &table.parts {
+            parts.find(folded.as_bytes(), &mut |pattern, start, end| {
+                for hit in table.hits.get(pattern).into_iter().flatten() {
+                    let there = match hit.place {
+                        Place::Part => true,
+                        Place::Start => start == 0,
+                        Place::End => end == folded.len(),
+                        Place::Whole => false,
+                    };
+                    if there {
+                        self.take(hit, &text, plain);
+                    }
+                }
+            });
+        }
+        self.folded = folded;
     }
 
     fn take(&mut self, hit: &Hit, text: &str, plain: bool) {
+        if self.seen.get(hit.predicate as usize) == Some(&self.value) {
+            return;
+        }
         if (hit.confirm || !plain) && !hit.hint && !confirmed(hit, text) {
             return;
         }
-        self.found.push(hit.predicate);
+        self.add(hit.predicate);
+    }
+
+    fn add(&mut self, predicate: u32) {
+        if let Some(seen) = self.seen.get_mut(predicate as usize)
+            && *seen != self.value
+        {
+            *seen = self.value;
+            self.found.push(predicate);
+        }
     }
 }
 

@@ -200,14 +200,7 @@ impl Memo {
         }
     }
 
-    fn read(
-        &self,
-        feature: &Feature,
-        ask: Ask,
-        subject: &[Value<'static>],
-        time: i64,
-        oldest: i64,
-    ) -> Value<'static> {
+    fn read(&self, feature: &Feature, ask: Ask, subject: &[Value<'static>], time: i64, oldest: i64) -> Value<'static> {
         let mut buckets = self.buckets.iter().filter(|bucket| bucket.number > oldest);
         let of_value = |value: &Value<'static>| -> u64 {
             let seen = self.values.get(words(value).as_str());
@@ -221,9 +214,7 @@ impl Memo {
                     self.values.values().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum();
                 truth(all > 0 && subject.iter().any(|value| of_value(value) as f64 / (all as f64) < share))
             }
-            Ask::Silent(length) => {
-                truth(buckets.next().is_some() && time.saturating_sub(self.last_time()) >= length)
-            }
+            Ask::Silent(length) => truth(buckets.next().is_some() && time.saturating_sub(self.last_time()) >= length),
             Ask::Age => match buckets.next() {
                 Some(bucket) => Value::Duration(time.saturating_sub(bucket.since)),
                 None => Value::Null,

@@ -20,7 +20,8 @@ pub fn keys(captures: &[Value<'static>], parts: &[usize]) -> Vec<Key> {
     let mut out: Vec<Vec<Box<str>>> = vec![Vec::with_capacity(parts.len())];
     for part in parts {
         let values = captures.get(*part).map_or(&[][..], Value::elements);
-        let mut values: Vec<Box<str>> = values.iter().filter_map(|value| Some(to_text(value)?.as_ref().into())).collect();
+        let mut values: Vec<Box<str>> =
+            values.iter().filter_map(|value| Some(to_text(value)?.as_ref().into())).collect();
         if values.len() > 1 {
             let mut seen = std::collections::BTreeSet::new();
             values.retain(|value| seen.insert(value.clone()));

@@ -66,6 +66,11 @@ impl<'i> Anchors<'i> {
         })
     }
 
+    /// Per predicate, how often it is expected to hold.
+    pub fn costs(self) -> Vec<u64> {
+        self.costs
+    }
+
     fn one(&self, predicate: u32) -> Option<Choice> {
         Some((vec![predicate], *self.costs.get(predicate as usize)?))
     }
@@ -76,7 +81,7 @@ impl<'i> Anchors<'i> {
         }
         match condition {
             Condition::Const(false) => Some((Vec::new(), 0)),
-            Condition::Const(true) | Condition::Not(_) | Condition::Node(_) => None,
+            Condition::Const(true) | Condition::Not(_) | Condition::Node(_) | Condition::Keyword(..) => None,
             Condition::Eager(predicate) => self.one(*predicate),
             Condition::Lazy(predicate) => self.one(self.predicates.get(*predicate as usize)?.gate?),
             Condition::Shared(at) => self.choice(self.shared.get(*at as usize)?, depth + 1),
@@ -100,12 +105,33 @@ impl<'i> Anchors<'i> {
     }
 }
 
+/// Puts the parts of which all must hold into the order in which they are best asked: what is known and rarely
+/// holds first, what has to be evaluated last.
+pub(super) fn sort(condition: &mut Condition, costs: &[u64]) {
+    match condition {
+        Condition::Not(inner) => sort(inner, costs),
+        Condition::Or(parts) => parts.iter_mut().for_each(|part| sort(part, costs)),
+        Condition::And(parts) => {
+            parts.iter_mut().for_each(|part| sort(part, costs));
+            parts.sort_by_key(|part| match part {
+                Condition::Const(_) => (0, 0),
+                Condition::Eager(predicate) => (1, costs.get(*predicate as usize).copied().unwrap_or(u64::MAX)),
+                Condition::Lazy(_) => (3, 0),
+                Condition::Keyword(..) => (4, 0),
+                Condition::Node(_) => (5, 0),
+                _ => (2, 0),
+            });
+        }
+        _ => {}
+    }
+}
+
 fn count(condition: &Condition, shared: &[Condition], uses: &mut [u64], depth: usize) {
     if depth > 200 {
         return;
     }
     match condition {
-        Condition::Const(_) | Condition::Node(_) => {}
+        Condition::Const(_) | Condition::Node(_) | Condition::Keyword(..) => {}
         Condition::Eager(predicate) | Condition::Lazy(predicate) => {
             if let Some(uses) = uses.get_mut(*predicate as usize) {
                 *uses += 1;

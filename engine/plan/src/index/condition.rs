@@ -7,7 +7,7 @@ use tripline_event::{Path, Segment, Value};
 use tripline_ir::{Arena, Id, Item, Kind, Op, Prints, Program, Root, Scalar, Target};
 
 use super::Field;
-use super::literal::required;
+use super::literal::{fold, required};
 use super::predicate::{Check, Conversion, Place, Predicate, Test, TextTest};
 
 /// A condition. Eager and lazy predicates are told apart by [`Predicate::test`].
@@ -29,6 +29,8 @@ pub enum Condition {
     Shared(u32),
     /// A node of the program, over the whole event.
     Node(Id),
+    /// Likewise; holds only where the keyword of this number was found in the event's text.
+    Keyword(u32, Id),
 }
 
 /// More cases than this are left to the evaluation of nodes.
@@ -45,6 +47,8 @@ pub(super) struct Builder<'p> {
     pub fields: Vec<Field>,
     pub predicates: Vec<Predicate>,
     pub shared: Vec<Condition>,
+    /// By number, folded texts of which one must be in the event's.
+    pub keywords: Vec<Vec<String>>,
     field_ids: HashMap<Field, u32>,
     predicate_ids: HashMap<(u64, u64), u32>,
     prints: Prints,
@@ -75,6 +79,7 @@ impl<'p> Builder<'p> {
             fields: Vec::new(),
             predicates: Vec::new(),
             shared: Vec::new(),
+            keywords: Vec::new(),
             field_ids: HashMap::new(),
             predicate_ids: HashMap::new(),
             prints: Prints::default(),
@@ -88,7 +93,7 @@ impl<'p> Builder<'p> {
             return done.clone();
         }
         let made = self.make(id);
-        let large = matches!(&made, Condition::And(_) | Condition::Or(_) | Condition::Node(_));
+        let large = matches!(&made, Condition::And(_) | Condition::Or(_) | Condition::Node(_) | Condition::Keyword(..));
         let made = if large && self.uses.get(&id).is_some_and(|uses| *uses > 1) {
             self.shared.push(made);
             Condition::Shared(u32::try_from(self.shared.len() - 1).unwrap_or(u32::MAX))
@@ -109,7 +114,7 @@ impl<'p> Builder<'p> {
             Kind::Or(parts) => self.or(parts),
             Kind::Not(inner) => Condition::Not(Box::new(self.condition(*inner))),
             Kind::Cases(cases) if cases.len() <= MAX_CASES => self.cases(cases),
-            _ => self.test(id).unwrap_or(Condition::Node(id)),
+            _ => self.test(id).unwrap_or_else(|| self.keyword(id).unwrap_or(Condition::Node(id))),
         }
     }
 
@@ -203,6 +208,34 @@ impl<'p> Builder<'p> {
         };
         let gate = self.predicate(field, Test::Exists, None);
         Some(Condition::Lazy(self.predicate(field, Test::Lazy(conversion, check), Some(gate))))
+    }
+
+    /// A test of every scalar inside of the event, or of a part of it.
+    fn keyword(&mut self, id: Id) -> Option<Condition> {
+        let arena = self.arena;
+        let (left, texts) = match &arena.get(id).kind {
+            Kind::Compare { op: Op::Eq | Op::Contains | Op::StartsWith | Op::EndsWith, left, right, .. } => {
+                let Value::Text(text) = arena.constant(*right)? else { return None };
+                (*left, vec![fold(text)])
+            }
+            Kind::Matches { left, pattern } => (*left, required(pattern)?),
+            _ => return None,
+        };
+        let inner = match &arena.get(left).kind {
+            Kind::Convert(inner, Target::One(Scalar::Text)) => *inner,
+            _ => left,
+        };
+        let Kind::Anywhere(inside) = arena.get(inner).kind else { return None };
+        if !matches!(arena.get(inside).kind, Kind::Path(Root::Raw | Root::Loose, _)) {
+            return None;
+        }
+        // The text of a number is not always as it stands in the event; but it has no letters.
+        let telling = |text: &String| text.len() > 2 && text.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if !texts.iter().all(telling) {
+            return None;
+        }
+        self.keywords.push(texts);
+        Some(Condition::Keyword(u32::try_from(self.keywords.len() - 1).unwrap_or(u32::MAX), id))
     }
 
     /// A node that tests text in ways that a field's structures decide.

@@ -10,10 +10,21 @@ const MOST: usize = 64;
 /// Text without case, character by character, so that a part of a text folds to a part of the folded text.
 /// Coarser than the comparisons of the language, which have to confirm what is not ASCII.
 pub fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
-    }
     let mut out = String::with_capacity(text.len());
+    fold_into(text, &mut out);
+    out
+}
+
+/// Like [`fold`], at the end of a text that is there already.
+pub fn fold_into(text: &str, out: &mut String) {
+    if text.is_ascii() {
+        let begin = out.len();
+        out.push_str(text);
+        if let Some(added) = out.get_mut(begin..) {
+            added.make_ascii_lowercase();
+        }
+        return;
+    }
     for c in text.chars() {
         out.extend(c.to_lowercase().map(|c| match c {
             'ſ' => 's',
@@ -21,7 +32,6 @@ pub fn fold(text: &str) -> String {
             c => c,
         }));
     }
-    out
 }
 
 /// Folded texts of which one is in every text that the pattern matches; none where that cannot be said.

@@ -50,7 +50,7 @@ fn over(ruleset: &Ruleset, source: &SourceChoice, log: &[u8], findings: bool) ->
     run(ruleset, "log", input, &wanted, &mut totals, &mut |told| match told {
         Told::Finding(finding) => found.push(*finding),
         Told::Unparsed { reason, .. } => assert!(!reason.is_empty()),
-        Told::Line(line) => panic!("no lines were asked for: {line}"),
+        Told::Lines(lines) => panic!("no lines were asked for: {lines}"),
         Told::Progress(bytes) => assert!(bytes <= log.len() as u64),
     })
     .expect("bytes in memory can be read");

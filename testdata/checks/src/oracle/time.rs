@@ -218,9 +218,8 @@ impl<'w> World<'w> {
             {
                 let at = record.is_at();
                 let rule = self.program.rules.get(found.rule);
-                let risk = rule.and_then(|rule| {
-                    alert::finding(&mut self.env(record), found.rule, rule, record.time, &[], 1).risk
-                });
+                let risk = rule
+                    .and_then(|rule| alert::finding(&mut self.env(record), found.rule, rule, record.time, &[], 1).risk);
                 let finding = Finding {
                     rule: found.rule,
                     time: record.time,
