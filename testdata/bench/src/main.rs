@@ -142,7 +142,7 @@ fn run(args: &Args) -> Result<(), String> {
         let scanned = bench.time("scan", || {
             let mut totals = Totals::default();
             let input = Box::new(Cursor::new(bench.bytes.clone()));
-            match scan(&ruleset, "bench", input, &wanted, &mut totals, &mut |_| ()) {
+            match scan(&ruleset, "bench", input, &wanted, &mut totals, None, &mut |_| ()) {
                 Ok(()) => totals.findings,
                 Err(_) => 0,
             }

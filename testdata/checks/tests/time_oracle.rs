@@ -109,7 +109,7 @@ fn found(ruleset: &Ruleset, sent: &[Sent], covered: bool, arrival: Option<&Arriv
         let origin = Origin { file: "stream".into(), line: *at as u64 };
         let judged =
             detector.judge(&SourceChoice::Named(source.clone()), text.as_bytes(), Some(&origin)).expect("an event");
-        stream.take(&judged);
+        stream.take(&judged.taken);
         let Some(arrival) = arrival else { continue };
         if (n + 1) % arrival.batch == 0 {
             tell(stream.advance(), &mut last);
@@ -163,7 +163,7 @@ fn times(ruleset: &Ruleset, sent: &[Sent]) -> Vec<Option<i64>> {
     sent.iter()
         .map(|(source, text)| {
             let choice = SourceChoice::Named(source.clone());
-            detector.judge(&choice, text.as_bytes(), None).expect("an event").time
+            detector.judge(&choice, text.as_bytes(), None).expect("an event").taken.time
         })
         .collect()
 }

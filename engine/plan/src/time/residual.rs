@@ -9,6 +9,9 @@ use tripline_semantic::typed::{Function, Kind, Root, Step, Ty, Typed, VarId};
 
 use super::{constant, not};
 
+/// How many arms of a `match` are looked at one by one; with more, all that it reads must be known.
+const MOST_ARMS: usize = 32;
+
 /// Whether one event decides the expression.
 pub(super) fn is_pure(typed: &Typed) -> bool {
     !some(typed, &|node| matches!(node, Kind::Aggregate { .. } | Kind::Read { .. } | Kind::Path(Root::Step(_), _)))
@@ -164,6 +167,20 @@ impl<'p> Residual<'p> {
                 Typed { kind: if all { Kind::And(parts) } else { Kind::Or(parts) }, ty: Ty::Bool, span }
             }
             Kind::Not(inner, _) => self.truth(inner, !wanted),
+            // What is not asked does not matter.
+            Kind::If(condition, then, otherwise) => {
+                let taken = self.all_of([(&**condition, true), (&**then, wanted)], span);
+                let other = self.all_of([(&**condition, false), (&**otherwise, wanted)], span);
+                Typed { kind: Kind::Or(vec![taken, other]), ty: Ty::Bool, span }
+            }
+            Kind::Match(arms) if arms.len() <= MOST_ARMS => {
+                let mut some = Vec::new();
+                for (at, (condition, value)) in arms.iter().enumerate() {
+                    let before = arms.iter().take(at).map(|(before, _)| (before, false));
+                    some.push(self.all_of(before.chain([(condition, true), (value, wanted)]), span));
+                }
+                Typed { kind: Kind::Or(some), ty: Ty::Bool, span }
+            }
             _ => {
                 let before = self.reads.len();
                 let value = self.value(typed);
@@ -173,6 +190,12 @@ impl<'p> Residual<'p> {
                 Typed { kind: Kind::And(parts), ty: Ty::Bool, span }
             }
         }
+    }
+
+    /// Each of these is as wanted, and known to be.
+    fn all_of<'t>(&mut self, parts: impl IntoIterator<Item = (&'t Typed, bool)>, span: tripline_base::Span) -> Typed {
+        let parts = parts.into_iter().map(|(part, wanted)| self.truth(part, wanted)).collect();
+        Typed { kind: Kind::And(parts), ty: Ty::Bool, span }
     }
 
     /// The expression over a record.
