@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use tripline_event::{Value, to_float};
+use tripline_event::{Value, to_float, to_text};
 use tripline_ir::time::{Ask, Feature, Memory};
 
 use super::aggregate::{deviation, number};
@@ -160,7 +160,13 @@ impl Memo {
     }
 
     fn update(&mut self, feature: &Feature, now: i64, time: i64, values: &[Value<'static>]) {
-        if feature.of.is_some() && values.is_empty() {
+        // What cannot be remembered is no observation.
+        let fits = |value: &&Value<'static>| match feature.memory {
+            Memory::Set | Memory::Distinct => to_text(value).is_some(),
+            Memory::Sum | Memory::Avg | Memory::Histogram => number(value).is_some(),
+            _ => true,
+        };
+        if feature.of.is_some() && feature.memory != Memory::Count && !values.iter().any(|value| fits(&value)) {
             return;
         }
         if self.buckets.back().is_none_or(|bucket| bucket.number != now) {

@@ -172,7 +172,7 @@ impl Sequences {
 
 /// Tells of a match, or counts the exception that takes it away.
 fn tell(sequence: &Sequence, key: &Key, found: &Found, now: i64, cause: Cause<'_>, out: &mut Out<'_, '_>) {
-    let over = search::record(sequence, &found.blocks, &[]);
+    let over = search::of_match(sequence, &found.blocks);
     if let Some(exception) = out.excepted(&sequence.exceptions, &over, now) {
         out.suppressed(exception);
         return;

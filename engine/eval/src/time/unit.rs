@@ -199,8 +199,8 @@ pub struct Unit {
     pub watermark: i64,
     /// The place of the next event in the order.
     pub(super) place: u64,
-    /// The event that was released last.
-    pub(super) last: Option<Arc<From>>,
+    /// For each node the event that it took last.
+    pub(super) last: BTreeMap<usize, Arc<From>>,
     /// Waiting events that were never handed out to be kept, and kept ones that wait no more.
     pub(super) unsaved: BTreeSet<Arc<From>>,
     pub(super) gone: Vec<(Arc<From>, Vec<usize>)>,
@@ -243,7 +243,7 @@ impl Unit {
             timers: BTreeSet::new(),
             watermark: i64::MIN,
             place: 0,
-            last: None,
+            last: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             gone: Vec::new(),
             moved: false,
@@ -320,12 +320,7 @@ impl Unit {
                 self.gone.push((Arc::clone(&from), waiting.iter().map(|(input, _)| *input).collect()));
             }
             self.moved = true;
-            if self.last.as_ref().is_some_and(|last| from.is_redelivery_of(last)) {
-                *world.counts.redelivered.entry(Arc::clone(&from.source)).or_default() += 1;
-                continue;
-            }
             self.event(rules, &from, waiting, world);
-            self.last = Some(from);
         }
         self.timers.extend(undecided);
     }
@@ -385,7 +380,9 @@ impl Unit {
             let Some(input) = rules.time.inputs.get(at) else { continue };
             let Some(node) = rules.time.nodes.get(input.node) else { continue };
             if let What::Feature(_) = node.what {
-                to_remember.push((input.node, captures));
+                if self.is_new(input.node, from, world) {
+                    to_remember.push((input.node, captures));
+                }
                 continue;
             }
             if input.condition.is_some() || !input.exceptions.is_empty() {
@@ -398,6 +395,9 @@ impl Unit {
                     out.suppressed(exception);
                     continue;
                 }
+            }
+            if !self.is_new(input.node, from, world) {
+                continue;
             }
             match &node.what {
                 What::Each(say) => {
@@ -452,6 +452,17 @@ impl Unit {
                 memory.update(feature, key, from.time, values);
             }
         }
+    }
+
+    /// Whether a node takes an event for the first time; it is then the last that it took.
+    fn is_new(&mut self, node: usize, from: &Arc<From>, world: &mut World<'_>) -> bool {
+        let last = self.last.get(&node);
+        if last.is_some_and(|last| **last != **from && from.is_redelivery_of(last)) {
+            *world.counts.redelivered.entry(Arc::clone(&from.source)).or_default() += 1;
+            return false;
+        }
+        self.last.insert(node, Arc::clone(from));
+        true
     }
 
     /// The record of an event, with what features say of it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tripline_event::{Path, Segment, Value};
 use tripline_ir::time::{Aggregate, AggregateKind, Ask, Read, record};
 use tripline_semantic::Program;
-use tripline_semantic::typed::{Function, Kind, Root, Step, Ty, Typed, VarId};
+use tripline_semantic::typed::{Function, Kind, Quantifier, Root, Step, Ty, Typed, VarId};
 
 use super::{constant, not};
 
@@ -80,6 +80,15 @@ pub(super) struct Residual<'p> {
     captures: Vec<Vec<Typed>>,
     reads: Vec<Read>,
     aggregates: Vec<Aggregate>,
+    /// Plain paths over a whole match, with their capture.
+    of_matches: Vec<(Root, Path, usize)>,
+}
+
+/// The binding of an event of a match; no rule has so many of its own.
+const OF_MATCH: VarId = VarId::MAX;
+
+fn nothing() -> Typed {
+    Typed { kind: Kind::Const(Value::Null), ..constant(false) }
 }
 
 impl<'p> Residual<'p> {
@@ -92,13 +101,15 @@ impl<'p> Residual<'p> {
             captures: vec![Vec::new()],
             reads: Vec::new(),
             aggregates: Vec::new(),
+            of_matches: Vec::new(),
         }
     }
 
     /// Of a sequence.
     pub fn over(program: &'p Program, steps: &'p [Step]) -> Self {
         let captures = steps.iter().map(|_| Vec::new()).collect();
-        Residual { program, steps, step: None, captures, reads: Vec::new(), aggregates: Vec::new() }
+        let (reads, aggregates, of_matches) = (Vec::new(), Vec::new(), Vec::new());
+        Residual { program, steps, step: None, captures, reads, aggregates, of_matches }
     }
 
     /// What follows are expressions of that step.
@@ -226,21 +237,42 @@ impl<'p> Residual<'p> {
             Some(Segment::Key(name)) => name.to_string(),
             _ => return None,
         };
-        let mut parts = Vec::new();
-        for (at, step) in self.steps.iter().enumerate().rev() {
-            if step.name.is_none() || (*root == Root::Event && step.class.attribute(&first).is_none()) {
-                continue;
+        let at = match self.of_matches.iter().find(|(known, of, _)| known == root && of == path) {
+            Some((.., at)) => *at,
+            None => {
+                // The same capture of every step, so that it is found whichever event is the last.
+                let at = self.captures.iter().map(Vec::len).max().unwrap_or(0);
+                for (captures, step) in self.captures.iter_mut().zip(self.steps) {
+                    captures.resize(at, nothing());
+                    let has = *root != Root::Event || step.class.attribute(&first).is_some();
+                    captures.push(if has { node.clone() } else { nothing() });
+                }
+                self.of_matches.push((root.clone(), path.clone(), at));
+                at
             }
-            let capture = self.capture_in(at, node);
-            parts.push(of_block(at, Some(Segment::Key(record::LAST.into())), None, capture, node));
-        }
-        Some(Typed { kind: Kind::Coalesce(parts), ty: node.ty.clone(), span: node.span })
+        };
+        let several = if is_multiple(node) { Segment::Each } else { Segment::Index(0) };
+        let wanted = Path(vec![index(at), several]);
+        let make = |kind, ty| Typed { kind, ty, span: node.span };
+        let all = make(Kind::Path(Root::Raw, Path(vec![key(record::MATCH)])), Ty::Array(Box::new(Ty::Raw)));
+        let has = make(Kind::Path(Root::Var(OF_MATCH), wanted.clone()), Ty::Raw);
+        let last = make(
+            Kind::Quantified {
+                kind: Quantifier::First,
+                var: OF_MATCH,
+                name: "event".into(),
+                array: Box::new(all),
+                condition: Box::new(make(Kind::Exists(Box::new(has)), Ty::Bool)),
+            },
+            Ty::Raw,
+        );
+        Some(make(Kind::Then(Box::new(last), wanted), node.ty.clone()))
     }
 
     /// A path of a step's block.
     fn block(&mut self, name: &str, path: &Path, node: &Typed) -> Typed {
         let Some(at) = self.steps.iter().position(|step| step.name.as_deref() == Some(name)) else {
-            return Typed { kind: Kind::Const(Value::Null), ..constant(false) };
+            return nothing();
         };
         let (which, rest) = match path.0.split_first() {
             Some((which @ (Segment::Each | Segment::Index(_)), rest)) => (Some(which.clone()), rest),

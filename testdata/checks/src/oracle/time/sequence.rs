@@ -3,7 +3,7 @@
 use tripline_semantic::typed::{Kind, Root, Rule, Sequence, Step, Typed};
 
 use super::record::{Life, Record, Several, lives};
-use super::{At, Told, World, alert};
+use super::{At, Told, World, alert, once};
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -37,7 +37,8 @@ struct Search<'s> {
 impl World<'_> {
     pub(super) fn sequence(&self, at: usize, rule: &Rule, sequence: &Sequence, records: &[Record<'_>]) -> Vec<Told> {
         let mut events = Vec::new();
-        for record in records {
+        let fits_some = |record: &&Record<'_>| sequence.steps.iter().any(|step| self.fits(rule, step, record));
+        for record in once(records.iter().filter(fits_some)) {
             let mut keys: Vec<(Vec<String>, Vec<bool>)> = Vec::new();
             for (number, step) in sequence.steps.iter().enumerate() {
                 if !self.fits(rule, step, record) {

@@ -4,7 +4,7 @@ use tripline_semantic::typed::{Rule, Window, WindowKind};
 
 use super::super::Env;
 use super::record::{Life, Record, Several, lives};
-use super::{At, Told, World, alert};
+use super::{At, Told, World, alert, once};
 
 /// An instant at which the condition is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,9 +17,9 @@ enum Check {
 
 impl World<'_> {
     pub(super) fn window(&self, at: usize, rule: &Rule, window: &Window, records: &[Record<'_>]) -> Vec<Told> {
-        let looked_at = records.iter().filter(|record| self.looks_at(rule, record));
+        let looked_at = once(records.iter().filter(|record| self.looks_at(rule, record)));
         let under = |record| self.keys(&window.by, record).into_iter().map(move |key| (record, key));
-        let events: Vec<(&Record<'_>, Vec<String>)> = looked_at.flat_map(under).collect();
+        let events: Vec<(&Record<'_>, Vec<String>)> = looked_at.into_iter().flat_map(under).collect();
         // A key whose window is empty has nothing that could be lost: it need not be told from one that is kept.
         let lives = lives(events, window.caps.keys, |record| record.time, |_, _| true);
         lives.iter().flat_map(|life| self.life(at, rule, window, life)).collect()
