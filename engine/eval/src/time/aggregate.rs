@@ -26,7 +26,7 @@ pub enum State {
     Count,
     /// Each value with how often it is there, and since which event.
     Distinct(HashMap<Box<str>, Seen>, u64),
-    /// The first or the last value of each event that has one.
+    /// The first value of each event that has one.
     Ends(VecDeque<(u64, Value<'static>)>),
     /// Sums of numbers and of their squares.
     Sum(Box<Sum>),
@@ -125,8 +125,7 @@ impl State {
                 }
             }
             State::Ends(ends) => {
-                let end = if kind == AggregateKind::First { values.first() } else { values.last() };
-                ends.extend(end.map(|value| (event, value.clone())));
+                ends.extend(values.first().map(|value| (event, value.clone())));
             }
             State::Sum(sum) => values.iter().for_each(|value| sum.change(value, true)),
             State::Ranked(ranked) => {

@@ -41,8 +41,10 @@ pub struct Memo {
     pub(crate) stamp: u64,
     /// Buckets, rising.
     pub(crate) buckets: VecDeque<Bucket>,
-    /// Of a set: each value, with how often it was seen in each bucket.
-    pub(crate) values: HashMap<Box<str>, VecDeque<(i64, u64)>>,
+    /// The number of the next observation.
+    pub(crate) next: u64,
+    /// Of a set: each value, with the number of its last observation, and how often it was seen in each bucket.
+    pub(crate) values: HashMap<Box<str>, (u64, VecDeque<(i64, u64)>)>,
     /// The first and the last observation that is remembered: bucket, time and value.
     pub(crate) first: Option<(i64, i64, Value<'static>)>,
     pub(crate) last: Option<(i64, i64, Value<'static>)>,
@@ -130,7 +132,7 @@ impl Remembered {
     }
 }
 
-keep!(Memo { stamp, buckets, values, first, last });
+keep!(Memo { stamp, buckets, next, values, first, last });
 keep!(Bucket { number, n, since, until, numbers, sum, squares });
 
 impl Memo {
@@ -145,7 +147,7 @@ impl Memo {
             self.buckets.pop_front();
         }
         if !self.values.is_empty() {
-            self.values.retain(|_, buckets| {
+            self.values.retain(|_, (_, buckets)| {
                 while buckets.front().is_some_and(|(number, _)| *number <= oldest) {
                     buckets.pop_front();
                 }
@@ -181,16 +183,17 @@ impl Memo {
         }
         match feature.memory {
             Memory::Set | Memory::Distinct => {
-                for value in values {
-                    let buckets = self.values.entry(words(value).into()).or_default();
+                for value in values.iter().filter(fits) {
+                    let (last, buckets) = self.values.entry(words(value).into()).or_default();
+                    self.next += 1;
+                    *last = self.next;
                     match buckets.back_mut() {
                         Some((number, n)) if *number == now => *n += 1,
                         _ => buckets.push_back((now, 1)),
                     }
                 }
                 while self.values.len() > feature.caps.per_key {
-                    let last = |buckets: &VecDeque<(i64, u64)>| buckets.back().map_or(i64::MIN, |(number, _)| *number);
-                    let oldest = self.values.iter().min_by_key(|(key, buckets)| (last(buckets), (*key).clone()));
+                    let oldest = self.values.iter().min_by_key(|(_, (last, _))| *last);
                     let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
                     self.values.remove(&oldest);
                 }
@@ -210,14 +213,14 @@ impl Memo {
         let mut buckets = self.buckets.iter().filter(|bucket| bucket.number > oldest);
         let of_value = |value: &Value<'static>| -> u64 {
             let seen = self.values.get(words(value).as_str());
-            seen.into_iter().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum()
+            seen.into_iter().flat_map(|(_, buckets)| buckets).filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum()
         };
         let truth = |truth: bool| Value::Bool(truth);
         match ask {
             Ask::New => truth(subject.iter().any(|value| of_value(value) == 0)),
             Ask::Rare(share) => {
                 let all: u64 =
-                    self.values.values().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum();
+                    self.values.values().flat_map(|(_, buckets)| buckets).filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum();
                 truth(all > 0 && subject.iter().any(|value| of_value(value) as f64 / (all as f64) < share))
             }
             Ask::Silent(length) => truth(buckets.next().is_some() && time.saturating_sub(self.last_time()) >= length),

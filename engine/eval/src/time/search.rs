@@ -255,7 +255,7 @@ impl<'s, 'p> Search<'s, 'p> {
             for (at, step) in self.sequence.steps.iter().enumerate().filter(|(_, step)| step.negated) {
                 let between = self.all.get(at)?.iter().filter(|held| held.place > first && held.place < last);
                 let mut hit = between.filter(|held| step.refers.is_none_or(|refers| self.holds(refers, &blocks, held)));
-                ruled = ruled.or_else(|| hit.next_back().map(|held| held.place));
+                ruled = ruled.max(hit.next_back().map(|held| held.place));
             }
             match ruled {
                 None => return Some(self.found(blocks)),

@@ -178,6 +178,15 @@ impl<'p> Residual<'p> {
                 Typed { kind: if all { Kind::And(parts) } else { Kind::Or(parts) }, ty: Ty::Bool, span }
             }
             Kind::Not(inner, _) => self.truth(inner, !wanted),
+            Kind::Quantified { kind: kind @ (Quantifier::Any | Quantifier::All), var, name, array, condition }
+                if !reads(array) =>
+            {
+                let any = (*kind == Quantifier::Any) == wanted;
+                let condition = Box::new(self.truth(condition, wanted));
+                let kind = if any { Quantifier::Any } else { Quantifier::All };
+                let array = Box::new(self.value(array));
+                Typed { kind: Kind::Quantified { kind, var: *var, name: name.clone(), array, condition }, ty: Ty::Bool, span }
+            }
             // What is not asked does not matter.
             Kind::If(condition, then, otherwise) => {
                 let taken = self.all_of([(&**condition, true), (&**then, wanted)], span);
