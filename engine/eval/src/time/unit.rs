@@ -477,7 +477,8 @@ impl Unit {
         let (mut values, mut ready) = (Vec::new(), Vec::new());
         for read in reads {
             let (value, is_ready) = self.answer(rules, read, captures, time, coverage);
-            values.push(value);
+            // What is unknown has no value to show.
+            values.push(if is_ready { value } else { Value::Null });
             ready.push(Value::Bool(is_ready));
         }
         of_event(captures, values, ready)
