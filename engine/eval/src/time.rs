@@ -14,6 +14,7 @@ mod keep;
 mod key;
 mod lru;
 mod order;
+mod quick;
 mod say;
 mod search;
 mod sequence;

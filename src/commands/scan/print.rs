@@ -79,7 +79,8 @@ fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colour: C
 fn events(several: &Several, row: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
     const SHOWN: usize = 3;
     let (first, last) = several.span;
-    let when = if first == last { String::new() } else { format!(" from {} to {}", format_time(first), format_time(last)) };
+    let when =
+        if first == last { String::new() } else { format!(" from {} to {}", format_time(first), format_time(last)) };
     row("events", &format!("{}{when}", several.count))?;
     for from in several.events.iter().rev().take(SHOWN).rev() {
         let place = if from.origin.line == 0 { "a finding".to_string() } else { from.origin.to_string() };
@@ -143,7 +144,10 @@ pub fn summary(ruleset: &Ruleset, totals: &Totals, seconds: f64) {
         );
     }
     if totals.without_time > 0 {
-        eprintln!("{} without a time: rules over several events cannot judge them", counted(totals.without_time, "event"));
+        eprintln!(
+            "{} without a time: rules over several events cannot judge them",
+            counted(totals.without_time, "event")
+        );
     }
     if totals.redelivered > 0 {
         eprintln!("{} came twice and count once for rules over several events", counted(totals.redelivered, "event"));

@@ -155,4 +155,3 @@ pub fn found(ruleset: &Ruleset, sent: &[Sent], covered: bool, arrival: Option<&A
     out.dedup();
     out
 }
-

@@ -189,7 +189,8 @@ fn an_exception_of_one_rule_touches_no_other() {
 
 #[test]
 fn a_flood_of_keys_on_one_rule_leaves_another_alone() {
-    let flooded = "rule by_text { title: \"t\" on authentication group by message within 10s max_keys 100 having count() >= 3 }";
+    let flooded =
+        "rule by_text { title: \"t\" on authentication group by message within 10s max_keys 100 having count() >= 3 }";
     let ruleset = compile(&format!("{THREE}\n{flooded}"));
     let mut live = Live::new(&ruleset, 1);
     live.at(0.0, "bob", "first");
@@ -263,7 +264,8 @@ fn redelivered_events_are_counted_once() {
 
 #[test]
 fn a_source_that_is_slow_holds_up_only_the_rules_that_can_reach_it() {
-    let of_other = "rule other { title: \"t\" together by user.uid within 10s { a: authentication b: account_change } }";
+    let of_other =
+        "rule other { title: \"t\" together by user.uid within 10s { a: authentication b: account_change } }";
     let ruleset = compile(&format!("{THREE}\n{of_other}"));
     let mut live = Live::new(&ruleset, 1);
     let machine = live.stream.machine();

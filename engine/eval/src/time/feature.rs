@@ -1,6 +1,6 @@
 //! What a feature remembers of a key, and what is answered of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tripline_event::{Value, to_float, to_text};
@@ -32,7 +32,7 @@ pub struct Remembered {
     /// How many keys were evicted.
     pub evicted: u64,
     /// Keys that changed since they were last taken.
-    pub changed: BTreeSet<Arc<Key>>,
+    pub changed: HashSet<Arc<Key>>,
 }
 
 /// What is remembered of one key.
@@ -65,7 +65,7 @@ pub struct Bucket {
 
 impl Remembered {
     pub fn new() -> Self {
-        Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0, changed: BTreeSet::new() }
+        Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0, changed: HashSet::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -79,6 +79,13 @@ impl Remembered {
 
     /// Remembers an event, after everything that it is judged by was read.
     pub fn update(&mut self, feature: &Feature, key: Key, time: i64, values: &[Value<'static>]) {
+        // What cannot be remembered is no observation.
+        if feature.of.is_some()
+            && feature.memory != Memory::Count
+            && !values.iter().any(|value| is_remembered(feature.memory, value))
+        {
+            return;
+        }
         let key = Arc::new(key);
         let now = time.div_euclid(feature.bucket);
         let memo = self.keys.entry(Arc::clone(&key)).or_default();
@@ -132,6 +139,15 @@ impl Remembered {
     }
 }
 
+/// Whether a feature of that kind can remember a value.
+fn is_remembered(memory: Memory, value: &Value<'static>) -> bool {
+    match memory {
+        Memory::Set | Memory::Distinct => to_text(value).is_some(),
+        Memory::Sum | Memory::Avg | Memory::Histogram => number(value).is_some(),
+        _ => true,
+    }
+}
+
 keep!(Memo { stamp, buckets, next, values, first, last });
 keep!(Bucket { number, n, since, until, numbers, sum, squares });
 
@@ -162,15 +178,6 @@ impl Memo {
     }
 
     fn update(&mut self, feature: &Feature, now: i64, time: i64, values: &[Value<'static>]) {
-        // What cannot be remembered is no observation.
-        let fits = |value: &&Value<'static>| match feature.memory {
-            Memory::Set | Memory::Distinct => to_text(value).is_some(),
-            Memory::Sum | Memory::Avg | Memory::Histogram => number(value).is_some(),
-            _ => true,
-        };
-        if feature.of.is_some() && feature.memory != Memory::Count && !values.iter().any(|value| fits(&value)) {
-            return;
-        }
         if self.buckets.back().is_none_or(|bucket| bucket.number != now) {
             self.buckets.push_back(Bucket { number: now, since: time, ..Bucket::default() });
         }
@@ -183,7 +190,7 @@ impl Memo {
         }
         match feature.memory {
             Memory::Set | Memory::Distinct => {
-                for value in values.iter().filter(fits) {
+                for value in values.iter().filter(|value| is_remembered(feature.memory, value)) {
                     let (last, buckets) = self.values.entry(words(value).into()).or_default();
                     self.next += 1;
                     *last = self.next;
@@ -213,14 +220,23 @@ impl Memo {
         let mut buckets = self.buckets.iter().filter(|bucket| bucket.number > oldest);
         let of_value = |value: &Value<'static>| -> u64 {
             let seen = self.values.get(words(value).as_str());
-            seen.into_iter().flat_map(|(_, buckets)| buckets).filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum()
+            seen.into_iter()
+                .flat_map(|(_, buckets)| buckets)
+                .filter(|(number, _)| *number > oldest)
+                .map(|(_, n)| *n)
+                .sum()
         };
         let truth = |truth: bool| Value::Bool(truth);
         match ask {
             Ask::New => truth(subject.iter().any(|value| of_value(value) == 0)),
             Ask::Rare(share) => {
-                let all: u64 =
-                    self.values.values().flat_map(|(_, buckets)| buckets).filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum();
+                let all: u64 = self
+                    .values
+                    .values()
+                    .flat_map(|(_, buckets)| buckets)
+                    .filter(|(number, _)| *number > oldest)
+                    .map(|(_, n)| *n)
+                    .sum();
                 truth(all > 0 && subject.iter().any(|value| of_value(value) as f64 / (all as f64) < share))
             }
             Ask::Silent(length) => truth(buckets.next().is_some() && time.saturating_sub(self.last_time()) >= length),

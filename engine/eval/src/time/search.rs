@@ -271,10 +271,7 @@ impl<'s, 'p> Search<'s, 'p> {
 
 /// The record of an event that may go on a match: with the blocks before it.
 pub fn record(sequence: &Sequence, blocks: &[Vec<Held>], captures: &[Value<'static>]) -> Value<'static> {
-    record_of(vec![
-        (record::STEPS, steps(sequence, blocks)),
-        (record::CAPTURES, Value::Array(captures.to_vec())),
-    ])
+    record_of(vec![(record::STEPS, steps(sequence, blocks)), (record::CAPTURES, Value::Array(captures.to_vec()))])
 }
 
 /// The record of a match.

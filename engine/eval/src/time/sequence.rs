@@ -1,6 +1,6 @@
 //! Sequences: what was seen of each step under a key, until a match is complete.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tripline_event::Value;
@@ -28,7 +28,7 @@ pub struct Sequences {
     /// Absences that were not told because a source was not covered.
     pub uncovered: u64,
     /// Keys that changed since they were last taken.
-    pub changed: BTreeSet<Arc<Key>>,
+    pub changed: HashSet<Arc<Key>>,
 }
 
 /// What was seen under a key.

@@ -178,7 +178,7 @@ pub enum Held {
     /// Nothing.
     Each,
     /// Windows.
-    Windows(Windows),
+    Windows(Box<Windows>),
     /// Sequences.
     Sequences(Sequences),
     /// A feature's memory.
@@ -230,7 +230,7 @@ impl Unit {
     pub fn new(time: &Time, nodes: &[usize]) -> Self {
         let held = |node: &usize| {
             let held = match time.nodes.get(*node).map(|node| &node.what) {
-                Some(What::Window(_)) => Held::Windows(Windows::default()),
+                Some(What::Window(window)) => Held::Windows(Box::new(Windows::new(window, &time.arena))),
                 Some(What::Sequence(_)) => Held::Sequences(Sequences::default()),
                 Some(What::Feature(_)) => Held::Remembered(Box::new(Remembered::new())),
                 _ => Held::Each,

@@ -185,7 +185,11 @@ impl<'p> Residual<'p> {
                 let condition = Box::new(self.truth(condition, wanted));
                 let kind = if any { Quantifier::Any } else { Quantifier::All };
                 let array = Box::new(self.value(array));
-                Typed { kind: Kind::Quantified { kind, var: *var, name: name.clone(), array, condition }, ty: Ty::Bool, span }
+                Typed {
+                    kind: Kind::Quantified { kind, var: *var, name: name.clone(), array, condition },
+                    ty: Ty::Bool,
+                    span,
+                }
             }
             // What is not asked does not matter.
             Kind::If(condition, then, otherwise) => {

@@ -4,10 +4,10 @@ use tripline_event::{Path, Value, to_float, to_text};
 use tripline_semantic::typed::{Ask, Feature, Memory};
 
 use super::super::Values;
-use super::{World, once};
 use super::aggregate::{at, number};
 use super::exact::{self, Number};
 use super::record::{Life, Record, lives};
+use super::{World, once};
 
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: i64 = 24 * HOUR;
