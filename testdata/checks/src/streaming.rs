@@ -46,15 +46,17 @@ pub fn wanted(ruleset: &Ruleset, sent: &[Sent], covered: bool) -> Vec<Wanted> {
                 let At::Event { time, .. } = fired.at else { unreachable!() };
                 (time, uid(rule.uid(), source, id, sent[input].1.as_bytes()))
             }
-            At::Event { source, time, id, content, .. } => {
-                (time, uid_of_several(rule.uid(), fired.key, &Cause::Event(&from(time, source, id, content))))
+            At::Event { input, source, time, id, content } => {
+                let same = sent.iter().take(input).filter(|other| **other == sent[input]).count();
+                let twins = if id.is_none() { same as u32 } else { 0 };
+                (time, uid_of_several(rule.uid(), fired.key, &Cause::Event(&from(time, source, id, content), twins)))
             }
             At::Finding(parent, entity) => {
                 let (parents_rule, time) = made.borrow()[parent].clone();
-                let (value, kind) = entity.unwrap_or_default();
+                let (kind, value) = entity.unwrap_or_default();
                 let id = format!("{parent}\0{value}\0{kind}");
                 let from = from(time, &parents_rule, Some(&id), &[]);
-                (time, uid_of_several(rule.uid(), fired.key, &Cause::Event(&from)))
+                (time, uid_of_several(rule.uid(), fired.key, &Cause::Event(&from, 0)))
             }
             At::Instant(time) => (time, uid_of_several(rule.uid(), fired.key, &Cause::Instant(time))),
         };

@@ -11,7 +11,7 @@ use super::key::Key;
 use super::lru::Lru;
 use super::order::From;
 use super::search::{self, Found, Search};
-use super::unit::{Cause, Out};
+use super::unit::Out;
 use super::window::{Due, Firing};
 
 /// What a rule waits for, under each key.
@@ -102,7 +102,8 @@ impl Sequences {
             self.limited += u64::from(search.gave_up());
             if let Some(found) = found {
                 wait.clear();
-                tell(sequence, &key, &found, from.time, Cause::Event(from), out);
+                let uid = out.uid_of_event(&key, from);
+                tell(sequence, &key, &found, (from.time, uid), out);
             }
         }
         Some(self.settle(sequence, key, before))
@@ -130,7 +131,8 @@ impl Sequences {
             if let Some(found) = found {
                 wait.clear();
                 if covered(&last.sources, found.end(), now) {
-                    tell(sequence, key, &found, now, Cause::Instant(now), out);
+                    let uid = out.uid_of_instant(key, now);
+                    tell(sequence, key, &found, (now, uid), out);
                 } else {
                     self.uncovered += 1;
                 }
@@ -171,13 +173,13 @@ impl Sequences {
 }
 
 /// Tells of a match, or counts the exception that takes it away.
-fn tell(sequence: &Sequence, key: &Key, found: &Found, now: i64, cause: Cause<'_>, out: &mut Out<'_, '_>) {
+fn tell(sequence: &Sequence, key: &Key, found: &Found, (now, uid): (i64, String), out: &mut Out<'_, '_>) {
     let over = search::of_match(sequence, &found.blocks);
     if let Some(exception) = out.excepted(&sequence.exceptions, &over, now) {
         out.suppressed(exception);
         return;
     }
-    let mut firing = Firing::new(out.uid(key, &cause), now);
+    let mut firing = Firing::new(uid, now);
     let mut events: Vec<&Arc<From>> = found.blocks.iter().flatten().map(|held| &held.from).collect();
     events.sort();
     events.dedup();

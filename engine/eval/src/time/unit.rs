@@ -52,8 +52,8 @@ pub struct Fired {
 
 /// What a finding is made from.
 pub enum Cause<'c> {
-    /// At an event.
-    Event(&'c From),
+    /// At an event: how many that nothing tells apart from it came before it.
+    Event(&'c From, u32),
     /// At an instant at which nothing came.
     Instant(i64),
 }
@@ -75,6 +75,8 @@ pub struct Out<'o, 'p> {
     owner: (usize, &'p Rule),
     found: &'o mut Vec<Fired>,
     counts: &'o mut Counts,
+    /// How many events that nothing tells apart from this one came before it.
+    twins: u32,
 }
 
 impl<'p> Out<'_, 'p> {
@@ -100,9 +102,14 @@ impl<'p> Out<'_, 'p> {
         *self.counts.excepted.entry((self.owner.0, exception)).or_default() += 1;
     }
 
-    /// A name for a finding, from what made it.
-    pub fn uid(&self, key: &Key, cause: &Cause<'_>) -> String {
-        uid(self.owner.1.uid(), key, cause)
+    /// A name for a finding at this event.
+    pub fn uid_of_event(&self, key: &Key, from: &From) -> String {
+        uid(self.owner.1.uid(), key, &Cause::Event(from, self.twins))
+    }
+
+    /// A name for a finding at an instant.
+    pub fn uid_of_instant(&self, key: &Key, now: i64) -> String {
+        uid(self.owner.1.uid(), key, &Cause::Instant(now))
     }
 
     /// Tells of a finding.
@@ -160,8 +167,11 @@ pub fn uid<T: AsRef<str>>(rule: &str, key: &[T], cause: &Cause<'_>) -> String {
     }
     match cause {
         Cause::Instant(at) => part(&at.to_be_bytes()),
-        Cause::Event(from) => {
+        Cause::Event(from, before) => {
             part(&from.time.to_be_bytes());
+            if *before > 0 {
+                part(&before.to_be_bytes());
+            }
             part(from.source.as_bytes());
             match &from.id {
                 Some(id) => part(id.as_bytes()),
@@ -216,6 +226,8 @@ pub struct World<'w> {
     pub coverage: &'w [Coverage],
     pub counts: &'w mut Counts,
     pub found: &'w mut Vec<Fired>,
+    /// How many events that nothing tells apart from the one that is judged came before it.
+    pub twins: u32,
 }
 
 /// What units are judged by.
@@ -296,6 +308,7 @@ impl Unit {
         world: &mut World<'_>,
     ) {
         let mut undecided: Vec<(i64, usize, Arc<Key>)> = Vec::new();
+        let mut released: Option<Arc<From>> = None;
         loop {
             let event = self.buffer.first_key_value().map(|(from, _)| from.time);
             let event = event.filter(|time| events.is_none_or(|watermark| *time < watermark));
@@ -320,7 +333,12 @@ impl Unit {
                 self.gone.push((Arc::clone(&from), waiting.iter().map(|(input, _)| *input).collect()));
             }
             self.moved = true;
+            world.twins = match &released {
+                Some(last) if from.is_twin_of(last) => world.twins + 1,
+                _ => 0,
+            };
             self.event(rules, &from, waiting, world);
+            released = Some(from);
         }
         self.timers.extend(undecided);
     }
@@ -404,7 +422,7 @@ impl Unit {
                     let over = self.read(rules, &say.reads, &captures, from.time, world.coverage);
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let key: Key = Box::default();
-                    let mut firing = Firing::new(out.uid(&key, &Cause::Event(from)), from.time);
+                    let mut firing = Firing::new(out.uid_of_event(&key, from), from.time);
                     out.fired(say, over, &mut firing, &key, std::iter::once(from));
                 }
                 What::Window(window) => {
@@ -515,5 +533,11 @@ impl Unit {
 fn out<'o, 'p>(rules: &'o Rules<'p>, node: usize, world: &'o mut World<'_>) -> Option<Out<'o, 'p>> {
     let Owner::Rule(at) = rules.time.nodes.get(node)?.owner else { return None };
     let rule = rules.program.rules.get(at)?;
-    Some(Out { evaluator: &rules.evaluator, owner: (at, rule), found: world.found, counts: world.counts })
+    Some(Out {
+        evaluator: &rules.evaluator,
+        owner: (at, rule),
+        found: world.found,
+        counts: world.counts,
+        twins: world.twins,
+    })
 }

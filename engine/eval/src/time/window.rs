@@ -15,7 +15,7 @@ use super::lru::Lru;
 use super::order::From;
 use super::quick::Quick;
 use super::say::record_of;
-use super::unit::{Cause, Out};
+use super::unit::Out;
 
 /// The windows of a rule.
 #[derive(Debug, Default)]
@@ -305,8 +305,11 @@ impl Group {
             _ => {
                 match out.excepted(&window.exceptions, &over, now) {
                     None => {
-                        let cause = event.map_or(Cause::Instant(now), |from| Cause::Event(from));
-                        self.firing = Some(Firing::new(out.uid(key, &cause), now));
+                        let uid = match event {
+                            Some(from) => out.uid_of_event(key, from),
+                            None => out.uid_of_instant(key, now),
+                        };
+                        self.firing = Some(Firing::new(uid, now));
                     }
                     Some(exception) => {
                         if self.excepted.insert(exception) {
