@@ -8,6 +8,7 @@
 
 mod alert;
 mod compiler;
+pub mod cost;
 pub mod coverage;
 mod detector;
 mod files;
