@@ -54,7 +54,8 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
     let (kind, caps, per_key, each) = match &node.what {
         What::Each(_) => return None,
         What::Window(window) => {
-            let values = window.aggregates.iter().filter(|a| !matches!(a.kind, AggregateKind::Count | AggregateKind::Rate));
+            let values =
+                window.aggregates.iter().filter(|a| !matches!(a.kind, AggregateKind::Count | AggregateKind::Rate));
             ("window", window.caps, size(window.caps.per_key), EVENT + 2 * VALUE * size(values.count()))
         }
         What::Sequence(sequence) => ("sequence", sequence.caps, size(sequence.caps.per_key), EVENT + 2 * VALUE),

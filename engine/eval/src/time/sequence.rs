@@ -149,10 +149,9 @@ impl Sequences {
         self.changed.insert(Arc::clone(&key));
         let Some(wait) = self.waits.get_mut(&key) else { return Due { key, before, after: None } };
         wait.due = wait.next_due(sequence);
-        let (after, stamp) = (wait.due, wait.stamp);
+        let after = wait.due;
         if after.is_none() {
             self.waits.remove(&key);
-            self.lru.forget(stamp);
         }
         Due { key, before, after }
     }
@@ -160,8 +159,10 @@ impl Sequences {
     /// Evicts keys beyond the cap; gives when they were to be looked at.
     pub fn evict(&mut self, sequence: &Sequence) -> Vec<Due> {
         let mut out = Vec::new();
+        self.lru.tidy(self.waits.len(), |key| self.waits.get(key).map(|wait| wait.stamp));
         while self.waits.len() > sequence.caps.keys {
-            let Some(key) = self.lru.oldest() else { break };
+            let oldest = self.lru.oldest(|key| self.waits.get(key).map(|wait| wait.stamp));
+            let Some(key) = oldest else { break };
             if let Some(wait) = self.waits.remove(&key) {
                 self.evicted += 1;
                 out.push(Due { key: Arc::clone(&key), before: wait.due, after: None });

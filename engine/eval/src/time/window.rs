@@ -122,9 +122,7 @@ impl Windows {
         group.expire(window, now);
         self.changed.insert(Arc::clone(key));
         if group.entries.is_empty() {
-            let stamp = group.stamp;
             self.groups.remove(key);
-            self.lru.forget(stamp);
             return None;
         }
         group.check(window, self.quick.as_ref(), key, (now, None), out);
@@ -135,8 +133,10 @@ impl Windows {
     /// Evicts keys beyond the cap; gives when they were to be looked at.
     pub fn evict(&mut self, window: &Window) -> Vec<Due> {
         let mut out = Vec::new();
+        self.lru.tidy(self.groups.len(), |key| self.groups.get(key).map(|group| group.stamp));
         while self.groups.len() > window.caps.keys {
-            let Some(key) = self.lru.oldest() else { break };
+            let oldest = self.lru.oldest(|key| self.groups.get(key).map(|group| group.stamp));
+            let Some(key) = oldest else { break };
             if let Some(group) = self.groups.remove(&key) {
                 self.evicted += 1;
                 out.push(Due { key: Arc::clone(&key), before: group.due, after: None });
