@@ -198,9 +198,14 @@ impl<'p> Machine<'p> {
     /// Takes an event in.
     pub fn observe(&mut self, observation: &Observation) {
         let mut late = false;
+        let behind = self.behind(&observation.from);
         for (input, captures) in &observation.inputs {
             let Some(node) = self.rules.time.inputs.get(*input).map(|input| input.node) else { continue };
             let Some(unit) = self.rules.time.nodes.get(node).map(|node| node.unit) else { continue };
+            if behind && self.passed(unit, observation.from.time) {
+                late = true;
+                continue;
+            }
             let Some(unit) = self.units.get_mut(unit) else { continue };
             late |= !unit.observe(&observation.from, *input, Arc::clone(captures));
         }
@@ -209,8 +214,32 @@ impl<'p> Machine<'p> {
         }
     }
 
+    /// Whether an event may be late: its own source is beyond it. What is late is told at each event, not at each
+    /// [`Machine::advance`], so that it does not depend on how many events come between two of these.
+    fn behind(&self, from: &From) -> bool {
+        let Some(source) = self.names.get(&*from.source) else { return true };
+        let latest = self.clocks.get(*source).and_then(|clock| clock.latest);
+        let lateness = self.lateness.get(*source).copied().unwrap_or(0);
+        latest.is_none_or(|latest| from.time < latest.saturating_sub(lateness))
+    }
+
+    /// Whether the watermark of a unit, as of what was seen until now, lies beyond a time.
+    fn passed(&self, unit: usize, time: i64) -> bool {
+        let mut far: Vec<Far> = Vec::with_capacity(unit + 1);
+        for at in 0..=unit {
+            far.push(self.far(at, &far));
+        }
+        matches!(far.last(), Some(Far::To(watermark)) if time < *watermark)
+    }
+
     /// Takes a finding in, for the rules that take it: as it is for each of its entities.
     pub fn finding(&mut self, finding: &Finding) {
+        self.hand(finding, true);
+    }
+
+    /// Hands a finding to the rules that take it. One that comes from outside is late as events are; one that was
+    /// found here is handed on before those who wait for it go further.
+    fn hand(&mut self, finding: &Finding, from_outside: bool) {
         let Some(inputs) = self.takers.get(&finding.rule) else { return };
         let Some(rule) = self.rules.program.rules.get(finding.rule) else { return };
         let entities: BTreeSet<Option<&(&str, String)>> = match finding.entities.is_empty() {
@@ -250,8 +279,9 @@ impl<'p> Machine<'p> {
                 let Some(node) = self.rules.time.nodes.get(declared.node) else { continue };
                 let Owner::Rule(owner) = node.owner else { continue };
                 let taken = take(&self.rules, owner, of_findings, finding, &record, &mut self.counts);
+                let late = from_outside && self.passed(node.unit, finding.time);
                 let (Some(captures), Some(unit)) = (taken, self.units.get_mut(node.unit)) else { continue };
-                if !unit.observe(&from, *input, captures) {
+                if late || !unit.observe(&from, *input, captures) {
                     *self.counts.late.entry(Arc::clone(&name)).or_default() += 1;
                 }
             }
@@ -309,15 +339,18 @@ impl<'p> Machine<'p> {
     fn hand_on(&mut self, found: &[Fired]) {
         for fired in found.iter().filter(|fired| fired.revision == 0) {
             if self.takes(fired.rule) {
-                self.finding(&Finding {
-                    rule: fired.rule,
-                    uid: fired.uid.clone(),
-                    title: fired.told.title.clone(),
-                    severity: fired.severity.id(),
-                    time: fired.time,
-                    risk: fired.told.risk.as_ref().map_or(0, |(amount, ..)| *amount),
-                    entities: fired.told.entities.clone(),
-                });
+                self.hand(
+                    &Finding {
+                        rule: fired.rule,
+                        uid: fired.uid.clone(),
+                        title: fired.told.title.clone(),
+                        severity: fired.severity.id(),
+                        time: fired.time,
+                        risk: fired.told.risk.as_ref().map_or(0, |(amount, ..)| *amount),
+                        entities: fired.told.entities.clone(),
+                    },
+                    false,
+                );
             }
         }
     }
