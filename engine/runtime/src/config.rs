@@ -189,7 +189,9 @@ impl Config {
 
     /// The names of event sources that a ruleset does not know.
     pub fn unknown_sources(&self, ruleset: &Ruleset) -> Vec<Diagnostic> {
-        let known = ruleset.source_names();
+        // A mapping that no rule reads yet is known all the same.
+        let mapped = ruleset.program.mappings.iter().map(|mapping| mapping.source.as_str());
+        let known: Vec<&str> = ruleset.source_names().into_iter().chain(mapped).collect();
         let named = self.sources.iter().filter_map(|source| source.event_source.as_ref());
         let late = self.engine.spans.iter();
         let unknown = named.chain(late).filter(|(name, _)| !known.contains(&name.as_str()));

@@ -40,6 +40,14 @@ pub use config::{Config, Secrets};
 pub use reload::{Load, Loaded};
 pub use secret::{Reference, Secret};
 
+/// Every code that any floor can report, by id.
+pub fn all_codes() -> Vec<&'static tripline_base::Code> {
+    let mut all = tripline_detect::all_codes();
+    all.extend(codes::ALL);
+    all.sort_by_key(|code| code.id);
+    all
+}
+
 use config::SourceKind;
 use engine::{Engine, Exit, locked};
 use log::say;

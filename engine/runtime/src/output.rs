@@ -20,6 +20,9 @@ pub(crate) use webhook::endpoint;
 /// How often a worker looks for deliveries that are to be tried again.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// The longest time for which a destination that fails is left alone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// What the engine knows of a destination.
 pub(crate) struct Outlet {
     pub name: String,
@@ -60,6 +63,8 @@ impl Bell {
 trait Destination: Send {
     /// How many it takes at once.
     fn most(&self) -> usize;
+    /// How long it is left alone after it failed for the first time in a row; this doubles.
+    fn pause(&self) -> Duration;
     /// Makes deliveries, and says of each what became of it.
     fn deliver(&mut self, due: &[Due]) -> Vec<Outcome>;
 }
@@ -180,7 +185,7 @@ impl Worker {
                 if self.ending.asked() {
                     return;
                 }
-                let pause = Duration::from_millis(100).saturating_mul(1 << failing.min(9)).min(Duration::from_secs(30));
+                let pause = destination.pause().saturating_mul(1 << (failing - 1).min(9)).min(LONGEST_PAUSE);
                 let until = Instant::now() + pause;
                 while Instant::now() < until && !self.ending.asked() {
                     std::thread::sleep(Duration::from_millis(25));

@@ -293,6 +293,47 @@ fn metrics(mut table: Table<'_>, said: &mut Said) -> Option<Metrics> {
     address.map(|(listen, token)| Metrics { listen, token })
 }
 
+/// Keys whose values may be shown. Whatever stands under another one may be a secret under a misspelt name.
+const SHOWN: [&str; 37] = [
+    "store",
+    "engine",
+    "rules",
+    "source",
+    "output",
+    "metrics",
+    "name",
+    "kind",
+    "path",
+    "paths",
+    "pipelines",
+    "taxonomies",
+    "follow",
+    "poll",
+    "listen",
+    "max_size",
+    "sync",
+    "lateness_of",
+    "commit_every",
+    "commit_events",
+    "max_ahead",
+    "lateness",
+    "idle_after",
+    "threads",
+    "watch",
+    "watch_every",
+    "strict",
+    "max_body",
+    "max_waiting",
+    "remember",
+    "remember_ids",
+    "min_severity",
+    "timeout",
+    "attempts",
+    "backoff",
+    "concurrency",
+    "env",
+];
+
 /// The text without what may be secret, each byte of it replaced by `*`: diagnostics show lines of the text.
 fn masked(text: &str, root: Option<&Spanned<DeTable<'_>>>) -> String {
     let mut bytes = text.as_bytes().to_vec();
@@ -302,15 +343,14 @@ fn masked(text: &str, root: Option<&Spanned<DeTable<'_>>>) -> String {
         }
     };
     match root {
-        Some(root) => secret_texts(root.get_ref(), false, &mut cover),
+        Some(root) => hide(root.get_ref(), None, &mut cover),
         None => {
-            // What cannot be read is not understood: whatever stands in quotes after such a word is left out.
+            // What cannot be read is not understood: lines are shown that begin with a key that may be.
             let mut at = 0;
             for line in text.split_inclusive('\n') {
-                let lower = line.to_ascii_lowercase();
-                let suspect = SECRET_WORDS.iter().any(|word| lower.contains(word));
-                if let (true, Some(from)) = (suspect, line.find('=')) {
-                    cover(at + from + 1..at + line.len());
+                let key = line.split('=').next().unwrap_or_default().trim();
+                if !(SHOWN.contains(&key) || line.starts_with(['[', '#'])) {
+                    cover(at..at + line.len());
                 }
                 at += line.len();
             }
@@ -319,21 +359,22 @@ fn masked(text: &str, root: Option<&Spanned<DeTable<'_>>>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-const SECRET_WORDS: [&str; 8] = ["token", "secret", "password", "passwd", "key", "auth", "header", "url"];
-
-fn secret_texts(table: &DeTable<'_>, within: bool, cover: &mut dyn FnMut(std::ops::Range<usize>)) {
+/// Covers the texts of a table; `shown` is what its key says, where it has one.
+fn hide(table: &DeTable<'_>, shown: Option<bool>, cover: &mut dyn FnMut(std::ops::Range<usize>)) {
     for (key, value) in table.iter() {
-        let name = key.get_ref().to_ascii_lowercase();
-        let secret = within || SECRET_WORDS.iter().any(|word| name.contains(word));
-        secret_value(value, secret && !matches!(name.as_str(), "env" | "file"), cover);
+        let name = key.get_ref().as_ref();
+        // The name of a file that holds a secret is none.
+        let own = SHOWN.contains(&name) || (shown == Some(false) && name == "file");
+        let names_a_place = shown == Some(false) && matches!(name, "env" | "file");
+        hide_value(value, own && (shown != Some(false) || names_a_place), cover);
     }
 }
 
-fn secret_value(value: &Spanned<DeValue<'_>>, secret: bool, cover: &mut dyn FnMut(std::ops::Range<usize>)) {
+fn hide_value(value: &Spanned<DeValue<'_>>, shown: bool, cover: &mut dyn FnMut(std::ops::Range<usize>)) {
     match value.get_ref() {
-        DeValue::Table(table) => secret_texts(table, secret, cover),
-        DeValue::Array(items) => items.iter().for_each(|item| secret_value(item, secret, cover)),
-        _ if secret => cover(value.span()),
+        DeValue::Table(table) => hide(table, Some(shown), cover),
+        DeValue::Array(items) => items.iter().for_each(|item| hide_value(item, shown, cover)),
+        _ if !shown => cover(value.span()),
         _ => {}
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tripline_store::{Due, Outcome};
 
@@ -83,6 +84,10 @@ fn same(path: &Path, _file: &File) -> bool {
 impl Destination for Lines {
     fn most(&self) -> usize {
         MOST
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(200)
     }
 
     fn deliver(&mut self, due: &[Due]) -> Vec<Outcome> {

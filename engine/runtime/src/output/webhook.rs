@@ -138,6 +138,10 @@ impl Destination for Sender {
         self.concurrency
     }
 
+    fn pause(&self) -> Duration {
+        self.backoff
+    }
+
     fn deliver(&mut self, due: &[Due]) -> Vec<Outcome> {
         let answers: Vec<Answer> = self.runtime.block_on(async {
             let sending: Vec<_> = due
