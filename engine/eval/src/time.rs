@@ -93,6 +93,8 @@ enum Far {
     Blocked,
     /// To a watermark.
     To(i64),
+    /// All that it waits for is idle: to the end of what came.
+    Idle(i64),
     /// It waits for nothing, and nothing comes.
     Open,
 }
@@ -229,7 +231,7 @@ impl<'p> Machine<'p> {
         for at in 0..=unit {
             far.push(self.far(at, &far));
         }
-        matches!(far.last(), Some(Far::To(watermark)) if time < *watermark)
+        matches!(far.last(), Some(Far::To(watermark) | Far::Idle(watermark)) if time < *watermark)
     }
 
     /// Takes a finding in, for the rules that take it: as it is for each of its entities.
@@ -294,7 +296,7 @@ impl<'p> Machine<'p> {
         let mut far: Vec<Far> = Vec::with_capacity(self.units.len());
         for at in 0..self.units.len() {
             far.push(self.far(at, &far));
-            let Some(Far::To(watermark)) = far.last().copied() else { continue };
+            let Some(Far::To(watermark) | Far::Idle(watermark)) = far.last().copied() else { continue };
             let mut found = Vec::new();
             if let Some(unit) = self.units.get_mut(at) {
                 let (coverage, counts) = (self.coverage.as_slice(), &mut self.counts);
@@ -361,7 +363,8 @@ impl<'p> Machine<'p> {
         let of_source = |source: &usize| {
             let Some(clock) = self.clocks.get(*source) else { return Far::Open };
             match clock.latest {
-                _ if clock.idle => Far::Open,
+                Some(latest) if clock.idle => Far::Idle(latest.saturating_add(1)),
+                None if clock.idle => Far::Open,
                 Some(latest) => Far::To(latest.saturating_sub(self.lateness.get(*source).copied().unwrap_or(0))),
                 None if clock.expected => Far::Blocked,
                 None => Far::Open,
@@ -372,7 +375,9 @@ impl<'p> Machine<'p> {
         of_sources.chain(of_parents).fold(Far::Open, |least, one| match (least, one) {
             (Far::Blocked, _) | (_, Far::Blocked) => Far::Blocked,
             (Far::To(a), Far::To(b)) => Far::To(a.min(b)),
-            (Far::To(a), Far::Open) | (Far::Open, Far::To(a)) => Far::To(a),
+            (Far::To(a), _) | (_, Far::To(a)) => Far::To(a),
+            (Far::Idle(a), Far::Idle(b)) => Far::Idle(a.max(b)),
+            (Far::Idle(a), Far::Open) | (Far::Open, Far::Idle(a)) => Far::Idle(a),
             (Far::Open, Far::Open) => Far::Open,
         })
     }

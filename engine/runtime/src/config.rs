@@ -41,6 +41,8 @@ pub struct Keep {
     pub path: PathBuf,
     /// How large it may become.
     pub max_bytes: Option<u64>,
+    /// How long findings, notes and deliveries that were made are kept.
+    pub retain: Duration,
     /// Whether a commit waits for the disk.
     pub sync: bool,
 }

@@ -27,6 +27,8 @@ pub(crate) use judge::Row;
 
 /// How many bytes one commit gathers at most; a parcel more may come on top.
 const MOST_BYTES: u64 = 8 << 20;
+/// How often what was kept long enough is deleted.
+const RETAIN_EVERY: Duration = Duration::from_secs(3600);
 /// How often the engine looks up where nothing comes.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -52,6 +54,8 @@ pub(crate) struct Engine<'c> {
     /// How many sources are still to be read to their ends; none where they have no ends.
     pub to_end: Option<usize>,
     pub ids: Ids,
+    /// When what is old enough was deleted last.
+    pub retained: Option<Instant>,
 }
 
 /// The store, also where a thread that had it has gone.
@@ -75,6 +79,7 @@ impl Engine<'_> {
             if let Ok(reloaded) = self.reloaded.try_recv() {
                 return Ok(Exit::Reload(reloaded));
             }
+            self.retain();
             let parcels = self.gather();
             let idle = feed.idle(stream.as_mut());
             if !parcels.is_empty() || !idle.is_empty() {
@@ -86,6 +91,19 @@ impl Engine<'_> {
             } else if self.stop.asked() || self.to_end == Some(0) {
                 return Ok(Exit::Stop);
             }
+        }
+    }
+
+    /// Deletes what was kept long enough, once an hour.
+    fn retain(&mut self) {
+        if self.retained.is_some_and(|last| last.elapsed() < RETAIN_EVERY) {
+            return;
+        }
+        self.retained = Some(Instant::now());
+        let before = clock::now().saturating_sub(clock::nanos(self.config.store.retain));
+        let deleted = locked(&self.store).retain(before);
+        if let Err(error) = deleted {
+            say(&error.to_string());
         }
     }
 

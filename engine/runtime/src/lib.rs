@@ -157,8 +157,21 @@ pub fn run(service: Service) -> Result<(), String> {
     std::thread::spawn(move || watcher.run());
     let to_end = once.then_some(to_end);
     let ids = engine::Ids::default();
-    let engine =
-        Engine { config: &config, store, receive, reloaded, outlets, metrics, health, stop, pool, to_end, ids };
+    let retained = None;
+    let engine = Engine {
+        config: &config,
+        store,
+        receive,
+        reloaded,
+        outlets,
+        metrics,
+        health,
+        stop,
+        pool,
+        to_end,
+        ids,
+        retained,
+    };
     let judged = judge(engine, rules.ruleset);
     // The engine has gone, and with it whoever waits for it.
     let _ = stopping.send(true);

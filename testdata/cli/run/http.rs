@@ -76,7 +76,11 @@ fn what_lies_too_far_ahead_is_set_aside_and_what_is_silent_is_idle() {
     let text = std::fs::read_to_string(place.path("a.toml")).unwrap();
     place.write("a.toml", &text.replace("[engine]\n", "[engine]\nidle_after = \"1s\"\n"));
     let ahead = "{\"product\":\"demo-idp\",\"id\":\"a\",\"at\":\"2200-01-01T00:00:00Z\",\"user\":\"u\",\"ip\":\"203.0.113.9\",\"result\":\"ok\"}\n";
-    place.append("live.jsonl", &(events(50).concat() + ahead));
+    // Refused at the very end: nothing comes that would move the watermark over it.
+    let burst: String = (0..5)
+        .map(|id| format!("{{\"product\":\"demo-idp\",\"id\":\"b{id}\",\"at\":\"2026-01-09T00:00:0{id}Z\",\"user\":\"burst\",\"result\":\"denied\"}}\n"))
+        .collect();
+    place.append("live.jsonl", &(events(50).concat() + ahead + &burst));
     let service = place.start("a", &[]);
     until("idle", || {
         let store = tripline_store::Store::read_only(place.path("a.db"));
@@ -88,5 +92,7 @@ fn what_lies_too_far_ahead_is_set_aside_and_what_is_silent_is_idle() {
     assert_eq!(notes.len(), 1);
     assert!(notes[0].body.contains("\"count\":1") && notes[0].body.contains("live.jsonl:"), "{notes:?}");
     let found = place.findings("a");
+    let last = found.values().find(|(rule, _, _, body)| rule == "demo_many_denials" && body.contains("of burst"));
+    assert!(last.is_some_and(|(_, _, revision, body)| *revision == 1 && body.contains("\"sequence\":1")), "{last:?}");
     assert!(found.values().any(|(rule, time, ..)| rule == "demo_blocked_address" && *time > Some(i64::MAX / 4)));
 }

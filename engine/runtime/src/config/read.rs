@@ -16,6 +16,8 @@ use crate::secret::Reference;
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 const SECOND: Duration = Duration::from_secs(1);
+/// How long findings are kept unless said otherwise.
+const RETAIN: Duration = Duration::from_secs(365 * 86_400);
 
 pub(super) fn read(sources: &mut SourceMap, path: &Path, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
     let name = path.display().to_string();
@@ -70,8 +72,9 @@ fn whole(root: &DeTable<'_>, folder: &Path, said: &mut Said) -> Option<Config> {
     let outputs = declared.into_iter().filter_map(|table| output(table, folder, &mut names, said)).collect();
     let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
     root.finish(said);
-    let store =
-        store.unwrap_or_else(|| Some(Keep { path: folder.join("tripline.db"), max_bytes: None, sync: true }))?;
+    let store = store.unwrap_or_else(|| {
+        Some(Keep { path: folder.join("tripline.db"), max_bytes: None, retain: RETAIN, sync: true })
+    })?;
     Some(Config { folder: folder.to_path_buf(), store, engine, rules, sources, outputs, metrics })
 }
 
@@ -79,8 +82,9 @@ fn keep(mut table: Table<'_>, folder: &Path, said: &mut Said) -> Option<Keep> {
     let path = table.text("path", said).map_or_else(|| PathBuf::from("tripline.db"), |path| path.value.into());
     let max = table.size("max_size", 0, ("1MiB", "16384GiB"), said);
     let sync = table.flag("sync", true, said);
+    let retain = table.duration("retain", RETAIN, ("1d", "36500d"), said);
     table.finish(said);
-    Some(Keep { path: folder.join(path), max_bytes: (max > 0).then_some(max), sync })
+    Some(Keep { path: folder.join(path), max_bytes: (max > 0).then_some(max), retain, sync })
 }
 
 fn engine_of(table: Option<Table<'_>>, said: &mut Said) -> Engine {
@@ -294,7 +298,8 @@ fn metrics(mut table: Table<'_>, said: &mut Said) -> Option<Metrics> {
 }
 
 /// Keys whose values may be shown. Whatever stands under another one may be a secret under a misspelt name.
-const SHOWN: [&str; 37] = [
+const SHOWN: [&str; 38] = [
+    "retain",
     "store",
     "engine",
     "rules",

@@ -54,6 +54,8 @@ struct Place {
 struct Open {
     place: Place,
     handle: Option<std::fs::File>,
+    /// Whether it was said that it cannot be read.
+    complained: bool,
     /// Since when it is not found any more.
     gone: Option<Instant>,
 }
@@ -178,7 +180,7 @@ impl Reader {
 
     /// The next whole lines of a file; none where there are none now.
     fn read(&self, id: Id, file: &mut Open, follow: bool) -> Option<Cut> {
-        let Open { place, handle, gone } = file;
+        let Open { place, handle, gone, complained } = file;
         if handle.is_none() {
             let about = std::fs::metadata(&place.path).ok()?;
             if about.len() == place.offset && gone.is_none() {
@@ -190,7 +192,9 @@ impl Reader {
                 Ok((found, opened)) if found == id => *handle = Some(opened),
                 Ok(_) => return None,
                 Err(error) => {
-                    say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
+                    if !std::mem::replace(complained, true) {
+                        say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
+                    }
                     return None;
                 }
             }
@@ -215,10 +219,13 @@ impl Reader {
                 }
                 (place.offset, place.line, place.skipping) = (cut.next.offset, cut.next.line, cut.next.skipping);
                 place.begin.grow(handle, place.offset);
+                *complained = false;
                 Some(cut)
             }
             Err(error) => {
-                say(&format!("`{}` cannot be read on: {}", place.path.display(), error.kind()));
+                if !std::mem::replace(complained, true) {
+                    say(&format!("`{}` cannot be read on: {}", place.path.display(), error.kind()));
+                }
                 None
             }
         }
