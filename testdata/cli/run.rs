@@ -2,6 +2,8 @@
 //!
 //! `TRIPLINE_KILLS` says how often services are killed (30 where it is not set).
 
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod http;
 mod kill;
 mod outputs;
