@@ -63,6 +63,9 @@ pub fn run(args: &Args) -> Outcome {
         }
     }
     let (mut ruleset, mut own) = load::ruleset_with(&paths, &sigma)?;
+    if !configurations.is_empty() && paths.is_empty() {
+        own.clear();
+    }
     for path in &configurations {
         let (config, said) = configuration(&mut ruleset.sources, path)?;
         own.push(path.display().to_string());

@@ -107,7 +107,7 @@ impl Place {
             std::fs::OpenOptions::new().create(true).append(true).open(self.path(&format!("{name}.log"))).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
         command.arg("run").arg("-c").arg(self.path(&format!("{name}.toml"))).args(args);
-        command.env("DEMO_TOKEN", TOKEN).stdout(Stdio::null()).stderr(log);
+        command.env("DEMO_TOKEN", TOKEN).env("NO_PROXY", "127.0.0.1").stdout(Stdio::null()).stderr(log);
         Service(command.spawn().unwrap())
     }
 

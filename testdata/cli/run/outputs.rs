@@ -101,3 +101,53 @@ fn an_output_that_is_not_reached_delays_no_other() {
         assert!(!bytes.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()), "the secret is in {folder}");
     }
 }
+
+#[test]
+fn the_example_works_when_it_is_copied() {
+    let place = Place::new();
+    let root = super::super::root();
+    for name in ["examples/service/tripline.toml", "examples/quickstart/okta.jsonl"] {
+        std::fs::copy(root.join(name), place.path(name.rsplit('/').next().unwrap())).unwrap();
+    }
+    let path = place.path("tripline.toml").display().to_string();
+    let checked = super::super::tripline(&["check", "--strict", &path]);
+    assert_eq!(checked.status.code(), Some(0), "{}", super::super::out(&checked));
+    place.once("tripline");
+    let lines = lines_of(&place.path("findings.ndjson"));
+    assert_eq!(lines.len(), place.findings("tripline").len());
+    assert!(lines.len() >= 5);
+    for line in lines {
+        let violations = tripline_schema::validate(&serde_json::from_str(&line).unwrap());
+        assert!(violations.is_empty(), "{line}\n{violations:?}");
+    }
+    // A second look finds nothing more.
+    place.once("tripline");
+    assert_eq!(lines_of(&place.path("findings.ndjson")).len(), place.findings("tripline").len());
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_checked_and_not_run() {
+    let place = Place::new();
+    place.configure(
+        "a",
+        "[[source]]\nname = \"a\"\nkind = \"file\"\npath = \"a\"\nfolow = true\nsource = \"demo.ipd\"\n",
+    );
+    let path = place.path("a.toml").display().to_string();
+    let checked = super::super::tripline(&["check", &path]);
+    let told = super::super::out(&checked);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(told.contains("error[T0502]") && told.contains("did you mean `follow`?"), "{told}");
+    assert!(told.contains("warning[T0511]") && !told.contains("T0230"), "{told}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("folow", "follow")).unwrap();
+    let told = super::super::out(&super::super::tripline(&["check", &path]));
+    assert!(
+        told.contains("error[T0512]")
+            && told.contains("did you mean `demo.idp`?")
+            && told.contains("`demo_many_denials`"),
+        "{told}"
+    );
+    assert_eq!(place.start("a", &[]).wait().code(), Some(2));
+    assert!(place.log("a").contains("T0512"), "{}", place.log("a"));
+    assert!(!place.path("a.db").exists());
+}
