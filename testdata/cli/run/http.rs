@@ -11,7 +11,7 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
     place.configure(
         "a",
         &format!(
-            "[[source]]\nname = \"push\"\nkind = \"http\"\nlisten = \"127.0.0.1:{push}\"\nmax_body = \"64KiB\"\n\
+            "[[source]]\nname = \"push\"\nkind = \"http\"\nlisten = \"127.0.0.1:{push}\"\nmax_body = \"64KiB\"\nmax_waiting = \"64KiB\"\n\
              token = {{ env = \"DEMO_TOKEN\" }}\n[metrics]\nlisten = \"127.0.0.1:{page}\"\n"
         ),
     );
@@ -46,13 +46,24 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
     encoder.finish().unwrap();
     assert_eq!(post("\r\nContent-Encoding: gzip", &bomb).0, 413);
     assert_eq!(post(&format!("\r\nIdempotency-Key: {}", "x".repeat(257)), b"").0, 400);
+    // A client that takes its time has all the room there is.
+    let mut slow = std::net::TcpStream::connect(("127.0.0.1", push)).unwrap();
+    let head = "Host: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 100";
+    write!(slow, "POST /events HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n{head}\r\n\r\n").unwrap();
+    until("back-pressure", || {
+        let (status, told) = post("\r\nIdempotency-Key: two", lines[0].as_bytes());
+        status == 503 && told.to_ascii_lowercase().contains("retry-after: 1")
+    });
+    drop(slow);
+    until("room", || post("\r\nIdempotency-Key: two", lines[0].as_bytes()).0 == 200);
     let page = request(page, "GET /metrics HTTP/1.1", b"").unwrap().1;
     for wanted in [
         "tripline_events_total{source=\"push\"}",
         "tripline_bytes_total{source=\"push\"}",
         "tripline_unparsed_total{source=\"push\"} 1",
         "tripline_unknown_source_total{source=\"push\"} 1",
-        "tripline_repeated_batches_total{source=\"push\"} 1",
+        "tripline_repeated_batches_total{source=\"push\"}",
+        "tripline_refused_requests_total{source=\"push\"}",
         "tripline_findings_total{rule=\"demo_blocked_address\"}",
         "tripline_keys{rule=\"demo_many_denials\"}",
         "tripline_keys{rule=\"demo_countries\"}",
