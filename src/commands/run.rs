@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tripline_base::{Diagnostic, SourceMap};
 use tripline_detect::DiskFiles;
 use tripline_runtime::config::Rules;
-use tripline_runtime::{Config, Load, Loaded, Service};
+use tripline_runtime::{Config, Load, Loaded, Service, Signals};
 use tripline_semantic::Files;
 
 use super::Outcome;
@@ -25,6 +25,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
+    let signals = Signals::listen()?;
     let mut sources = SourceMap::new();
     let (config, said) = configuration(&mut sources, &args.config)?;
     load::say(&said, &sources, true);
@@ -47,8 +48,15 @@ pub fn run(args: &Args) -> Outcome {
     if load::say(&config.unknown_sources(&rules.ruleset), &sources, true) > 0 {
         return Err(refused());
     }
-    let service =
-        Service { path: args.config.clone(), config, secrets, once: args.once, load: Arc::new(Program), rules };
+    let service = Service {
+        path: args.config.clone(),
+        config,
+        secrets,
+        once: args.once,
+        load: Arc::new(Program),
+        rules,
+        signals,
+    };
     tripline_runtime::run(service).map(|()| 0)
 }
 

@@ -72,6 +72,28 @@ pub struct Service {
     pub load: Arc<dyn Load>,
     /// The rules to begin with.
     pub rules: Loaded,
+    /// What the system asks for.
+    pub signals: Signals,
+}
+
+/// What the system asks for, from the moment at which it is listened to.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    stop: Stop,
+    asked: reload::Asked,
+}
+
+impl Signals {
+    /// Listens: SIGTERM and SIGINT end the service, SIGHUP loads rules anew. Before it does anything else, as whoever
+    /// starts a service may stop it at once.
+    ///
+    /// # Errors
+    /// Where the system does not let it.
+    pub fn listen() -> Result<Self, String> {
+        let signals = Signals { stop: Stop::default(), asked: reload::Asked::default() };
+        signals::listen(signals.stop.clone(), signals.asked.clone())?;
+        Ok(signals)
+    }
 }
 
 /// Runs a service until it is told to stop.
@@ -79,16 +101,14 @@ pub struct Service {
 /// # Errors
 /// Where it cannot begin, or the store is lost.
 pub fn run(service: Service) -> Result<(), String> {
-    let Service { path, config, secrets, once, load, rules } = service;
+    let Service { path, config, secrets, once, load, rules, signals } = service;
     let to_end = config.sources.iter().filter(|source| matches!(source.kind, SourceKind::File(_))).count();
     if once && to_end < config.sources.len() {
         return Err("--once needs sources that end, and an `http` source has no end".into());
     }
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
     let health = Arc::new(Health::default());
-    let stop = Stop::default();
-    let asked = reload::Asked::default();
-    signals::listen(stop.clone(), asked.clone())?;
+    let Signals { stop, asked } = signals;
     let durability = if config.store.sync { Durability::Full } else { Durability::Normal };
     let options = Options { durability, max_bytes: config.store.max_bytes, ..Options::default() };
     let store = Store::open(&config.store.path, options).map_err(|error| error.to_string())?;

@@ -134,6 +134,10 @@ fn a_service_that_is_stopped_has_committed_and_goes_on() {
         std::thread::sleep(Duration::from_millis(150));
         service.stop();
     }
+    // Stopped before it began.
+    let service = place.start("a", &[]);
+    std::thread::sleep(Duration::from_millis(100));
+    service.stop();
     place.once("a");
     place.once("undisturbed");
     same(&place, "a", "undisturbed");
