@@ -15,7 +15,7 @@ pub mod record {
     pub const CAPTURES: &str = "c";
     /// Aggregates over the window: an array of values.
     pub const AGGREGATES: &str = "a";
-    /// What features said: an array of values.
+    /// What features said: an array of arrays, with a value for each key of the event.
     pub const READS: &str = "r";
     /// Whether each of them was ready.
     pub const READY: &str = "k";

@@ -496,7 +496,7 @@ impl Unit {
         for read in reads {
             let (value, is_ready) = self.answer(rules, read, captures, time, coverage);
             // What is unknown has no value to show.
-            values.push(if is_ready { value } else { Value::Null });
+            values.push(Value::Array(if is_ready { value } else { Vec::new() }));
             ready.push(Value::Bool(is_ready));
         }
         of_event(captures, values, ready)
@@ -509,24 +509,24 @@ impl Unit {
         captures: &[Value<'static>],
         time: i64,
         coverage: &[Coverage],
-    ) -> (Value<'static>, bool) {
+    ) -> (Vec<Value<'static>>, bool) {
         let Some(What::Feature(feature)) = rules.time.nodes.get(read.feature).map(|node| &node.what) else {
-            return (Value::Null, false);
+            return (Vec::new(), false);
         };
-        let Some(Held::Remembered(memory)) = self.nodes.get(&read.feature) else { return (Value::Null, false) };
+        let Some(Held::Remembered(memory)) = self.nodes.get(&read.feature) else { return (Vec::new(), false) };
         let warm = time.saturating_sub(feature.warmup);
         let covered = feature.sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.covers(warm, time)));
         let subject = read.subject.and_then(|at| captures.get(at)).map_or(&[][..], Value::elements);
-        let mut all = keys(captures, &read.key).into_iter().map(|key| {
-            let evicted = memory.evicted_at.is_some_and(|at| at > warm) && !memory.holds(feature, &key, time);
-            (memory.read(feature, &key, read.ask, subject, time), covered && !evicted)
-        });
-        // Under no key nothing is known; under several, whatever is true under some.
-        let Some((first, ready)) = all.next() else { return (Value::Null, false) };
-        all.fold((first, ready), |(value, ready), (other, other_ready)| {
-            let value = if matches!(value, Value::Null | Value::Bool(false)) { other } else { value };
-            (value, ready && other_ready)
-        })
+        let keys = keys(captures, &read.key);
+        // Under no key nothing is known.
+        let mut ready = covered && !keys.is_empty();
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            ready &= memory.evicted_at.is_none_or(|at| at <= warm) || memory.holds(feature, &key, time);
+            let value = memory.read(feature, &key, read.ask, subject, time);
+            values.extend(Some(value).filter(|value| !value.is_absent()));
+        }
+        (values, ready)
     }
 }
 

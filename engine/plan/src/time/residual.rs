@@ -345,7 +345,7 @@ impl<'p> Residual<'p> {
         };
         let key = declared.map(|feature| feature.by.iter().map(|key| self.capture(key)).collect()).unwrap_or_default();
         self.reads.push(Read { feature, ask, subject, key });
-        place(record::READS, self.reads.len() - 1, None, node.ty.clone(), node)
+        place(record::READS, self.reads.len() - 1, Some(Segment::Each), node.ty.clone(), node)
     }
 }
 
