@@ -400,8 +400,10 @@ fn pipelines_rename_the_fields_of_keys_too() {
     assert_eq!(found(&ruleset, &[at(0), at(1)]), ["many 1 a"]);
 }
 
+type Said = Vec<(String, Result<(), String>)>;
+
 /// What rules come to in the native language, by name; and what that finds.
-fn converted(files: &[&str], events: &[Value]) -> (Vec<(String, Result<(), String>)>, Vec<String>) {
+fn converted(files: &[&str], events: &[Value]) -> (Said, Vec<String>) {
     let compiler = |files: &[&str]| {
         let mut compiler = Compiler::new();
         compiler.add_taxonomy("taxonomy.toml", TAXONOMY.as_bytes());
@@ -496,4 +498,93 @@ fn a_correlation_whose_rule_is_wrong_is_left_out_and_says_so() {
     };
     both("type: temporal; rules: [failed, opened]; condition: failed and not opened");
     both("type: temporal_ordered; rules: [failed, opened]; condition: failed or opened");
+}
+
+/// The shipped taxonomies, and failed logons of Windows.
+fn logons() -> Ruleset {
+    let mut compiler = Compiler::new();
+    for path in std::fs::read_dir(tripline_checks::root().join("connectors/taxonomy")).unwrap() {
+        let path = path.unwrap().path();
+        compiler.add_taxonomy(&path.to_string_lossy(), &std::fs::read(&path).unwrap());
+    }
+    let rule = "title: failed\nname: failed\nlogsource: { product: windows, service: security }\ndetection:\n  s: { EventID: 4625 }\n  condition: s\n";
+    let body = "type: value_count; rules: failed; group-by: IpAddress; condition: { field: TargetUserName, gte: 2 }";
+    compiler.add_sigma("logons.yml", [rule, &correlation("spray", body)].join("---\n").as_bytes());
+    compiler.compile(&DiskFiles, 0)
+}
+
+#[test]
+fn windows_events_have_a_time_without_a_mapping_in_every_layout() {
+    let ruleset = logons();
+    let mut detector = Detector::new(&ruleset);
+    let mut stream = Stream::new(&ruleset).unwrap();
+    let nested = json!({ "Event": {
+        "System": { "Channel": "Security", "EventID": 4625, "TimeCreated": { "#attributes": { "SystemTime": "2026-02-03T10:00:00Z" } } },
+        "EventData": { "IpAddress": "192.0.2.7", "TargetUserName": "ann" },
+    } });
+    let flat = json!({
+        "Channel": "Security", "EventID": 4625, "TimeCreated": "2026-02-03 10:05:00", "IpAddress": "192.0.2.7",
+        "TargetUserName": "bob",
+    });
+    for event in [nested, flat] {
+        let judged = detector.judge(&SourceChoice::Detect, event.to_string().as_bytes(), None).unwrap();
+        stream.take(&judged);
+    }
+    assert_eq!(stream.without_time, 0);
+    let found = stream.finish(End::Files);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].several.as_ref().unwrap().key, ["192.0.2.7"]);
+    assert_eq!(found[0].source, "windows.event_log");
+}
+
+/// Every source that a log source of Sigma names tells when its events happened.
+#[test]
+fn the_sources_of_the_shipped_log_sources_have_a_time() {
+    let ruleset = logons();
+    let mapped: Vec<&str> = ruleset.program.mappings.iter().map(|mapping| mapping.source.as_str()).collect();
+    let with_mapping = ["aws.cloudtrail", "okta.system_log"];
+    let mut lacking = Vec::new();
+    for path in std::fs::read_dir(tripline_checks::root().join("connectors/taxonomy")).unwrap() {
+        let text = std::fs::read_to_string(path.unwrap().path()).unwrap();
+        for block in text.split("[[logsource]]").skip(1) {
+            let Some(line) = block.lines().find(|line| line.starts_with("source = ")) else { continue };
+            let name = line.trim_start_matches("source = ").trim_matches('"').to_string();
+            let has = ruleset.program.sources.get(&name).is_some_and(|info| !info.time.is_empty());
+            if !has && !mapped.contains(&name.as_str()) && !with_mapping.contains(&name.as_str()) {
+                lacking.push(name);
+            }
+        }
+    }
+    lacking.sort();
+    lacking.dedup();
+    assert_eq!(lacking, [""; 0]);
+}
+
+#[test]
+fn steps_of_the_native_language_look_at_events_as_they_came_and_at_findings() {
+    let text = "
+        rule many { title: \"many\" on event from acme.door where raw.what == \"failed\"
+          group by raw.user within 10m having count() >= 2 }
+        rule then { title: \"then\"
+          sequence within 10m {
+            first:  finding from many by group.user where rule == \"many\"
+            second: event from acme.door by raw.user where raw.what == \"opened\" and raw.user in first[].group.user
+          }
+          alert { title: \"{first.group.user} {second.raw.user} {second.count}\" } }
+        rule both { title: \"both\"
+          together by raw.user within 10m {
+            a: event from acme.door where raw.what == \"failed\" [2..]
+            b: event from acme.door where raw.what == \"opened\"
+          }
+          alert { title: \"{raw.user} {a.count}\" } }
+    ";
+    let mut compiler = Compiler::new();
+    compiler.add_taxonomy("taxonomy.toml", TAXONOMY.as_bytes());
+    compiler.add("a.trip", text);
+    let ruleset = compiler.compile(&DiskFiles, 0);
+    let errors = ruleset.diagnostics.iter().filter(|said| said.level() == Level::Error);
+    let said: String = errors.map(|said| terminal::render(said, &ruleset.sources, terminal::Colour::Never)).collect();
+    assert_eq!(said, "");
+    let events = [failed(0, "a"), failed(1, "a"), opened(2, "b"), opened(3, "a")];
+    assert_eq!(found(&ruleset, &events), ["both 3 a", "many 1 a", "then 3 a"]);
 }
