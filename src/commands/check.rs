@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use tripline_base::{Diagnostic, Level, diagnostic, json, sarif, terminal};
+use tripline_detect::cost::{Cost, cost};
 use tripline_detect::{DiskFiles, harness};
 
 use super::Outcome;
@@ -22,6 +23,9 @@ pub struct Args {
     strict: bool,
     #[command(flatten)]
     sigma: load::Sigma,
+    /// Print how much memory the state of each rule over several events can take at worst
+    #[arg(long)]
+    cost: bool,
     /// Print the page of a diagnostic code, such as T0201
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
@@ -72,10 +76,16 @@ pub fn run(args: &Args) -> Outcome {
                 terminal::counted(ruleset.program.mappings.len() as u64, "mapping"),
                 terminal::tally(&ruleset.diagnostics).unwrap_or_else(|| "nothing to say".into())
             );
+            if args.cost {
+                costs(&cost(&ruleset));
+            }
         }
         Format::Json => {
             let all: Vec<_> = ruleset.diagnostics.iter().map(|d| json::render(d, &ruleset.sources)).collect();
-            let out = serde_json::json!({ "diagnostics": all, "errors": errors, "warnings": warnings });
+            let mut out = serde_json::json!({ "diagnostics": all, "errors": errors, "warnings": warnings });
+            if let (true, Some(out)) = (args.cost, out.as_object_mut()) {
+                out.insert("cost".into(), cost(&ruleset).iter().map(cost_json).collect());
+            }
             crate::outln!("{}", tripline_detect::json_line(&out));
         }
         Format::Sarif => {
@@ -84,6 +94,49 @@ pub fn run(args: &Args) -> Outcome {
         }
     }
     Ok(if errors > 0 || (args.strict && warnings > 0) { 2 } else { 0 })
+}
+
+/// A table of what state can take, with its sum.
+fn costs(costs: &[Cost]) {
+    if costs.is_empty() {
+        crate::outln!("no rule holds state");
+        return;
+    }
+    crate::outln!("\n{:>10}  {:>10}  {:>8}  {:>10}  state of", "at most", "a full key", "keys", "per key");
+    for cost in costs {
+        let (all, key) = (bytes(cost.bytes()), bytes(cost.key_bytes));
+        crate::outln!("{all:>10}  {key:>10}  {:>8}  {:>10}  {} {}", cost.keys, cost.per_key, cost.kind, cost.name);
+    }
+    let sum = costs.iter().fold(0_u64, |sum, cost| sum.saturating_add(cost.bytes()));
+    crate::outln!("{:>10}  in all, were every key full: `max_keys` and `per_key` lower it", bytes(sum));
+}
+
+fn cost_json(cost: &Cost) -> serde_json::Value {
+    serde_json::json!({
+        "name": cost.name,
+        "kind": cost.kind,
+        "max_keys": cost.keys,
+        "per_key": cost.per_key,
+        "key_bytes": cost.key_bytes,
+        "bytes": cost.bytes(),
+    })
+}
+
+/// A number of bytes as people read it.
+fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut scaled = n as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        unit = next;
+        if scaled < 1000.0 {
+            break;
+        }
+        if next != "TB" {
+            scaled /= 1000.0;
+        }
+    }
+    if unit == "B" { format!("{n} B") } else { format!("{scaled:.1} {unit}") }
 }
 
 fn reads_raw(rule: &tripline_semantic::typed::Rule) -> bool {

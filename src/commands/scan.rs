@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use tripline_base::terminal::visible;
-use tripline_detect::SourceChoice;
-use tripline_detect::scan::{Told, Totals, Wanted, scan};
+use tripline_detect::scan::{Told, Totals, Wanted, finish, scan};
+use tripline_detect::{SourceChoice, Stream};
 
 use super::Outcome;
 use crate::{colour, load};
@@ -98,6 +98,7 @@ pub fn run(args: &Args) -> Outcome {
     };
     let wanted = Wanted { source, findings: args.format != Format::Summary, lines: args.format == Format::Ndjson };
     let mut totals = Totals::default();
+    let mut stream = Stream::new(&ruleset);
     let colour = colour::stdout();
     let begun = Instant::now();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -113,18 +114,16 @@ pub fn run(args: &Args) -> Outcome {
             }
         };
         let progress = Progress::new(&name);
-        let result = scan(&ruleset, &name, input, &wanted, &mut totals, &mut |told| match told {
-            Told::Finding(finding) => {
-                pipe_closed |= print::finding(&mut out, &ruleset, &finding, colour).is_err();
-            }
-            Told::Lines(lines) => pipe_closed |= out.write_all(lines.as_bytes()).is_err(),
+        let mut tell = |told| match told {
             Told::Unparsed { line, reason, excerpt } => {
                 if args.show_unparsed {
                     eprintln!("{}:{line}: not an event: {}: {}", visible(&name), visible(&reason), visible(&excerpt));
                 }
             }
             Told::Progress(bytes) => progress.show(bytes),
-        });
+            told => pipe_closed |= print::told(&mut out, &ruleset, &told, colour).is_err(),
+        };
+        let result = scan(&ruleset, &name, input, &wanted, &mut totals, stream.as_mut(), &mut tell);
         progress.end();
         if pipe_closed {
             return Ok(0);
@@ -132,6 +131,14 @@ pub fn run(args: &Args) -> Outcome {
         if let Err(error) = result {
             failed.push(format!("`{name}` was read only in part: {error}"));
         }
+    }
+    if let Some(stream) = &mut stream {
+        finish(&ruleset, &wanted, &mut totals, stream, &mut |told| {
+            pipe_closed |= print::told(&mut out, &ruleset, &told, colour).is_err();
+        });
+    }
+    if pipe_closed {
+        return Ok(0);
     }
     let seconds = begun.elapsed().as_secs_f64().max(1e-9);
     let ended = match args.format {

@@ -155,6 +155,41 @@ rule good { title: "Any call" severity: low on api_activity from aws.cloudtrail 
 }
 
 #[test]
+fn rules_over_several_events_are_scanned_and_their_cost_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(
+        &dir,
+        "rules.trip",
+        r#"rule many { title: "t" severity: low on api_activity from aws.cloudtrail
+  group by actor.user.uid within 1h max_keys 50 per_key 20 having count() >= 3
+  alert { title: "{count()} calls of {actor.user.name}" } }
+rule first { title: "t" on finding from many alert { title: "after {title}" } }
+"#,
+    );
+    let rules = rules.to_str().unwrap();
+    let text = tripline(&["scan", "--rules", rules, "--", QUICKSTART[0]]);
+    assert_eq!(text.status.code(), Some(0), "{}", err(&text));
+    assert!(out(&text).contains(" calls of ") && out(&text).contains("events "), "{}", out(&text));
+    let lines = tripline(&["scan", "--format", "ndjson", "--rules", rules, "--", QUICKSTART[0]]);
+    let lines: Vec<serde_json::Value> =
+        out(&lines).lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let of = |rule: &str| lines.iter().filter(|f| f["finding_info"]["analytic"]["uid"] == rule).count();
+    assert!(of("many") > 0 && of("many") == of("first"), "{lines:#?}");
+    for finding in lines.iter().filter(|f| f["finding_info"]["analytic"]["uid"] == "many") {
+        assert!(finding["count"].as_u64().unwrap() >= 3, "{finding}");
+        let events = finding["finding_info"]["related_events"].as_array().unwrap();
+        assert!(events.len() >= 3 && events[0]["uid"].as_str().unwrap().contains("cloudtrail.jsonl:"), "{finding}");
+        assert!(finding.get("evidences").is_none());
+    }
+    let cost = tripline(&["check", "--cost", rules]);
+    let line = out(&cost).lines().find(|line| line.ends_with("window many")).map(str::to_string).unwrap();
+    assert!(line.contains(" 50 ") && line.contains(" 20 ") && line.contains("340.0 kB"), "{line}");
+    let cost = tripline(&["check", "--cost", "--format", "json", rules]);
+    let cost: serde_json::Value = serde_json::from_str(&out(&cost)).unwrap();
+    assert_eq!(cost["cost"][0]["bytes"], 340_000);
+}
+
+#[test]
 fn check_prints_text_json_sarif_and_pages() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(&dir, "r.trip", "rule r { title: \"x\" on authentication where status_id == \"Failed\" }\n");

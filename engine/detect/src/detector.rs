@@ -32,14 +32,28 @@ pub struct Judged<'r> {
     pub findings: Vec<Finding>,
     /// Findings that an exception took away: rule and exception, by index.
     pub excepted: Vec<(usize, usize)>,
-    /// Its source by index, where rules over several events wait for that.
+    /// What rules over several events take of it.
+    pub taken: Taken,
+}
+
+/// What rules over several events take of an event.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Its source by index, where they wait for that.
     pub watched: Option<usize>,
     /// Event time, nanoseconds, where something asked for it.
     pub time: Option<i64>,
-    /// What rules over several events keep of it.
+    /// What they keep of it.
     pub observation: Option<Observation>,
     /// Findings that are events to other rules.
     pub handed: Vec<Handed>,
+}
+
+impl Taken {
+    /// Whether there is nothing to take.
+    pub fn is_empty(&self) -> bool {
+        self.watched.is_none() && self.observation.is_none() && self.handed.is_empty()
+    }
 }
 
 /// Judges one event after another; one for each thread.
@@ -135,14 +149,15 @@ impl<'r> Detector<'r> {
         origin: Option<&Origin>,
     ) -> Judged<'r> {
         let watched = self.watched(Some(source));
-        let mut judged = Judged { source: Some(source), watched, ..Judged::default() };
+        let mut judged = Judged { source: Some(source), ..Judged::default() };
+        judged.taken.watched = watched;
         if found.is_empty() && watched.is_none() {
             return judged;
         }
         let evaluator = self.matcher.evaluator();
         evaluator.next_event();
         let (time, event_id) = time_and_id(evaluator, source, raw);
-        judged.time = time;
+        judged.taken.time = time;
         let unplaced = Origin { file: "".into(), line: 0 };
         let mut kept: Vec<&Match<'r>> = Vec::new();
         let is_handed = |one: &Match<'_>| self.asked.rules.contains(&one.plan.rule);
@@ -174,13 +189,13 @@ impl<'r> Detector<'r> {
                 && (origin.is_some() || is_handed(one))
             {
                 let finding = finding(context, one, rule);
-                judged.handed.extend(is_handed(one).then(|| handed(&finding, bytes)).flatten());
+                judged.taken.handed.extend(is_handed(one).then(|| handed(&finding, bytes)).flatten());
                 judged.findings.extend(origin.map(|_| finding));
             }
         }
         if let (Some(time), false) = (time, kept.is_empty()) {
             let from = observe::from(&source.name, time, event_id.as_deref(), bytes, origin_or_none);
-            judged.observation = Some(observe::observation(evaluator, kept.into_iter(), raw, from));
+            judged.taken.observation = Some(observe::observation(evaluator, kept.into_iter(), raw, from));
         }
         judged
     }

@@ -8,6 +8,7 @@
 
 mod alert;
 mod compiler;
+pub mod cost;
 pub mod coverage;
 mod detector;
 mod files;
@@ -24,7 +25,7 @@ mod told;
 
 pub use alert::{Alert, group};
 pub use compiler::{Compiler, Ruleset, all_codes};
-pub use detector::{Detector, Judged, SourceChoice};
+pub use detector::{Detector, Judged, SourceChoice, Taken};
 pub use files::DiskFiles;
 pub use finding::{Finding, Several, Shown, uid};
 pub use line::{finding_line, json_line};

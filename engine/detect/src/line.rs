@@ -37,15 +37,20 @@ fn written(ruleset: &Ruleset, finding: &Finding) -> Option<String> {
     if finding.raw.bytes().fold(false, |any, byte| any | (byte < 0x20)) {
         return None;
     }
-    let raw: &RawValue = serde_json::from_str(&finding.raw).ok()?;
+    let raw = match &finding.several {
+        Some(_) => None,
+        None => Some(serde_json::from_str::<&RawValue>(&finding.raw).ok()?),
+    };
     let (head, tail) = detection(ruleset, finding)?;
     let mut out = Vec::with_capacity(2 * finding.raw.len() + 2048);
     serde_json::to_writer(&mut out, &head).ok()?;
     // Its brace is that of the whole.
     out.pop();
-    out.extend_from_slice(br#","evidences":[{"data":"#);
-    out.extend_from_slice(raw.get().as_bytes());
-    out.extend_from_slice(b"}]");
+    if let Some(raw) = raw {
+        out.extend_from_slice(br#","evidences":[{"data":"#);
+        out.extend_from_slice(raw.get().as_bytes());
+        out.extend_from_slice(b"}]");
+    }
     let brace = out.len();
     serde_json::to_writer(&mut out, &tail).ok()?;
     *out.get_mut(brace)? = b',';

@@ -1,10 +1,12 @@
 //! Findings and events as OCSF JSON.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
+use tripline_eval::time::From;
 use tripline_event::{Origin, Value, format_time};
 use tripline_ir::Severity;
 use tripline_schema::{Enum, VERSION, ocsf};
@@ -64,7 +66,9 @@ pub fn finding_json(ruleset: &Ruleset, finding: &Finding) -> Json {
             out.extend(members);
         }
     }
-    out.insert("evidences".into(), json!([{ "data": raw }]));
+    if finding.several.is_none() {
+        out.insert("evidences".into(), json!([{ "data": raw }]));
+    }
     Json::Object(out)
 }
 
@@ -84,6 +88,9 @@ pub(crate) struct Head<'f> {
     severity: &'static str,
     status_id: i64,
     status: &'static str,
+    /// How many events are behind it, where it is of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
     message: &'f str,
     metadata: Metadata,
     finding_info: Info<'f>,
@@ -119,8 +126,8 @@ struct Info<'f> {
     uid: &'f str,
     title: &'f str,
     analytic: &'f RawValue,
-    related_events: [Related<'f>; 1],
-    data_sources: [&'f str; 1],
+    related_events: Events<'f>,
+    data_sources: Sources<'f>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attacks: Option<&'f RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +144,38 @@ struct Info<'f> {
 struct Related<'f> {
     uid: Shown<'f>,
     r#type: &'static str,
+}
+
+/// The events behind a finding; of findings behind one, the uid.
+struct Events<'f>(&'f Finding);
+
+impl Serialize for Events<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Finding { origin, class, several, .. } = self.0;
+        let of = |from: &'_ From| match (&from.id, from.origin.line) {
+            (Some(id), 0) => json!({ "uid": id.split('\0').next(), "type": "detection_finding" }),
+            _ => json!({ "uid": from.origin.to_string(), "type": class }),
+        };
+        match several {
+            None => serializer.collect_seq([Related { uid: Shown(origin), r#type: class }]),
+            Some(several) => serializer.collect_seq(several.events.iter().map(|from| of(from))),
+        }
+    }
+}
+
+/// The sources of these events, each once.
+struct Sources<'f>(&'f Finding);
+
+impl Serialize for Sources<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.several {
+            None => serializer.collect_seq([&self.0.source]),
+            Some(several) => {
+                let names: BTreeSet<&str> = several.events.iter().map(|from| &*from.source).collect();
+                serializer.collect_seq(names)
+            }
+        }
+    }
 }
 
 /// Written as people read it, without a copy.
@@ -164,6 +203,12 @@ struct Unmapped<'f> {
     rule_status: &'f str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     key: &'f [String],
+    /// The values of `by`, of a rule over several events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'f [String]>,
+    /// How often it was told anew, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     risk_entity: Option<String>,
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -182,6 +227,7 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
     let rule = ruleset.program.rules.get(finding.rule)?;
     let told = ruleset.told(finding.rule)?;
     let header = &rule.header;
+    let span = finding.several.as_ref().map(|several| several.span).or_else(|| Some((finding.time?, finding.time?)));
     let millis = finding.time.map(|time| time.div_euclid(1_000_000));
     let observables = finding.entities.iter().map(|(kind, value)| {
         let (type_id, caption) = observable_type(kind);
@@ -201,6 +247,7 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
         severity: severity_caption(finding.severity),
         status_id: 1,
         status: "New",
+        count: finding.several.as_ref().map(|several| several.count),
         message: &finding.title,
         metadata: Metadata {
             version: VERSION,
@@ -210,13 +257,13 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
             uid: &finding.uid,
             title: &finding.title,
             analytic: &told.analytic,
-            related_events: [Related { uid: Shown(&finding.origin), r#type: finding.class }],
-            data_sources: [&finding.source],
+            related_events: Events(finding),
+            data_sources: Sources(finding),
             attacks: told.attacks.as_deref(),
             desc: told.desc.as_deref(),
             types: told.types.as_deref(),
-            first_seen_time: millis,
-            last_seen_time: millis,
+            first_seen_time: span.map(|(first, _)| first.div_euclid(1_000_000)),
+            last_seen_time: span.map(|(_, last)| last.div_euclid(1_000_000)),
         },
     };
     let tail = Tail {
@@ -224,6 +271,8 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
             owner: header.owner.as_deref(),
             rule_status: &header.status,
             key: &finding.key,
+            group: finding.several.as_ref().map(|several| several.key.as_slice()).filter(|key| !key.is_empty()),
+            revision: finding.several.as_ref().map(|several| several.revision).filter(|revision| *revision > 0),
             risk_entity: finding.risk.as_ref().map(|(_, kind, value)| format!("{kind}:{value}")),
             context: finding.context.iter().map(|(name, value)| (name.clone(), event_json(value))).collect(),
             why: finding.why.iter().map(|shown| Why { test: &shown.test, saw: &shown.saw }).collect(),

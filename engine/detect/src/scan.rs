@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tripline_event::Origin;
 use tripline_formats::{Batch, Reader};
 
-use crate::{Detector, Finding, Ruleset, SourceChoice, finding_line};
+use crate::{Detector, End, Finding, Ruleset, SourceChoice, Stream, Taken, finding_line};
 
 /// What a scan counted.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,10 @@ pub struct Totals {
     pub sources: BTreeMap<String, u64>,
     /// Findings per rule.
     pub rules: BTreeMap<usize, u64>,
+    /// Events without a time, where rules over several events look at their source.
+    pub without_time: u64,
+    /// Events that came twice, for such rules.
+    pub redelivered: u64,
 }
 
 impl Totals {
@@ -89,6 +93,8 @@ struct Done {
     bytes: u64,
     /// What ended the reading.
     error: Option<std::io::Error>,
+    /// What rules over several events take.
+    taken: Vec<Taken>,
 }
 
 /// What all workers read from, one after another.
@@ -104,7 +110,7 @@ struct Input {
 /// How many batches for each worker may be under way or wait to be told of.
 const AHEAD: usize = 4;
 
-/// Scans one input under its name.
+/// Scans one input under its name. What rules over several events find is told when they are [`finish`]ed.
 ///
 /// # Errors
 /// Where the input cannot be read or decompressed to its end; what was read before counts.
@@ -114,6 +120,7 @@ pub fn scan(
     input: Box<dyn Read + Send>,
     wanted: &Wanted,
     totals: &mut Totals,
+    mut stream: Option<&mut Stream<'_>>,
     tell: &mut dyn FnMut(Told),
 ) -> std::io::Result<()> {
     let file: Arc<str> = name.into();
@@ -145,6 +152,9 @@ pub fn scan(
                 match done.told {
                     Ok(told) => told.into_iter().for_each(&mut *tell),
                     Err(panic) => resume_unwind(panic),
+                }
+                if let Some(stream) = &mut stream {
+                    done.taken.iter().for_each(|taken| stream.take(taken));
                 }
                 bytes = done.bytes;
                 tell(Told::Progress(bytes));
@@ -178,10 +188,14 @@ fn work(ruleset: &Ruleset, file: &Arc<str>, input: &Mutex<Input>, wanted: &Wante
             let number = input.next;
             input.next += 1;
             input.ended = !matches!(read, Ok(true));
-            Done { number, told: Ok(Vec::new()), bytes: input.reader.bytes_read(), error: read.err() }
+            let bytes = input.reader.bytes_read();
+            Done { number, told: Ok(Vec::new()), bytes, error: read.err(), taken: Vec::new() }
         };
         let judging = AssertUnwindSafe(|| judge(&mut detector, file, &batch, wanted, &mut totals));
-        done.told = catch_unwind(judging);
+        match catch_unwind(judging) {
+            Ok((told, taken)) => (done.told, done.taken) = (Ok(told), taken),
+            Err(panic) => done.told = Err(panic),
+        }
         if send.send(done).is_err() {
             return totals;
         }
@@ -194,8 +208,10 @@ fn judge(
     batch: &Batch,
     wanted: &Wanted,
     totals: &mut Totals,
-) -> Vec<Told> {
+) -> (Vec<Told>, Vec<Taken>) {
     let mut out = Vec::new();
+    let mut taken = Vec::new();
+    let mut seen = Progress::default();
     for bad in &batch.unparsed {
         totals.unparsed += 1;
         out.push(Told::Unparsed { line: bad.line, reason: bad.reason.clone(), excerpt: bad.excerpt.clone() });
@@ -223,14 +239,62 @@ fn judge(
             *totals.rules.entry(rule).or_default() += 1;
         }
         for finding in judged.findings {
-            if wanted.lines {
-                add_line(&mut out, &finding_line(detector.ruleset(), &finding));
-            } else {
-                out.push(Told::Finding(Box::new(finding)));
-            }
+            add(&mut out, detector.ruleset(), wanted, finding);
+        }
+        if !judged.taken.is_empty() && seen.tells(&judged.taken) {
+            taken.push(judged.taken);
         }
     }
-    out
+    (out, taken)
+}
+
+/// How far sources have come within a batch: most events tell nothing new of that.
+#[derive(Default)]
+struct Progress(BTreeMap<(usize, i64), (i64, i64)>);
+
+impl Progress {
+    /// Whether an event tells anything that those before it have not.
+    fn tells(&mut self, taken: &Taken) -> bool {
+        const HOUR: i64 = 3_600_000_000_000;
+        let (Some(source), Some(time)) = (taken.watched, taken.time) else { return true };
+        let known = self.0.entry((source, time.div_euclid(HOUR))).or_insert((i64::MAX, i64::MIN));
+        let new = time < known.0 || time > known.1;
+        *known = (known.0.min(time), known.1.max(time));
+        new || taken.observation.is_some() || !taken.handed.is_empty()
+    }
+}
+
+/// Judges what rules over several events were given, as there are no more, and tells what they find.
+pub fn finish(
+    ruleset: &Ruleset,
+    wanted: &Wanted,
+    totals: &mut Totals,
+    stream: &mut Stream<'_>,
+    tell: &mut dyn FnMut(Told),
+) {
+    let mut out = Vec::new();
+    for finding in stream.finish(End::Files) {
+        totals.findings += 1;
+        *totals.rules.entry(finding.rule).or_default() += 1;
+        if wanted.findings {
+            add(&mut out, ruleset, wanted, finding);
+        }
+    }
+    for (excepted, count) in &stream.counts().excepted {
+        *totals.excepted.entry(*excepted).or_default() += count;
+    }
+    totals.without_time += stream.without_time;
+    totals.redelivered += stream.counts().redelivered.values().sum::<u64>();
+    out.into_iter().for_each(tell);
+}
+
+/// A finding, in the form that is wanted.
+fn add(out: &mut Vec<Told>, ruleset: &Ruleset, wanted: &Wanted, finding: Finding) {
+    if wanted.lines {
+        add_line(out, &finding_line(ruleset, &finding));
+    } else {
+        out.push(Told::Finding(Box::new(finding)));
+    }
 }
 
 fn add_line(out: &mut Vec<Told>, line: &str) {

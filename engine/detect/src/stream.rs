@@ -4,7 +4,7 @@ use tripline_eval::time::{Counts, End, Fired, Machine};
 use tripline_event::Origin;
 
 use crate::finding::Several;
-use crate::{Finding, Judged, Ruleset, Shown};
+use crate::{Finding, Ruleset, Shown, Taken};
 
 /// The rules over several events, and what they hold.
 pub struct Stream<'r> {
@@ -31,17 +31,17 @@ impl<'r> Stream<'r> {
     }
 
     /// Takes in what an event came to.
-    pub fn take(&mut self, judged: &Judged<'_>) {
-        if let (Some(source), Some(time)) = (judged.watched, judged.time) {
+    pub fn take(&mut self, taken: &Taken) {
+        if let (Some(source), Some(time)) = (taken.watched, taken.time) {
             self.machine.saw(source, time);
         }
-        if judged.watched.is_some() && judged.time.is_none() {
+        if taken.watched.is_some() && taken.time.is_none() {
             self.without_time += 1;
         }
-        if let Some(observation) = &judged.observation {
+        if let Some(observation) = &taken.observation {
             self.machine.observe(observation);
         }
-        for finding in &judged.handed {
+        for finding in &taken.handed {
             self.machine.finding(finding);
         }
     }

@@ -49,7 +49,7 @@ fn scanned(ruleset: &Ruleset, log: impl Into<Vec<u8>>) -> Scanned {
     let mut out = Scanned::default();
     let wanted = Wanted { source: SourceChoice::Named("t.s".into()), findings: true, lines: false };
     let input = Box::new(Cursor::new(log.into()));
-    scan(ruleset, "log", input, &wanted, &mut out.totals, &mut |told| match told {
+    scan(ruleset, "log", input, &wanted, &mut out.totals, None, &mut |told| match told {
         Told::Finding(finding) => out.findings.push(*finding),
         Told::Unparsed { line, reason, excerpt } => {
             assert!(excerpt.len() < 4096, "{} bytes of excerpt", excerpt.len());

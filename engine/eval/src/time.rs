@@ -14,6 +14,7 @@ mod keep;
 mod key;
 mod lru;
 mod order;
+mod quick;
 mod say;
 mod search;
 mod sequence;
@@ -283,7 +284,7 @@ impl<'p> Machine<'p> {
             let mut found = Vec::new();
             if let Some(unit) = self.units.get_mut(at) {
                 let (coverage, counts) = (self.coverage.as_slice(), &mut self.counts);
-                unit.release(&self.rules, watermark, &mut World { coverage, counts, found: &mut found });
+                unit.release(&self.rules, watermark, &mut World { coverage, counts, found: &mut found, twins: 0 });
             }
             self.hand_on(&found);
             out.extend(found);
@@ -307,7 +308,7 @@ impl<'p> Machine<'p> {
             let mut found = Vec::new();
             if let Some(unit) = self.units.get_mut(at) {
                 let (coverage, counts) = (self.coverage.as_slice(), &mut self.counts);
-                unit.finish(&self.rules, &until, &mut World { coverage, counts, found: &mut found });
+                unit.finish(&self.rules, &until, &mut World { coverage, counts, found: &mut found, twins: 0 });
             }
             self.hand_on(&found);
             out.extend(found);

@@ -21,6 +21,8 @@ pub mod record {
     pub const READY: &str = "k";
     /// Blocks of a sequence, one for each step: `{ count, e: [captures, …], last: captures }`.
     pub const STEPS: &str = "s";
+    /// Captures of all events of a match, the latest first.
+    pub const MATCH: &str = "m";
     /// How many events a block has.
     pub const COUNT: &str = "count";
     /// The captures of its events.

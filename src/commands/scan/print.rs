@@ -4,14 +4,23 @@
 use std::io::{Result, Write};
 
 use tripline_base::terminal::{Colour, counted, visible};
-use tripline_detect::scan::Totals;
-use tripline_detect::{Finding, Ruleset};
+use tripline_detect::scan::{Told, Totals};
+use tripline_detect::{Finding, Ruleset, Several};
 use tripline_eval::explain::show;
 use tripline_event::{format_time, to_text};
 use tripline_semantic::typed::Severity;
 
+/// Findings, as they are told.
+pub fn told(out: &mut impl Write, ruleset: &Ruleset, told: &Told, colour: Colour) -> Result<()> {
+    match told {
+        Told::Finding(found) => finding(out, ruleset, found, colour),
+        Told::Lines(lines) => out.write_all(lines.as_bytes()),
+        Told::Unparsed { .. } | Told::Progress(_) => Ok(()),
+    }
+}
+
 /// A finding, a paragraph of its own.
-pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colour: Colour) -> Result<()> {
+fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colour: Colour) -> Result<()> {
     let Some(rule) = ruleset.program.rules.get(finding.rule) else { return Ok(()) };
     let paint = |code: &str, text: &str| match colour {
         Colour::Always => format!("{code}{text}\x1b[0m"),
@@ -56,11 +65,28 @@ pub fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colou
     if !context.is_empty() {
         row("context", &context.join(", "))?;
     }
-    row("event", &format!("{} ({})", finding.origin, finding.source))?;
+    match &finding.several {
+        None => row("event", &format!("{} ({})", finding.origin, finding.source))?,
+        Some(several) => events(several, &mut row)?,
+    }
     for (at, line) in rule.header.runbook.iter().flat_map(|runbook| runbook.lines()).enumerate() {
         row(if at == 0 { "runbook" } else { "" }, line)?;
     }
     writeln!(out)
+}
+
+/// The events behind a finding: how many, when, and where the last of them stand.
+fn events(several: &Several, row: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
+    const SHOWN: usize = 3;
+    let (first, last) = several.span;
+    let when =
+        if first == last { String::new() } else { format!(" from {} to {}", format_time(first), format_time(last)) };
+    row("events", &format!("{}{when}", several.count))?;
+    for from in several.events.iter().rev().take(SHOWN).rev() {
+        let place = if from.origin.line == 0 { "a finding".to_string() } else { from.origin.to_string() };
+        row("", &format!("{place} ({})", from.source))?;
+    }
+    Ok(())
 }
 
 const BOLD: &str = "\x1b[1m";
@@ -116,6 +142,15 @@ pub fn summary(ruleset: &Ruleset, totals: &Totals, seconds: f64) {
             rule.name,
             visible(&exception.reason)
         );
+    }
+    if totals.without_time > 0 {
+        eprintln!(
+            "{} without a time: rules over several events cannot judge them",
+            counted(totals.without_time, "event")
+        );
+    }
+    if totals.redelivered > 0 {
+        eprintln!("{} came twice and count once for rules over several events", counted(totals.redelivered, "event"));
     }
     if totals.unknown > 0 {
         eprintln!(

@@ -2,6 +2,7 @@
 //! parser. One stage can be run alone, so that a tool that counts instructions sees nothing else.
 
 mod corpus;
+mod state;
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -35,6 +36,12 @@ struct Args {
     /// How often each stage is run; the quickest run counts
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Measure rules over several events instead, with so many keys
+    #[arg(long)]
+    state: Option<usize>,
+    /// Events of each key, with `--state`
+    #[arg(long, default_value_t = 3)]
+    each: usize,
 }
 
 fn main() {
@@ -96,6 +103,9 @@ impl Bench<'_> {
 }
 
 fn run(args: &Args) -> Result<(), String> {
+    if let Some(keys) = args.state {
+        return state::run(keys.max(1), args.each.max(1));
+    }
     let bytes = match &args.events {
         Some(path) => std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?,
         None => corpus::events(args.count),
@@ -142,7 +152,7 @@ fn run(args: &Args) -> Result<(), String> {
         let scanned = bench.time("scan", || {
             let mut totals = Totals::default();
             let input = Box::new(Cursor::new(bench.bytes.clone()));
-            match scan(&ruleset, "bench", input, &wanted, &mut totals, &mut |_| ()) {
+            match scan(&ruleset, "bench", input, &wanted, &mut totals, None, &mut |_| ()) {
                 Ok(()) => totals.findings,
                 Err(_) => 0,
             }

@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod generate;
 pub mod oracle;
 pub mod picture;
+pub mod streaming;
 
 use std::path::PathBuf;
 

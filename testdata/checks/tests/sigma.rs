@@ -49,7 +49,7 @@ fn fired(ruleset: &Ruleset, rule: usize, path: &Path) -> u64 {
     let wanted = Wanted { source: SourceChoice::Detect, findings: false, lines: false };
     let mut totals = Totals::default();
     let input = tripline_formats::open(path).unwrap();
-    scan(ruleset, "events", input, &wanted, &mut totals, &mut |_| ()).unwrap();
+    scan(ruleset, "events", input, &wanted, &mut totals, None, &mut |_| ()).unwrap();
     totals.rules.get(&rule).copied().unwrap_or(0)
 }
 

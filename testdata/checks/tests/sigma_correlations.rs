@@ -95,7 +95,7 @@ fn found(ruleset: &Ruleset, events: &[Value]) -> Vec<String> {
         let judged = detector.judge(&source, event.to_string().as_bytes(), Some(&origin)).unwrap();
         out.extend(judged.findings.iter().map(|one| show(one.rule, one.time.unwrap(), &[])));
         if let Some(stream) = &mut stream {
-            stream.take(&judged);
+            stream.take(&judged.taken);
         }
     }
     if let Some(stream) = &mut stream {
@@ -528,7 +528,7 @@ fn windows_events_have_a_time_without_a_mapping_in_every_layout() {
     });
     for event in [nested, flat] {
         let judged = detector.judge(&SourceChoice::Detect, event.to_string().as_bytes(), None).unwrap();
-        stream.take(&judged);
+        stream.take(&judged.taken);
     }
     assert_eq!(stream.without_time, 0);
     let found = stream.finish(End::Files);

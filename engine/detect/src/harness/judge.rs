@@ -14,7 +14,7 @@ use super::Outcome;
 use super::events::{Played, TestEvent, play};
 use crate::finding::{Context, finding, handed, reasons, time_and_id};
 use crate::observe::{self, Asked};
-use crate::{Alert, DiskFiles, End, Finding, Judged, Ruleset, Stream, group};
+use crate::{Alert, DiskFiles, End, Finding, Ruleset, Stream, Taken, group};
 
 /// Runs one test of a rule. Empty where it passes; with `tell` off, one word for a failure.
 pub fn rule_test(
@@ -109,7 +109,7 @@ fn judge<'p>(
         };
         let of_arm = arm.iter().flat_map(|arm| &arm.rules).map(|plan| (plan, arm));
         let mut kept: Vec<Match<'p>> = Vec::new();
-        let mut for_others = Judged { source: Some(source), watched: Some(source_at), time, ..Judged::default() };
+        let mut for_others = Taken { watched: Some(source_at), time, ..Taken::default() };
         for (plan, arm) in source.rules.iter().map(|plan| (plan, None)).chain(of_arm) {
             let mine = plan.rule == at;
             if mine {

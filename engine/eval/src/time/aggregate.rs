@@ -26,7 +26,7 @@ pub enum State {
     Count,
     /// Each value with how often it is there, and since which event.
     Distinct(HashMap<Box<str>, Seen>, u64),
-    /// The first or the last value of each event that has one.
+    /// The first value of each event that has one.
     Ends(VecDeque<(u64, Value<'static>)>),
     /// Sums of numbers and of their squares.
     Sum(Box<Sum>),
@@ -49,6 +49,7 @@ pub struct Sum {
     sum: Exact,
     squares: Exact,
     durations: u64,
+    floats: u64,
 }
 
 /// Numbers, those up to a place in their order and those after it.
@@ -124,8 +125,7 @@ impl State {
                 }
             }
             State::Ends(ends) => {
-                let end = if kind == AggregateKind::First { values.first() } else { values.last() };
-                ends.extend(end.map(|value| (event, value.clone())));
+                ends.extend(values.first().map(|value| (event, value.clone())));
             }
             State::Sum(sum) => values.iter().for_each(|value| sum.change(value, true)),
             State::Ranked(ranked) => {
@@ -202,14 +202,16 @@ impl Sum {
         }
         let one = |count: &mut u64| *count = if add { *count + 1 } else { count.saturating_sub(1) };
         one(&mut self.n);
-        if matches!(value, Value::Duration(_)) {
-            one(&mut self.durations);
+        match value {
+            Value::Duration(_) => one(&mut self.durations),
+            Value::Float(_) => one(&mut self.floats),
+            _ => {}
         }
     }
 
     fn read(&self, kind: AggregateKind) -> Value<'static> {
         if kind == AggregateKind::Sum {
-            return match self.sum.as_int() {
+            return match self.sum.as_int().filter(|_| self.floats == 0) {
                 Some(sum) if self.durations > 0 => Value::Duration(sum),
                 Some(sum) => Value::Int(sum),
                 None => float(self.sum.float_value()),
@@ -313,7 +315,7 @@ impl Ranked {
 }
 
 keep!(Seen { times, at, value });
-keep!(Sum { n, sum, squares, durations });
+keep!(Sum { n, sum, squares, durations, floats });
 keep!(Ranked { low, high, low_len, high_len });
 
 impl Keep for Number {

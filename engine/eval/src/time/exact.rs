@@ -83,12 +83,9 @@ impl Exact {
         }
     }
 
-    /// The sum, where only whole numbers were added and it fits.
+    /// The sum of the whole numbers, where it fits.
     pub fn as_int(&self) -> Option<i64> {
-        match &self.parts {
-            None => i64::try_from(self.whole).ok(),
-            Some(_) => None,
-        }
+        i64::try_from(self.whole).ok()
     }
 
     /// The sum as the nearest float, and what is left of it as another.

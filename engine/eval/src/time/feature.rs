@@ -1,9 +1,9 @@
 //! What a feature remembers of a key, and what is answered of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use tripline_event::{Value, to_float};
+use tripline_event::{Value, to_float, to_text};
 use tripline_ir::time::{Ask, Feature, Memory};
 
 use super::aggregate::{deviation, number};
@@ -32,7 +32,7 @@ pub struct Remembered {
     /// How many keys were evicted.
     pub evicted: u64,
     /// Keys that changed since they were last taken.
-    pub changed: BTreeSet<Arc<Key>>,
+    pub changed: HashSet<Arc<Key>>,
 }
 
 /// What is remembered of one key.
@@ -41,11 +41,22 @@ pub struct Memo {
     pub(crate) stamp: u64,
     /// Buckets, rising.
     pub(crate) buckets: VecDeque<Bucket>,
-    /// Of a set: each value, with how often it was seen in each bucket.
-    pub(crate) values: HashMap<Box<str>, VecDeque<(i64, u64)>>,
+    /// The number of the next observation.
+    pub(crate) next: u64,
+    /// Of a set: each value, with the number of its last observation, and how often it was seen in each bucket.
+    pub(crate) values: HashMap<Box<str>, (u64, VecDeque<Times>)>,
     /// The first and the last observation that is remembered: bucket, time and value.
     pub(crate) first: Option<(i64, i64, Value<'static>)>,
     pub(crate) last: Option<(i64, i64, Value<'static>)>,
+}
+
+/// How often a value was seen in a bucket, and when first and last.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub(crate) number: i64,
+    pub(crate) n: u64,
+    pub(crate) since: i64,
+    pub(crate) until: i64,
 }
 
 /// What is remembered of a stretch of time.
@@ -63,7 +74,7 @@ pub struct Bucket {
 
 impl Remembered {
     pub fn new() -> Self {
-        Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0, changed: BTreeSet::new() }
+        Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0, changed: HashSet::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -77,6 +88,13 @@ impl Remembered {
 
     /// Remembers an event, after everything that it is judged by was read.
     pub fn update(&mut self, feature: &Feature, key: Key, time: i64, values: &[Value<'static>]) {
+        // What cannot be remembered is no observation.
+        if feature.of.is_some()
+            && feature.memory != Memory::Count
+            && !values.iter().any(|value| is_remembered(feature.memory, value))
+        {
+            return;
+        }
         let key = Arc::new(key);
         let now = time.div_euclid(feature.bucket);
         let memo = self.keys.entry(Arc::clone(&key)).or_default();
@@ -85,7 +103,8 @@ impl Remembered {
         memo.update(feature, now, time, values);
         self.changed.insert(Arc::clone(&key));
         // The keys whose last event is longest ago come first: those that are forgotten, then those beyond the cap.
-        while let Some(oldest) = self.lru.peek() {
+        self.lru.tidy(self.keys.len(), |key| self.keys.get(key).map(|memo| memo.stamp));
+        while let Some(oldest) = self.lru.oldest(|key| self.keys.get(key).map(|memo| memo.stamp)) {
             let alive = self.keys.get(&oldest).is_some_and(|memo| memo.is_alive(now - feature.buckets));
             if alive && self.keys.len() <= feature.caps.keys {
                 break;
@@ -94,7 +113,6 @@ impl Remembered {
                 self.evicted += 1;
                 self.evicted_at = Some(time);
             }
-            self.lru.oldest();
             self.keys.remove(&oldest);
             self.changed.insert(oldest);
         }
@@ -130,7 +148,17 @@ impl Remembered {
     }
 }
 
-keep!(Memo { stamp, buckets, values, first, last });
+/// Whether a feature of that kind can remember a value.
+fn is_remembered(memory: Memory, value: &Value<'static>) -> bool {
+    match memory {
+        Memory::Set | Memory::Distinct => to_text(value).is_some(),
+        Memory::Sum | Memory::Avg | Memory::Histogram => number(value).is_some(),
+        _ => true,
+    }
+}
+
+keep!(Times { number, n, since, until });
+keep!(Memo { stamp, buckets, next, values, first, last });
 keep!(Bucket { number, n, since, until, numbers, sum, squares });
 
 impl Memo {
@@ -145,8 +173,8 @@ impl Memo {
             self.buckets.pop_front();
         }
         if !self.values.is_empty() {
-            self.values.retain(|_, buckets| {
-                while buckets.front().is_some_and(|(number, _)| *number <= oldest) {
+            self.values.retain(|_, (_, buckets)| {
+                while buckets.front().is_some_and(|times| times.number <= oldest) {
                     buckets.pop_front();
                 }
                 !buckets.is_empty()
@@ -160,9 +188,6 @@ impl Memo {
     }
 
     fn update(&mut self, feature: &Feature, now: i64, time: i64, values: &[Value<'static>]) {
-        if feature.of.is_some() && values.is_empty() {
-            return;
-        }
         if self.buckets.back().is_none_or(|bucket| bucket.number != now) {
             self.buckets.push_back(Bucket { number: now, since: time, ..Bucket::default() });
         }
@@ -175,16 +200,20 @@ impl Memo {
         }
         match feature.memory {
             Memory::Set | Memory::Distinct => {
-                for value in values {
-                    let buckets = self.values.entry(words(value).into()).or_default();
+                for value in values.iter().filter(|value| is_remembered(feature.memory, value)) {
+                    let (last, buckets) = self.values.entry(words(value).into()).or_default();
+                    self.next += 1;
+                    *last = self.next;
                     match buckets.back_mut() {
-                        Some((number, n)) if *number == now => *n += 1,
-                        _ => buckets.push_back((now, 1)),
+                        Some(times) if times.number == now => {
+                            times.n += 1;
+                            times.until = time;
+                        }
+                        _ => buckets.push_back(Times { number: now, n: 1, since: time, until: time }),
                     }
                 }
                 while self.values.len() > feature.caps.per_key {
-                    let last = |buckets: &VecDeque<(i64, u64)>| buckets.back().map_or(i64::MIN, |(number, _)| *number);
-                    let oldest = self.values.iter().min_by_key(|(key, buckets)| (last(buckets), (*key).clone()));
+                    let oldest = self.values.iter().min_by_key(|(_, (last, _))| *last);
                     let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
                     self.values.remove(&oldest);
                 }
@@ -201,24 +230,31 @@ impl Memo {
     }
 
     fn read(&self, feature: &Feature, ask: Ask, subject: &[Value<'static>], time: i64, oldest: i64) -> Value<'static> {
-        let mut buckets = self.buckets.iter().filter(|bucket| bucket.number > oldest);
+        let is_set = matches!(feature.memory, Memory::Set | Memory::Distinct);
+        let of_values = || self.values.values().flat_map(|(_, times)| times).filter(|times| times.number > oldest);
         let of_value = |value: &Value<'static>| -> u64 {
             let seen = self.values.get(words(value).as_str());
-            seen.into_iter().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum()
+            let held = seen.into_iter().flat_map(|(_, times)| times).filter(|times| times.number > oldest);
+            held.map(|times| times.n).sum()
+        };
+        // The first and the last observation; of a set, of those whose value is remembered.
+        let ends = || -> Option<(i64, i64)> {
+            if is_set {
+                Some((of_values().map(|times| times.since).min()?, of_values().map(|times| times.until).max()?))
+            } else {
+                let first = self.buckets.iter().find(|bucket| bucket.number > oldest)?;
+                Some((first.since, self.buckets.back()?.until))
+            }
         };
         let truth = |truth: bool| Value::Bool(truth);
         match ask {
             Ask::New => truth(subject.iter().any(|value| of_value(value) == 0)),
             Ask::Rare(share) => {
-                let all: u64 =
-                    self.values.values().flatten().filter(|(number, _)| *number > oldest).map(|(_, n)| *n).sum();
+                let all: u64 = of_values().map(|times| times.n).sum();
                 truth(all > 0 && subject.iter().any(|value| of_value(value) as f64 / (all as f64) < share))
             }
-            Ask::Silent(length) => truth(buckets.next().is_some() && time.saturating_sub(self.last_time()) >= length),
-            Ask::Age => match buckets.next() {
-                Some(bucket) => Value::Duration(time.saturating_sub(bucket.since)),
-                None => Value::Null,
-            },
+            Ask::Silent(length) => truth(ends().is_some_and(|(_, last)| time.saturating_sub(last) >= length)),
+            Ask::Age => ends().map_or(Value::Null, |(first, _)| Value::Duration(time.saturating_sub(first))),
             Ask::Zscore => match subject.first().and_then(to_float) {
                 Some(x) => self.zscore(feature, x, time, oldest),
                 None => Value::Null,
@@ -234,11 +270,6 @@ impl Memo {
                 _ => Value::Null,
             },
         }
-    }
-
-    /// The time of the last observation.
-    fn last_time(&self) -> i64 {
-        self.buckets.back().map_or(i64::MIN, |bucket| bucket.until)
     }
 
     fn zscore(&self, feature: &Feature, x: f64, time: i64, oldest: i64) -> Value<'static> {

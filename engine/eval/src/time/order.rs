@@ -26,6 +26,12 @@ impl From {
         self.id.is_some() && self.id == other.id && self.time == other.time && self.source == other.source
     }
 
+    /// Whether nothing tells the other apart from it, but where it stands.
+    pub fn is_twin_of(&self, other: &From) -> bool {
+        let known = |from: &From| (from.time, from.content, from.id.is_none());
+        self.id.is_none() && known(self) == known(other) && self.source == other.source
+    }
+
     fn key(&self) -> (i64, &str, Option<&str>, u128, &str, u64) {
         (self.time, &self.source, self.id.as_deref(), self.content, &self.origin.file, self.origin.line)
     }

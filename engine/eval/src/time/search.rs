@@ -5,8 +5,6 @@
 //! again; where steps do, the search gives up after [`MOST_TRIED`] choices.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-
 use tripline_event::Value;
 use tripline_ir::Id;
 use tripline_ir::time::{Sequence, record};
@@ -257,7 +255,7 @@ impl<'s, 'p> Search<'s, 'p> {
             for (at, step) in self.sequence.steps.iter().enumerate().filter(|(_, step)| step.negated) {
                 let between = self.all.get(at)?.iter().filter(|held| held.place > first && held.place < last);
                 let mut hit = between.filter(|held| step.refers.is_none_or(|refers| self.holds(refers, &blocks, held)));
-                ruled = ruled.or_else(|| hit.next_back().map(|held| held.place));
+                ruled = ruled.max(hit.next_back().map(|held| held.place));
             }
             match ruled {
                 None => return Some(self.found(blocks)),
@@ -271,15 +269,32 @@ impl<'s, 'p> Search<'s, 'p> {
     }
 }
 
-/// The record of a match, or of an event that may go on one.
+/// The record of an event that may go on a match: with the blocks before it.
 pub fn record(sequence: &Sequence, blocks: &[Vec<Held>], captures: &[Value<'static>]) -> Value<'static> {
-    let of = |captures: &Arc<[Value<'static>]>| Value::Array(captures.to_vec());
+    record_of(vec![(record::STEPS, steps(sequence, blocks)), (record::CAPTURES, Value::Array(captures.to_vec()))])
+}
+
+/// The record of a match.
+pub fn of_match(sequence: &Sequence, blocks: &[Vec<Held>]) -> Value<'static> {
+    let mut held: Vec<&Held> = blocks.iter().flatten().collect();
+    held.sort_by_key(|held| std::cmp::Reverse(held.place));
+    record_of(vec![
+        (record::STEPS, steps(sequence, blocks)),
+        (record::MATCH, Value::Array(held.into_iter().map(|held| captures_of(held)).collect())),
+    ])
+}
+
+fn captures_of(held: &Held) -> Value<'static> {
+    Value::Array(held.captures.to_vec())
+}
+
+fn steps(sequence: &Sequence, blocks: &[Vec<Held>]) -> Value<'static> {
     let steps = sequence.steps.iter().enumerate().map(|(at, _)| {
         let block = blocks.get(at).map_or(&[][..], Vec::as_slice);
         let count = Value::Int(i64::try_from(block.len()).unwrap_or(i64::MAX));
-        let events = block.iter().map(|held| of(&held.captures)).collect();
-        let last = block.last().map_or(Value::Null, |held| of(&held.captures));
+        let events = block.iter().map(captures_of).collect();
+        let last = block.last().map_or(Value::Null, captures_of);
         record_of(vec![(record::COUNT, count), (record::EVENTS, Value::Array(events)), (record::LAST, last)])
     });
-    record_of(vec![(record::STEPS, Value::Array(steps.collect())), (record::CAPTURES, Value::Array(captures.to_vec()))])
+    Value::Array(steps.collect())
 }

@@ -1,6 +1,6 @@
 //! Sequences: what was seen of each step under a key, until a match is complete.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tripline_event::Value;
@@ -11,7 +11,7 @@ use super::key::Key;
 use super::lru::Lru;
 use super::order::From;
 use super::search::{self, Found, Search};
-use super::unit::{Cause, Out};
+use super::unit::Out;
 use super::window::{Due, Firing};
 
 /// What a rule waits for, under each key.
@@ -28,7 +28,7 @@ pub struct Sequences {
     /// Absences that were not told because a source was not covered.
     pub uncovered: u64,
     /// Keys that changed since they were last taken.
-    pub changed: BTreeSet<Arc<Key>>,
+    pub changed: HashSet<Arc<Key>>,
 }
 
 /// What was seen under a key.
@@ -102,7 +102,8 @@ impl Sequences {
             self.limited += u64::from(search.gave_up());
             if let Some(found) = found {
                 wait.clear();
-                tell(sequence, &key, &found, from.time, Cause::Event(from), out);
+                let uid = out.uid_of_event(&key, from);
+                tell(sequence, &key, &found, (from.time, uid), out);
             }
         }
         Some(self.settle(sequence, key, before))
@@ -130,7 +131,8 @@ impl Sequences {
             if let Some(found) = found {
                 wait.clear();
                 if covered(&last.sources, found.end(), now) {
-                    tell(sequence, key, &found, now, Cause::Instant(now), out);
+                    let uid = out.uid_of_instant(key, now);
+                    tell(sequence, key, &found, (now, uid), out);
                 } else {
                     self.uncovered += 1;
                 }
@@ -147,10 +149,9 @@ impl Sequences {
         self.changed.insert(Arc::clone(&key));
         let Some(wait) = self.waits.get_mut(&key) else { return Due { key, before, after: None } };
         wait.due = wait.next_due(sequence);
-        let (after, stamp) = (wait.due, wait.stamp);
+        let after = wait.due;
         if after.is_none() {
             self.waits.remove(&key);
-            self.lru.forget(stamp);
         }
         Due { key, before, after }
     }
@@ -158,8 +159,10 @@ impl Sequences {
     /// Evicts keys beyond the cap; gives when they were to be looked at.
     pub fn evict(&mut self, sequence: &Sequence) -> Vec<Due> {
         let mut out = Vec::new();
+        self.lru.tidy(self.waits.len(), |key| self.waits.get(key).map(|wait| wait.stamp));
         while self.waits.len() > sequence.caps.keys {
-            let Some(key) = self.lru.oldest() else { break };
+            let oldest = self.lru.oldest(|key| self.waits.get(key).map(|wait| wait.stamp));
+            let Some(key) = oldest else { break };
             if let Some(wait) = self.waits.remove(&key) {
                 self.evicted += 1;
                 out.push(Due { key: Arc::clone(&key), before: wait.due, after: None });
@@ -171,13 +174,13 @@ impl Sequences {
 }
 
 /// Tells of a match, or counts the exception that takes it away.
-fn tell(sequence: &Sequence, key: &Key, found: &Found, now: i64, cause: Cause<'_>, out: &mut Out<'_, '_>) {
-    let over = search::record(sequence, &found.blocks, &[]);
+fn tell(sequence: &Sequence, key: &Key, found: &Found, (now, uid): (i64, String), out: &mut Out<'_, '_>) {
+    let over = search::of_match(sequence, &found.blocks);
     if let Some(exception) = out.excepted(&sequence.exceptions, &over, now) {
         out.suppressed(exception);
         return;
     }
-    let mut firing = Firing::new(out.uid(key, &cause), now);
+    let mut firing = Firing::new(uid, now);
     let mut events: Vec<&Arc<From>> = found.blocks.iter().flatten().map(|held| &held.from).collect();
     events.sort();
     events.dedup();

@@ -142,7 +142,7 @@ impl Unit {
                 }
             };
             if moved {
-                let value = keep::bytes(&((self.watermark, self.place), self.last.clone(), evicted));
+                let value = keep::bytes(&((self.watermark, self.place), self.last.get(node).cloned(), evicted));
                 out.push(Row { space, key: vec![OF_NODE], value: Some(value) });
             }
         }
@@ -177,7 +177,9 @@ impl Unit {
                 let ((watermark, place), last, evicted): OfNode = keep::read(value)?;
                 self.watermark = self.watermark.max(watermark);
                 self.place = self.place.max(place);
-                self.last = self.last.take().max(last);
+                if let Some(last) = last {
+                    self.last.insert(node, last);
+                }
                 if let Some(Held::Remembered(memory)) = self.nodes.get_mut(&node) {
                     memory.evicted_at = evicted;
                 }

@@ -52,8 +52,8 @@ pub struct Fired {
 
 /// What a finding is made from.
 pub enum Cause<'c> {
-    /// At an event.
-    Event(&'c From),
+    /// At an event: how many that nothing tells apart from it came before it.
+    Event(&'c From, u32),
     /// At an instant at which nothing came.
     Instant(i64),
 }
@@ -75,6 +75,8 @@ pub struct Out<'o, 'p> {
     owner: (usize, &'p Rule),
     found: &'o mut Vec<Fired>,
     counts: &'o mut Counts,
+    /// How many events that nothing tells apart from this one came before it.
+    twins: u32,
 }
 
 impl<'p> Out<'_, 'p> {
@@ -100,9 +102,14 @@ impl<'p> Out<'_, 'p> {
         *self.counts.excepted.entry((self.owner.0, exception)).or_default() += 1;
     }
 
-    /// A name for a finding, from what made it.
-    pub fn uid(&self, key: &Key, cause: &Cause<'_>) -> String {
-        uid(self.owner.1.uid(), key, cause)
+    /// A name for a finding at this event.
+    pub fn uid_of_event(&self, key: &Key, from: &From) -> String {
+        uid(self.owner.1.uid(), key, &Cause::Event(from, self.twins))
+    }
+
+    /// A name for a finding at an instant.
+    pub fn uid_of_instant(&self, key: &Key, now: i64) -> String {
+        uid(self.owner.1.uid(), key, &Cause::Instant(now))
     }
 
     /// Tells of a finding.
@@ -160,8 +167,11 @@ pub fn uid<T: AsRef<str>>(rule: &str, key: &[T], cause: &Cause<'_>) -> String {
     }
     match cause {
         Cause::Instant(at) => part(&at.to_be_bytes()),
-        Cause::Event(from) => {
+        Cause::Event(from, before) => {
             part(&from.time.to_be_bytes());
+            if *before > 0 {
+                part(&before.to_be_bytes());
+            }
             part(from.source.as_bytes());
             match &from.id {
                 Some(id) => part(id.as_bytes()),
@@ -178,7 +188,7 @@ pub enum Held {
     /// Nothing.
     Each,
     /// Windows.
-    Windows(Windows),
+    Windows(Box<Windows>),
     /// Sequences.
     Sequences(Sequences),
     /// A feature's memory.
@@ -199,8 +209,8 @@ pub struct Unit {
     pub watermark: i64,
     /// The place of the next event in the order.
     pub(super) place: u64,
-    /// The event that was released last.
-    pub(super) last: Option<Arc<From>>,
+    /// For each node the event that it took last.
+    pub(super) last: BTreeMap<usize, Arc<From>>,
     /// Waiting events that were never handed out to be kept, and kept ones that wait no more.
     pub(super) unsaved: BTreeSet<Arc<From>>,
     pub(super) gone: Vec<(Arc<From>, Vec<usize>)>,
@@ -216,6 +226,8 @@ pub struct World<'w> {
     pub coverage: &'w [Coverage],
     pub counts: &'w mut Counts,
     pub found: &'w mut Vec<Fired>,
+    /// How many events that nothing tells apart from the one that is judged came before it.
+    pub twins: u32,
 }
 
 /// What units are judged by.
@@ -230,7 +242,7 @@ impl Unit {
     pub fn new(time: &Time, nodes: &[usize]) -> Self {
         let held = |node: &usize| {
             let held = match time.nodes.get(*node).map(|node| &node.what) {
-                Some(What::Window(_)) => Held::Windows(Windows::default()),
+                Some(What::Window(window)) => Held::Windows(Box::new(Windows::new(window, &time.arena))),
                 Some(What::Sequence(_)) => Held::Sequences(Sequences::default()),
                 Some(What::Feature(_)) => Held::Remembered(Box::new(Remembered::new())),
                 _ => Held::Each,
@@ -243,7 +255,7 @@ impl Unit {
             timers: BTreeSet::new(),
             watermark: i64::MIN,
             place: 0,
-            last: None,
+            last: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             gone: Vec::new(),
             moved: false,
@@ -296,6 +308,7 @@ impl Unit {
         world: &mut World<'_>,
     ) {
         let mut undecided: Vec<(i64, usize, Arc<Key>)> = Vec::new();
+        let mut released: Option<Arc<From>> = None;
         loop {
             let event = self.buffer.first_key_value().map(|(from, _)| from.time);
             let event = event.filter(|time| events.is_none_or(|watermark| *time < watermark));
@@ -320,12 +333,12 @@ impl Unit {
                 self.gone.push((Arc::clone(&from), waiting.iter().map(|(input, _)| *input).collect()));
             }
             self.moved = true;
-            if self.last.as_ref().is_some_and(|last| from.is_redelivery_of(last)) {
-                *world.counts.redelivered.entry(Arc::clone(&from.source)).or_default() += 1;
-                continue;
-            }
+            world.twins = match &released {
+                Some(last) if from.is_twin_of(last) => world.twins + 1,
+                _ => 0,
+            };
             self.event(rules, &from, waiting, world);
-            self.last = Some(from);
+            released = Some(from);
         }
         self.timers.extend(undecided);
     }
@@ -389,7 +402,9 @@ impl Unit {
             let Some(input) = rules.time.inputs.get(at) else { continue };
             let Some(node) = rules.time.nodes.get(input.node) else { continue };
             if let What::Feature(_) = node.what {
-                to_remember.push((input.node, captures));
+                if self.is_new(input.node, from, world) {
+                    to_remember.push((input.node, captures));
+                }
                 continue;
             }
             if input.condition.is_some() || !input.exceptions.is_empty() {
@@ -403,12 +418,15 @@ impl Unit {
                     continue;
                 }
             }
+            if !self.is_new(input.node, from, world) {
+                continue;
+            }
             match &node.what {
                 What::Each(say) => {
                     let over = self.read(rules, &say.reads, &captures, from.time, world.coverage);
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let key: Key = Box::default();
-                    let mut firing = Firing::new(out.uid(&key, &Cause::Event(from)), from.time);
+                    let mut firing = Firing::new(out.uid_of_event(&key, from), from.time);
                     out.fired(say, over, &mut firing, &key, std::iter::once(from));
                 }
                 What::Window(window) => {
@@ -465,6 +483,17 @@ impl Unit {
         }
     }
 
+    /// Whether a node takes an event for the first time; it is then the last that it took.
+    fn is_new(&mut self, node: usize, from: &Arc<From>, world: &mut World<'_>) -> bool {
+        let last = self.last.get(&node);
+        if last.is_some_and(|last| **last != **from && from.is_redelivery_of(last)) {
+            *world.counts.redelivered.entry(Arc::clone(&from.source)).or_default() += 1;
+            return false;
+        }
+        self.last.insert(node, Arc::clone(from));
+        true
+    }
+
     /// The record of an event, with what features say of it.
     fn read(
         &self,
@@ -477,7 +506,8 @@ impl Unit {
         let (mut values, mut ready) = (Vec::new(), Vec::new());
         for read in reads {
             let (value, is_ready) = self.answer(rules, read, captures, time, coverage);
-            values.push(value);
+            // What is unknown has no value to show.
+            values.push(if is_ready { value } else { Value::Null });
             ready.push(Value::Bool(is_ready));
         }
         of_event(captures, values, ready)
@@ -514,5 +544,11 @@ impl Unit {
 fn out<'o, 'p>(rules: &'o Rules<'p>, node: usize, world: &'o mut World<'_>) -> Option<Out<'o, 'p>> {
     let Owner::Rule(at) = rules.time.nodes.get(node)?.owner else { return None };
     let rule = rules.program.rules.get(at)?;
-    Some(Out { evaluator: &rules.evaluator, owner: (at, rule), found: world.found, counts: world.counts })
+    Some(Out {
+        evaluator: &rules.evaluator,
+        owner: (at, rule),
+        found: world.found,
+        counts: world.counts,
+        twins: world.twins,
+    })
 }

@@ -1,9 +1,10 @@
 //! Windows: what happened under a key within a length of time, kept up to date event by event.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tripline_event::Value;
+use tripline_ir::Arena;
 use tripline_ir::time::{Window, WindowKind, record};
 use tripline_semantic::typed::ENTITY_KINDS;
 
@@ -12,8 +13,9 @@ use super::keep::{self, Keep, keep};
 use super::key::Key;
 use super::lru::Lru;
 use super::order::From;
+use super::quick::Quick;
 use super::say::record_of;
-use super::unit::{Cause, Out};
+use super::unit::Out;
 
 /// The windows of a rule.
 #[derive(Debug, Default)]
@@ -25,7 +27,9 @@ pub struct Windows {
     /// Events that were dropped because a key had too many.
     pub dropped: u64,
     /// Keys that changed since they were last taken.
-    pub changed: BTreeSet<Arc<Key>>,
+    pub changed: HashSet<Arc<Key>>,
+    /// The condition, where it is quick to judge.
+    quick: Option<Quick>,
 }
 
 /// The window of a key.
@@ -85,6 +89,11 @@ pub struct Taken<'t> {
 }
 
 impl Windows {
+    /// No window yet.
+    pub fn new(window: &Window, arena: &Arena) -> Self {
+        Windows { quick: window.having.and_then(|having| Quick::of(arena, having)), ..Windows::default() }
+    }
+
     pub fn len(&self) -> usize {
         self.groups.len()
     }
@@ -97,7 +106,7 @@ impl Windows {
         self.lru.touch(&mut group.stamp, &key);
         let before = group.due;
         self.dropped += group.add(window, event);
-        group.check(window, &key, time, Some(event.from), out);
+        group.check(window, self.quick.as_ref(), &key, (time, Some(event.from)), out);
         group.due = group.next_due(window);
         let due = Due { key: Arc::clone(&key), before, after: group.due };
         self.changed.insert(key);
@@ -113,12 +122,10 @@ impl Windows {
         group.expire(window, now);
         self.changed.insert(Arc::clone(key));
         if group.entries.is_empty() {
-            let stamp = group.stamp;
             self.groups.remove(key);
-            self.lru.forget(stamp);
             return None;
         }
-        group.check(window, key, now, None, out);
+        group.check(window, self.quick.as_ref(), key, (now, None), out);
         group.due = group.next_due(window);
         Some(Due { key: Arc::clone(key), before: None, after: group.due })
     }
@@ -126,8 +133,10 @@ impl Windows {
     /// Evicts keys beyond the cap; gives when they were to be looked at.
     pub fn evict(&mut self, window: &Window) -> Vec<Due> {
         let mut out = Vec::new();
+        self.lru.tidy(self.groups.len(), |key| self.groups.get(key).map(|group| group.stamp));
         while self.groups.len() > window.caps.keys {
-            let Some(key) = self.lru.oldest() else { break };
+            let oldest = self.lru.oldest(|key| self.groups.get(key).map(|group| group.stamp));
+            let Some(key) = oldest else { break };
             if let Some(group) = self.groups.remove(&key) {
                 self.evicted += 1;
                 out.push(Due { key: Arc::clone(&key), before: group.due, after: None });
@@ -265,11 +274,21 @@ impl Group {
     }
 
     /// Checks the condition, at an event or at an instant at which some left.
-    fn check(&mut self, window: &Window, key: &Key, now: i64, event: Option<&Arc<From>>, out: &mut Out<'_, '_>) {
+    fn check(
+        &mut self,
+        window: &Window,
+        quick: Option<&Quick>,
+        key: &Key,
+        (now, event): (i64, Option<&Arc<From>>),
+        out: &mut Out<'_, '_>,
+    ) {
+        if quick.is_some_and(|quick| !quick.holds(&|at| self.aggregate(window, at))) {
+            self.close();
+            return;
+        }
         let over = self.record(window);
-        if !window.having.is_none_or(|having| out.holds(having, &over)) {
-            self.firing = None;
-            self.excepted.clear();
+        if quick.is_none() && !window.having.is_none_or(|having| out.holds(having, &over)) {
+            self.close();
             return;
         }
         let again = match (&self.firing, window.rearm, event) {
@@ -286,8 +305,11 @@ impl Group {
             _ => {
                 match out.excepted(&window.exceptions, &over, now) {
                     None => {
-                        let cause = event.map_or(Cause::Instant(now), |from| Cause::Event(from));
-                        self.firing = Some(Firing::new(out.uid(key, &cause), now));
+                        let uid = match event {
+                            Some(from) => out.uid_of_event(key, from),
+                            None => out.uid_of_instant(key, now),
+                        };
+                        self.firing = Some(Firing::new(uid, now));
                     }
                     Some(exception) => {
                         if self.excepted.insert(exception) {
@@ -305,11 +327,19 @@ impl Group {
         out.fired(&window.say, over, firing, key, events);
     }
 
+    /// The condition does not hold: the rule is armed.
+    fn close(&mut self) {
+        self.firing = None;
+        self.excepted.clear();
+    }
+
+    fn aggregate(&self, window: &Window, at: usize) -> Value<'static> {
+        let of = self.states.get(at).zip(window.aggregates.get(at));
+        of.map(|(state, aggregate)| state.read(aggregate.kind, self.entries.len(), window.within)).unwrap_or_default()
+    }
+
     fn record(&self, window: &Window) -> Value<'static> {
-        let aggregates = self.states.iter().zip(&window.aggregates);
-        let values = aggregates
-            .map(|(state, aggregate)| state.read(aggregate.kind, self.entries.len(), window.within))
-            .collect();
+        let values = (0..window.aggregates.len()).map(|at| self.aggregate(window, at)).collect();
         record_of(vec![
             (record::AGGREGATES, Value::Array(values)),
             (record::CAPTURES, Value::Array(self.latest.to_vec())),

@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use tripline_event::{Path, Segment, Value};
 use tripline_ir::time::{Aggregate, AggregateKind, Ask, Read, record};
 use tripline_semantic::Program;
-use tripline_semantic::typed::{Function, Kind, Root, Step, Subject, Ty, Typed, VarId};
+use tripline_semantic::typed::{Function, Kind, Quantifier, Root, Step, Subject, Ty, Typed, VarId};
 
 use super::{constant, not};
+
+/// How many arms of a `match` are looked at one by one; with more, all that it reads must be known.
+const MOST_ARMS: usize = 32;
 
 /// Whether one event decides the expression.
 pub(super) fn is_pure(typed: &Typed) -> bool {
@@ -77,6 +80,15 @@ pub(super) struct Residual<'p> {
     captures: Vec<Vec<Typed>>,
     reads: Vec<Read>,
     aggregates: Vec<Aggregate>,
+    /// Plain paths over a whole match, with their capture.
+    of_matches: Vec<(Root, Path, usize)>,
+}
+
+/// The binding of an event of a match; no rule has so many of its own.
+const OF_MATCH: VarId = VarId::MAX;
+
+fn nothing() -> Typed {
+    Typed { kind: Kind::Const(Value::Null), ..constant(false) }
 }
 
 impl<'p> Residual<'p> {
@@ -89,13 +101,15 @@ impl<'p> Residual<'p> {
             captures: vec![Vec::new()],
             reads: Vec::new(),
             aggregates: Vec::new(),
+            of_matches: Vec::new(),
         }
     }
 
     /// Of a sequence.
     pub fn over(program: &'p Program, steps: &'p [Step]) -> Self {
         let captures = steps.iter().map(|_| Vec::new()).collect();
-        Residual { program, steps, step: None, captures, reads: Vec::new(), aggregates: Vec::new() }
+        let (reads, aggregates, of_matches) = (Vec::new(), Vec::new(), Vec::new());
+        Residual { program, steps, step: None, captures, reads, aggregates, of_matches }
     }
 
     /// What follows are expressions of that step.
@@ -164,6 +178,33 @@ impl<'p> Residual<'p> {
                 Typed { kind: if all { Kind::And(parts) } else { Kind::Or(parts) }, ty: Ty::Bool, span }
             }
             Kind::Not(inner, _) => self.truth(inner, !wanted),
+            Kind::Quantified { kind: kind @ (Quantifier::Any | Quantifier::All), var, name, array, condition }
+                if !reads(array) =>
+            {
+                let any = (*kind == Quantifier::Any) == wanted;
+                let condition = Box::new(self.truth(condition, wanted));
+                let kind = if any { Quantifier::Any } else { Quantifier::All };
+                let array = Box::new(self.value(array));
+                Typed {
+                    kind: Kind::Quantified { kind, var: *var, name: name.clone(), array, condition },
+                    ty: Ty::Bool,
+                    span,
+                }
+            }
+            // What is not asked does not matter.
+            Kind::If(condition, then, otherwise) => {
+                let taken = self.all_of([(&**condition, true), (&**then, wanted)], span);
+                let other = self.all_of([(&**condition, false), (&**otherwise, wanted)], span);
+                Typed { kind: Kind::Or(vec![taken, other]), ty: Ty::Bool, span }
+            }
+            Kind::Match(arms) if arms.len() <= MOST_ARMS => {
+                let mut some = Vec::new();
+                for (at, (condition, value)) in arms.iter().enumerate() {
+                    let before = arms.iter().take(at).map(|(before, _)| (before, false));
+                    some.push(self.all_of(before.chain([(condition, true), (value, wanted)]), span));
+                }
+                Typed { kind: Kind::Or(some), ty: Ty::Bool, span }
+            }
             _ => {
                 let before = self.reads.len();
                 let value = self.value(typed);
@@ -173,6 +214,12 @@ impl<'p> Residual<'p> {
                 Typed { kind: Kind::And(parts), ty: Ty::Bool, span }
             }
         }
+    }
+
+    /// Each of these is as wanted, and known to be.
+    fn all_of<'t>(&mut self, parts: impl IntoIterator<Item = (&'t Typed, bool)>, span: tripline_base::Span) -> Typed {
+        let parts = parts.into_iter().map(|(part, wanted)| self.truth(part, wanted)).collect();
+        Typed { kind: Kind::And(parts), ty: Ty::Bool, span }
     }
 
     /// The expression over a record.
@@ -205,27 +252,47 @@ impl<'p> Residual<'p> {
             Some(Segment::Key(name)) => name.to_string(),
             _ => return None,
         };
-        let mut parts = Vec::new();
-        for (at, step) in self.steps.iter().enumerate().rev() {
-            let has = match (root, &step.subject) {
-                (Root::Event, Subject::Class(class)) => class.attribute(&first).is_some(),
-                (Root::Event, _) => false,
-                (root, subject) => matches!(root, Root::Finding) == matches!(subject, Subject::Finding(_)),
-            };
-            if step.name.is_none() || !has {
-                continue;
+        let at = match self.of_matches.iter().find(|(known, of, _)| known == root && of == path) {
+            Some((.., at)) => *at,
+            None => {
+                // The same capture of every step, so that it is found whichever event is the last.
+                let at = self.captures.iter().map(Vec::len).max().unwrap_or(0);
+                for (captures, step) in self.captures.iter_mut().zip(self.steps) {
+                    captures.resize(at, nothing());
+                    let has = match (root, &step.subject) {
+                        (Root::Event, Subject::Class(class)) => class.attribute(&first).is_some(),
+                        (Root::Event, _) => false,
+                        (root, subject) => matches!(root, Root::Finding) == matches!(subject, Subject::Finding(_)),
+                    };
+                    captures.push(if has { node.clone() } else { nothing() });
+                }
+                self.of_matches.push((root.clone(), path.clone(), at));
+                at
             }
-            let capture = self.capture_in(at, node);
-            parts.push(of_block(at, Some(Segment::Key(record::LAST.into())), None, capture, node));
-        }
-        Some(Typed { kind: Kind::Coalesce(parts), ty: node.ty.clone(), span: node.span })
+        };
+        let several = if is_multiple(node) { Segment::Each } else { Segment::Index(0) };
+        let wanted = Path(vec![index(at), several]);
+        let make = |kind, ty| Typed { kind, ty, span: node.span };
+        let all = make(Kind::Path(Root::Raw, Path(vec![key(record::MATCH)])), Ty::Array(Box::new(Ty::Raw)));
+        let has = make(Kind::Path(Root::Var(OF_MATCH), wanted.clone()), Ty::Raw);
+        let last = make(
+            Kind::Quantified {
+                kind: Quantifier::First,
+                var: OF_MATCH,
+                name: "event".into(),
+                array: Box::new(all),
+                condition: Box::new(make(Kind::Exists(Box::new(has)), Ty::Bool)),
+            },
+            Ty::Raw,
+        );
+        Some(make(Kind::Then(Box::new(last), wanted), node.ty.clone()))
     }
 
     /// A path of a step's block.
     fn block(&mut self, name: &str, path: &Path, node: &Typed) -> Typed {
         let found = self.steps.iter().enumerate().find(|(_, step)| step.name.as_deref() == Some(name));
         let Some((at, step)) = found else {
-            return Typed { kind: Kind::Const(Value::Null), ..constant(false) };
+            return nothing();
         };
         let (which, rest) = match path.0.split_first() {
             Some((which @ (Segment::Each | Segment::Index(_)), rest)) => (Some(which.clone()), rest),

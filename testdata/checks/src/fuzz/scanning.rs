@@ -47,7 +47,7 @@ fn over(ruleset: &Ruleset, source: &SourceChoice, log: &[u8], findings: bool) ->
     let mut found = Vec::new();
     let wanted = Wanted { source: source.clone(), findings, lines: false };
     let input = Box::new(io::Cursor::new(log.to_vec()));
-    run(ruleset, "log", input, &wanted, &mut totals, &mut |told| match told {
+    run(ruleset, "log", input, &wanted, &mut totals, None, &mut |told| match told {
         Told::Finding(finding) => found.push(*finding),
         Told::Unparsed { reason, .. } => assert!(!reason.is_empty()),
         Told::Lines(lines) => panic!("no lines were asked for: {lines}"),

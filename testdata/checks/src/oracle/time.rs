@@ -169,6 +169,20 @@ pub fn findings(program: &Program, events: &[Event], options: &Options<'_>) -> V
     out
 }
 
+/// Redelivery: of what is taken, one source, one id and one time are one event; the first in the order counts.
+pub(super) fn once<'r, 'w: 'r>(records: impl Iterator<Item = &'r Record<'w>>) -> Vec<&'r Record<'w>> {
+    let mut out: Vec<&Record<'_>> = Vec::new();
+    for record in records {
+        let same = |other: &&Record<'_>| {
+            record.id.is_some() && (other.time, other.source, &other.id) == (record.time, record.source, &record.id)
+        };
+        if !out.iter().any(same) {
+            out.push(record);
+        }
+    }
+    out
+}
+
 fn is_on_findings(rule: &Rule) -> bool {
     rule.taken().next().is_some()
 }
@@ -196,18 +210,10 @@ impl<'w> World<'w> {
         let mut records: Vec<Record<'w>> =
             events.iter().enumerate().filter_map(|(input, event)| Record::of(program, event, input)).collect();
         records.sort_by(|a, b| a.place().cmp(&b.place()));
-        // Redelivery: one source, one id, one time; the first in the order counts.
-        let mut kept: Vec<Record<'w>> = Vec::new();
-        for mut record in records {
-            let same = |other: &Record<'_>| {
-                record.id.is_some() && (other.time, other.source, &other.id) == (record.time, record.source, &record.id)
-            };
-            if !kept.iter().any(same) {
-                record.at = kept.len();
-                kept.push(record);
-            }
+        for (at, record) in records.iter_mut().enumerate() {
+            record.at = at;
         }
-        let mut world = World { program, options, records: kept, observed: Vec::new() };
+        let mut world = World { program, options, records, observed: Vec::new() };
         world.observed = program.features.iter().map(|feature| world.observe(feature)).collect();
         world
     }
@@ -259,7 +265,7 @@ impl<'w> World<'w> {
     /// A rule that judges each event or finding for itself, by what features hold.
     fn alone(&self, at: usize, rule: &Rule, records: &[Record<'_>]) -> Vec<Told> {
         let mut out = Vec::new();
-        for record in records.iter().filter(|record| self.looks_at(rule, record)) {
+        for record in once(records.iter().filter(|record| self.looks_at(rule, record))) {
             let mut env = self.env(record);
             if !alert::withheld(&mut env, rule, true, record.time) {
                 out.push(self.tell(alert::finding(&mut env, at, rule, record.time, &[], 1), record.is_at()));

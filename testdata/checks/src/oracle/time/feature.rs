@@ -4,10 +4,10 @@ use tripline_event::{Path, Value, to_float, to_text};
 use tripline_semantic::typed::{Ask, Feature, Memory};
 
 use super::super::Values;
-use super::World;
 use super::aggregate::{at, number};
 use super::exact::{self, Number};
 use super::record::{Life, Record, lives};
+use super::{World, once};
 
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -42,11 +42,12 @@ impl World<'_> {
     pub(super) fn observe(&self, feature: &Feature) -> Vec<Observation> {
         let mut out = Vec::new();
         let Some(class) = feature.class else { return out };
-        for record in self.records.iter().filter(|record| record.is_of(class, &feature.sources)) {
+        let takes = |record: &&Record<'_>| {
+            record.is_of(class, &feature.sources)
+                && feature.condition.as_ref().is_none_or(|condition| record.env(self.program).holds(condition))
+        };
+        for record in once(self.records.iter().filter(takes)) {
             let mut env = record.env(self.program);
-            if !feature.condition.as_ref().is_none_or(|condition| env.holds(condition)) {
-                continue;
-            }
             let mut values = match &feature.of {
                 Some(of) if feature.memory != Memory::Count => env.known(of),
                 _ => Vec::new(),

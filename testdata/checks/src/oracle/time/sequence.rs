@@ -3,7 +3,7 @@
 use tripline_semantic::typed::{Kind, Root, Rule, Sequence, Step, Typed};
 
 use super::record::{Life, Record, Several, lives};
-use super::{At, Told, World, alert};
+use super::{At, Told, World, alert, once};
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -37,7 +37,8 @@ struct Search<'s> {
 impl World<'_> {
     pub(super) fn sequence(&self, at: usize, rule: &Rule, sequence: &Sequence, records: &[Record<'_>]) -> Vec<Told> {
         let mut events = Vec::new();
-        for record in records {
+        let fits_some = |record: &&Record<'_>| sequence.steps.iter().any(|step| self.fits(rule, step, record));
+        for record in once(records.iter().filter(fits_some)) {
             let mut keys: Vec<(Vec<String>, Vec<bool>)> = Vec::new();
             for (number, step) in sequence.steps.iter().enumerate() {
                 if !self.fits(rule, step, record) {
@@ -242,10 +243,11 @@ impl<'s> Search<'s> {
 
     /// Every match of steps in any order: at most one at each event.
     fn together(&self) -> Vec<Found> {
-        (self.from..self.events.len()).filter_map(|last| self.together_at(last)).collect()
+        (self.from..self.events.len()).filter_map(|last| self.together_at(last, self.from)).collect()
     }
 
-    fn together_at(&self, last: usize) -> Option<Found> {
+    /// The match among the events from one to another.
+    fn together_at(&self, last: usize, from: usize) -> Option<Found> {
         let recent = |number: &usize| self.near(*number, last) && self.kept(*number, last);
         let mut blocks: Vec<(usize, Vec<usize>)> = Vec::new();
         let mut is_of_a_step = false;
@@ -253,7 +255,7 @@ impl<'s> Search<'s> {
             if step.name.is_none() {
                 continue;
             }
-            let events = (self.from..=last).filter(recent).filter(|event| self.is_of(*event, number, &blocks));
+            let events = (from..=last).filter(recent).filter(|event| self.is_of(*event, number, &blocks));
             let mut events: Vec<usize> = events.collect();
             is_of_a_step |= events.contains(&last);
             let (least, most) = self.range(number).unwrap_or((1, 1));
@@ -266,8 +268,12 @@ impl<'s> Search<'s> {
         let all = || blocks.iter().flat_map(|(_, block)| block.iter().copied());
         let (first, end) = (all().min()?, all().max()?);
         let nots = self.sequence.steps.iter().enumerate().filter(|(_, step)| step.name.is_none());
-        let mut between = nots.flat_map(|(not, _)| (first + 1..end).map(move |number| (number, not)));
-        if !is_of_a_step || between.any(|(number, not)| self.is_of(number, not, &blocks)) {
+        let between = nots.flat_map(|(not, _)| (first + 1..end).map(move |number| (number, not)));
+        let ruled_out = between.filter(|(number, not)| self.is_of(*number, *not, &blocks)).map(|(number, _)| number);
+        if let Some(after) = ruled_out.max() {
+            return self.together_at(last, after + 1);
+        }
+        if !is_of_a_step {
             return None;
         }
         let begins = blocks.iter().filter_map(|(_, block)| block.first().copied()).collect();

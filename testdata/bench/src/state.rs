@@ -1,0 +1,97 @@
+//! Rules over several events by themselves: how many updates of state a second, and how much memory a key takes.
+//! Events are judged by themselves before; what is timed is from what was kept of them to findings.
+
+use std::time::{Duration, Instant};
+
+use tripline_detect::{Compiler, Detector, Ruleset, SourceChoice, Stream, Taken};
+use tripline_semantic::NoFiles;
+
+const MAPPING: &str = "mapping m from t.s {
+  time: timestamp(raw.t)  user.uid: raw.u  message: raw.a
+  otherwise -> authentication { activity_id: \"Logon\" severity_id: \"Low\" }
+}
+";
+
+/// What is measured: its name, and the rule.
+const CASES: [(&str, &str); 3] = [
+    (
+        "threshold",
+        "rule r { title: \"t\" on authentication group by user.uid within 30d max_keys 20000000 having count() >= 4 }",
+    ),
+    (
+        "sequence",
+        "rule r { title: \"t\" sequence by user.uid within 30d max_keys 20000000 {
+           a: authentication where message == \"0\"
+           b: authentication where message == \"1\"
+           c: authentication where message == \"9\" } }",
+    ),
+    (
+        "new in",
+        "feature f = set of message by user.uid over 90d max_keys 20000000 warmup 0s on authentication
+         rule r { title: \"t\" on authentication where message is new in f and message == \"none\" }",
+    ),
+];
+
+/// How many events are judged before their state is timed.
+const CHUNK: usize = 100_000;
+
+/// Measures every case over so many keys, each with so many events.
+///
+/// # Errors
+/// Where a rule does not compile.
+pub fn run(keys: usize, each: usize) -> Result<(), String> {
+    println!("{keys} keys, {each} events each");
+    for (name, rule) in CASES {
+        let mut compiler = Compiler::new();
+        compiler.add("bench.trip", &format!("{MAPPING}{rule}"));
+        let ruleset = compiler.compile(&NoFiles, 0);
+        if ruleset.has_errors() {
+            return Err(format!("{name}: {:?}", ruleset.diagnostics));
+        }
+        one(name, &ruleset, keys, each)?;
+    }
+    Ok(())
+}
+
+fn one(name: &str, ruleset: &Ruleset, keys: usize, each: usize) -> Result<(), String> {
+    let mut stream = Stream::new(ruleset).ok_or("there is no rule over several events")?;
+    let mut detector = Detector::new(ruleset);
+    let choice = SourceChoice::Named("t.s".into());
+    let before = resident();
+    let (mut spent, mut found, mut slowest) = (Duration::ZERO, 0, f64::MAX);
+    let mut chunk: Vec<Taken> = Vec::with_capacity(CHUNK);
+    let total = keys * each;
+    for n in 0..total {
+        // Keys in an order that no memory likes, one millisecond apart.
+        let key = (n % keys).wrapping_mul(7_919) % keys;
+        let time = 1_767_225_600_000_usize + n;
+        let text = format!("{{\"t\":{time},\"u\":\"user{key}\",\"a\":\"{}\"}}", n / keys);
+        let judged = detector.judge(&choice, text.as_bytes(), None)?;
+        chunk.push(judged.taken);
+        if chunk.len() == CHUNK || n + 1 == total {
+            let events = chunk.len() as f64;
+            let begun = Instant::now();
+            for taken in chunk.drain(..) {
+                stream.take(&taken);
+            }
+            found += stream.advance().len();
+            let took = begun.elapsed();
+            spent += took;
+            slowest = slowest.min(events / took.as_secs_f64());
+        }
+    }
+    let seconds = spent.as_secs_f64().max(1e-9);
+    let held = resident().saturating_sub(before) as f64;
+    println!(
+        "{name:<10} {:>9.0} updates/s (slowest {CHUNK}: {slowest:>9.0}/s), {:>6.0} bytes a key, {found} findings",
+        total as f64 / seconds,
+        held / keys as f64,
+    );
+    Ok(())
+}
+
+/// Resident memory in bytes, where the system tells.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
+}

@@ -1,0 +1,159 @@
+//! The engine over streams of events, and the oracle over the same, told in one form.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tripline_detect::{Detector, End, Finding, Ruleset, SourceChoice, Stream, content, uid};
+use tripline_eval::time::{Cause, From, uid as uid_of_several};
+use tripline_event::{Origin, parse_json};
+
+use crate::generate::time::Sent;
+use crate::oracle::time::{At, Event, Finding as Wanted, Fired, Options, findings};
+
+/// How much later an event may come than one of a later time: nanoseconds.
+pub const LATENESS: i64 = 60_000_000_000;
+
+/// What the oracle says.
+///
+/// # Panics
+/// Where a text is no JSON.
+#[expect(clippy::expect_used, clippy::indexing_slicing, clippy::unreachable, reason = "a test fails by panicking")]
+pub fn wanted(ruleset: &Ruleset, sent: &[Sent], covered: bool) -> Vec<Wanted> {
+    let events: Vec<Event> = sent
+        .iter()
+        .map(|(source, text)| Event {
+            source: source.clone(),
+            raw: parse_json(text.as_bytes()).expect("JSON").into_owned(),
+            content: content(text.as_bytes()).to_be_bytes().to_vec(),
+        })
+        .collect();
+    let rules = &ruleset.program.rules;
+    // A finding that is an event: its rule, and its time.
+    let made: RefCell<HashMap<String, (String, i64)>> = RefCell::default();
+    let name = |fired: &Fired<'_>| {
+        let rule = &rules[fired.rule];
+        let origin = Origin { file: "".into(), line: 0 };
+        let from = |time, source: &str, id: Option<&str>, content: &[u8]| From {
+            time,
+            source: source.into(),
+            id: id.map(Arc::from),
+            content: content.try_into().map_or(0, u128::from_be_bytes),
+            origin: origin.clone(),
+        };
+        let (time, name) = match fired.at {
+            At::Event { input, source, id, .. } if rule.stateful.is_none() => {
+                let At::Event { time, .. } = fired.at else { unreachable!() };
+                (time, uid(rule.uid(), source, id, sent[input].1.as_bytes()))
+            }
+            At::Event { input, source, time, id, content } => {
+                let same = sent.iter().take(input).filter(|other| **other == sent[input]).count();
+                let twins = if id.is_none() { same as u32 } else { 0 };
+                (time, uid_of_several(rule.uid(), fired.key, &Cause::Event(&from(time, source, id, content), twins)))
+            }
+            At::Finding(parent, entity) => {
+                let (parents_rule, time) = made.borrow()[parent].clone();
+                let (kind, value) = entity.unwrap_or_default();
+                let id = format!("{parent}\0{value}\0{kind}");
+                let from = from(time, &parents_rule, Some(&id), &[]);
+                (time, uid_of_several(rule.uid(), fired.key, &Cause::Event(&from, 0)))
+            }
+            At::Instant(time) => (time, uid_of_several(rule.uid(), fired.key, &Cause::Instant(time))),
+        };
+        made.borrow_mut().insert(name.clone(), (rule.name.clone(), time));
+        name
+    };
+    let mut all = findings(&ruleset.program, &events, &Options { covered, uid: &name });
+    // Events that nothing tells apart make findings that nothing tells apart, under one uid.
+    all.dedup();
+    all
+}
+
+/// How events come.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// In which order: their places in the stream.
+    pub order: Vec<usize>,
+    /// After how many each time the engine goes on.
+    pub batch: usize,
+    /// After how many of these its state is kept, and taken back by another; never, where 0.
+    pub restart: usize,
+}
+
+/// What the engine says: of events that all come at once where no arrival is given.
+///
+/// # Panics
+/// Where an event comes too late, or what was kept is not taken back.
+#[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+pub fn found(ruleset: &Ruleset, sent: &[Sent], covered: bool, arrival: Option<&Arrival>) -> Vec<Wanted> {
+    let mut detector = Detector::new(ruleset);
+    let mut stream = Stream::new(ruleset).expect("rules over several events");
+    let mut rows: BTreeMap<([u8; 16], Vec<u8>), Vec<u8>> = BTreeMap::new();
+    let begin = |stream: &mut Stream<'_>| {
+        let machine = stream.machine();
+        machine.keep();
+        if covered {
+            machine.cover();
+        }
+        for source in 0..ruleset.ir.sources.len() {
+            machine.set_lateness(source, if arrival.is_some() { LATENESS } else { i64::MAX });
+            machine.expect(source);
+        }
+    };
+    begin(&mut stream);
+    let all: Vec<usize> = arrival.map_or_else(|| (0..sent.len()).collect(), |arrival| arrival.order.clone());
+    let mut last: BTreeMap<(usize, String), Finding> = BTreeMap::new();
+    let tell = |found: Vec<Finding>, last: &mut BTreeMap<(usize, String), Finding>| {
+        for finding in found {
+            last.insert((finding.rule, finding.uid.clone()), finding);
+        }
+    };
+    for (n, at) in all.iter().enumerate() {
+        let (source, text) = &sent[*at];
+        let origin = Origin { file: "stream".into(), line: *at as u64 };
+        let judged =
+            detector.judge(&SourceChoice::Named(source.clone()), text.as_bytes(), Some(&origin)).expect("an event");
+        stream.take(&judged.taken);
+        let Some(arrival) = arrival else { continue };
+        if (n + 1) % arrival.batch == 0 {
+            tell(stream.advance(), &mut last);
+            if arrival.restart > 0 && (n + 1) / arrival.batch % arrival.restart == 0 {
+                for row in stream.machine().changes() {
+                    match row.value {
+                        Some(value) => rows.insert((row.space, row.key), value),
+                        None => rows.remove(&(row.space, row.key)),
+                    };
+                }
+                assert!(stream.counts().late.is_empty(), "{:?}", stream.counts().late);
+                stream = Stream::new(ruleset).expect("rules over several events");
+                begin(&mut stream);
+                for ((space, key), value) in &rows {
+                    stream.machine().restore(space, key, value).expect("what was kept can be taken back");
+                }
+            }
+        }
+    }
+    tell(stream.finish(if covered { End::Test } else { End::Files }), &mut last);
+    assert!(stream.counts().late.is_empty(), "{:?}", stream.counts().late);
+    let mut out: Vec<Wanted> = last
+        .into_values()
+        .map(|finding| {
+            let several = finding.several.expect("several events");
+            Wanted {
+                rule: finding.rule,
+                time: finding.time.expect("a time"),
+                group: several.key,
+                title: finding.title,
+                severity: finding.severity,
+                key: finding.key,
+                entities: finding.entities,
+                context: finding.context,
+                risk: finding.risk,
+                count: several.count as usize,
+            }
+        })
+        .collect();
+    out.sort_by_cached_key(Wanted::sort_key);
+    out.dedup();
+    out
+}

@@ -1,0 +1,279 @@
+//! What must not happen to rules over several events, each under its name: in a stream, with watermarks.
+
+use tripline_detect::{Compiler, Detector, End, Finding, Ruleset, SourceChoice, Stream};
+use tripline_event::Origin;
+
+const MAPPING: &str = "
+    mapping m from t.s {
+      time: timestamp(raw.t)  metadata.uid: raw.id  message: raw.a  user.uid: raw.u
+      otherwise -> authentication { activity_id: \"Logon\" severity_id: \"Low\" }
+    }
+    mapping o from u.s {
+      time: timestamp(raw.t)  metadata.uid: raw.id  message: raw.a  user.uid: raw.u
+      otherwise -> account_change { activity_id: \"Other\" severity_id: \"Low\" }
+    }
+";
+const SECOND: i64 = 1_000_000_000;
+
+fn compile(rules: &str) -> Ruleset {
+    let mut compiler = Compiler::new();
+    compiler.add("named.trip", &format!("{MAPPING}{rules}"));
+    let ruleset = compiler.compile(&tripline_semantic::NoFiles, 0);
+    assert!(!ruleset.has_errors(), "{:#?}", ruleset.diagnostics);
+    ruleset
+}
+
+/// A stream of events, and what came of it.
+struct Live<'r> {
+    ruleset: &'r Ruleset,
+    detector: Detector<'r>,
+    stream: Stream<'r>,
+    line: u64,
+    found: Vec<Finding>,
+}
+
+impl<'r> Live<'r> {
+    /// With so much allowed lateness, in seconds.
+    fn new(ruleset: &'r Ruleset, lateness: i64) -> Self {
+        let mut stream = Stream::new(ruleset).expect("rules over several events");
+        for source in 0..ruleset.ir.sources.len() {
+            stream.machine().set_lateness(source, lateness * SECOND);
+        }
+        Live { ruleset, detector: Detector::new(ruleset), stream, line: 0, found: Vec::new() }
+    }
+
+    fn send(&mut self, source: &str, text: &str) {
+        self.line += 1;
+        let origin = Origin { file: "live".into(), line: self.line };
+        let choice = SourceChoice::Named(source.into());
+        let judged = self.detector.judge(&choice, text.as_bytes(), Some(&origin)).expect("an event");
+        self.stream.take(&judged.taken);
+        self.found.extend(self.stream.advance());
+    }
+
+    /// An event of a user, in seconds after the first of January 2026.
+    fn at(&mut self, second: f64, user: &str, text: &str) {
+        let nanos = 1_767_225_600 * SECOND + (second * 1e9) as i64;
+        self.send("t.s", &format!("{{\"t\":{nanos},\"u\":\"{user}\",\"a\":\"{text}\"}}"));
+    }
+
+    /// What was found, as it was last.
+    fn end(&mut self) -> Vec<String> {
+        self.found.extend(self.stream.finish(End::Files));
+        let mut last: Vec<&Finding> = Vec::new();
+        for finding in &self.found {
+            last.retain(|known| (known.rule, &known.uid) != (finding.rule, &finding.uid));
+            last.push(finding);
+        }
+        let name = |finding: &Finding| self.ruleset.program.rules[finding.rule].name.clone();
+        last.into_iter().map(|finding| format!("{}: {}", name(finding), finding.title)).collect()
+    }
+}
+
+const THREE: &str = "rule three { title: \"t\" on authentication group by user.uid within 10s having count() >= 3
+    alert { title: \"{count()} of {user.uid}\" } }";
+
+#[test]
+fn a_late_event_fires_no_window_that_it_is_outside_of() {
+    let ruleset = compile(THREE);
+    let mut live = Live::new(&ruleset, 5);
+    live.at(0.0, "bob", "x");
+    live.at(1.0, "bob", "x");
+    live.at(30.0, "bob", "x");
+    // It would be the third within ten seconds; the watermark is at 25.
+    live.at(2.0, "bob", "x");
+    assert_eq!(live.stream.counts().late.values().sum::<u64>(), 1);
+    // One within the lateness counts.
+    live.at(27.0, "bob", "x");
+    live.at(28.0, "bob", "x");
+    assert_eq!(live.end(), ["three: 3 of bob"]);
+}
+
+#[test]
+fn an_event_dated_1970_moves_nothing_and_evicts_nothing() {
+    let ruleset = compile(THREE);
+    let mut live = Live::new(&ruleset, 5);
+    live.at(0.0, "bob", "x");
+    live.at(1.0, "bob", "x");
+    live.send("t.s", "{\"t\":1,\"u\":\"bob\",\"a\":\"x\"}");
+    live.at(2.0, "bob", "x");
+    assert_eq!(live.stream.counts().late.values().sum::<u64>(), 1);
+    assert_eq!(live.end(), ["three: 3 of bob"]);
+    let mut live = Live::new(&ruleset, 5);
+    live.at(0.0, "bob", "x");
+    live.at(100.0, "eve", "x");
+    live.send("t.s", "{\"t\":1,\"u\":\"eve\",\"a\":\"x\"}");
+    assert_eq!(live.stream.counts().late.values().sum::<u64>(), 1);
+    live.at(101.0, "eve", "x");
+    live.at(102.0, "eve", "x");
+    assert_eq!(live.end(), ["three: 3 of eve"]);
+}
+
+#[test]
+fn an_event_dated_2099_in_a_file_takes_nothing_from_the_others() {
+    let ruleset = compile(THREE);
+    // Nothing is released before the end, as in a scan.
+    let mut live = Live::new(&ruleset, i64::MAX / SECOND);
+    live.at(0.0, "bob", "x");
+    live.send("t.s", "{\"t\":4070908800000,\"u\":\"bob\",\"a\":\"x\"}");
+    live.at(1.0, "bob", "x");
+    live.at(2.0, "bob", "x");
+    assert_eq!(live.end(), ["three: 3 of bob"]);
+}
+
+#[test]
+fn two_steps_within_one_second_keep_their_order() {
+    let ruleset = compile(
+        "rule one { title: \"t\" sequence by user.uid within 10s {
+           a: authentication where message == \"x\"
+           b: authentication where message == \"y\" } alert { title: \"{user.uid}\" } }",
+    );
+    let mut live = Live::new(&ruleset, 5);
+    live.at(1.000_000_2, "bob", "y");
+    live.at(1.000_000_1, "bob", "x");
+    live.at(1.000_000_1, "eve", "y");
+    live.at(1.000_000_2, "eve", "x");
+    assert_eq!(live.end(), ["one: bob"]);
+}
+
+#[test]
+fn microseconds_and_nanoseconds_since_1970_are_read_right() {
+    let ruleset = compile(THREE);
+    let mut live = Live::new(&ruleset, 5);
+    for time in ["1767225600", "1767225601000", "1767225602000000", "1767225603000000000", "\"2026-01-01T00:00:04Z\""] {
+        live.send("t.s", &format!("{{\"t\":{time},\"u\":\"bob\"}}"));
+    }
+    assert_eq!(live.end(), ["three: 5 of bob"]);
+    let spans: Vec<(i64, i64)> = live.found.iter().filter_map(|f| Some(f.several.as_ref()?.span)).collect();
+    assert_eq!(spans.last(), Some(&(1_767_225_600 * SECOND, 1_767_225_604 * SECOND)));
+}
+
+#[test]
+fn missing_keys_do_not_share_one_bucket() {
+    let ruleset = compile(THREE);
+    let mut live = Live::new(&ruleset, 5);
+    for second in 0..9 {
+        live.send("t.s", &format!("{{\"t\":{}}}", 1_767_225_600 + second));
+    }
+    assert_eq!(live.end(), [""; 0]);
+}
+
+#[test]
+fn together_waits_for_all_its_members() {
+    let ruleset = compile(
+        "rule all { title: \"t\" together by user.uid within 10s {
+           a: authentication where message == \"x\"
+           b: authentication where message == \"y\"
+           c: account_change } alert { title: \"{user.uid}\" } }",
+    );
+    let mut live = Live::new(&ruleset, 5);
+    live.at(0.0, "bob", "x");
+    live.at(1.0, "bob", "x");
+    live.at(2.0, "bob", "y");
+    live.at(0.0, "eve", "y");
+    live.at(1.0, "eve", "x");
+    live.send("u.s", "{\"t\":1767225602,\"u\":\"eve\"}");
+    assert_eq!(live.end(), ["all: eve"]);
+}
+
+#[test]
+fn an_exception_of_one_rule_touches_no_other() {
+    let twin = THREE.replace("three", "other").replace("on auth", "except \"known\" where user.uid == \"bob\" on auth");
+    let ruleset = compile(&format!("{THREE}\n{twin}"));
+    let mut live = Live::new(&ruleset, 5);
+    for second in 0..3 {
+        live.at(f64::from(second), "bob", "x");
+    }
+    assert_eq!(live.end(), ["three: 3 of bob"]);
+}
+
+#[test]
+fn a_flood_of_keys_on_one_rule_leaves_another_alone() {
+    let flooded =
+        "rule by_text { title: \"t\" on authentication group by message within 10s max_keys 100 having count() >= 3 }";
+    let ruleset = compile(&format!("{THREE}\n{flooded}"));
+    let mut live = Live::new(&ruleset, 1);
+    live.at(0.0, "bob", "first");
+    live.at(0.1, "bob", "second");
+    for n in 0..5_000 {
+        live.at(0.2 + f64::from(n) * 0.001, "eve", &format!("text {n}"));
+    }
+    live.at(6.0, "bob", "third");
+    let found = live.end();
+    assert!(found.contains(&"three: 3 of bob".to_string()), "{found:?}");
+    let evicted: Vec<u64> = live.stream.machine().loads().values().map(|load| load.evicted).collect();
+    assert!(evicted.contains(&0) && evicted.iter().any(|n| *n > 4_000), "{evicted:?}");
+}
+
+#[test]
+fn ten_thousand_distinct_values_in_a_window_stay_cheap() {
+    let ruleset = compile(
+        "rule many { title: \"t\" on authentication group by user.uid within 1h
+           having distinct(message) >= 10000 and median(len(message)) >= 1 and max(len(message)) > 1
+           alert { title: \"{distinct(message)} {count()}\" } }",
+    );
+    let mut live = Live::new(&ruleset, 0);
+    for n in 0..20_000 {
+        live.at(f64::from(n) * 0.01, "bob", &format!("{}", n % 10_000));
+    }
+    // The cap of events under one key is at ten thousand.
+    assert_eq!(live.end(), ["many: 10000 10000"]);
+}
+
+#[test]
+fn four_steps_with_a_thousand_candidates_each_stay_cheap() {
+    let ruleset = compile(
+        "rule four { title: \"t\" sequence by user.uid within 2h {
+           a: authentication where message == \"a\"
+           b: authentication where message == \"b\"
+           not authentication where message == \"stop\"
+           c: authentication where message == \"c\"
+           d: authentication where message == \"d\" } alert { title: \"{user.uid}\" } }",
+    );
+    let mut live = Live::new(&ruleset, 0);
+    let mut second = 0.0;
+    for _ in 0..1_000 {
+        // Every `c` is cut off from what came before it.
+        for step in ["a", "b", "stop", "c", "d"] {
+            second += 0.5;
+            live.at(second, "bob", step);
+        }
+    }
+    live.at(second + 1.0, "bob", "b");
+    live.at(second + 2.0, "bob", "c");
+    live.at(second + 3.0, "bob", "d");
+    assert_eq!(live.end(), ["four: bob"]);
+}
+
+#[test]
+fn redelivered_events_are_counted_once() {
+    let ruleset = compile(THREE);
+    let mut live = Live::new(&ruleset, 5);
+    for _ in 0..4 {
+        live.send("t.s", "{\"t\":1767225600,\"u\":\"bob\",\"id\":\"1\"}");
+        live.send("t.s", "{\"t\":1767225601,\"u\":\"bob\",\"id\":\"2\"}");
+    }
+    assert_eq!(live.end(), [""; 0]);
+    assert_eq!(live.stream.counts().redelivered.values().sum::<u64>(), 6);
+    live = Live::new(&ruleset, 5);
+    for _ in 0..3 {
+        live.send("t.s", "{\"t\":1767225600,\"u\":\"bob\"}");
+    }
+    assert_eq!(live.end(), ["three: 3 of bob"], "without an id each counts");
+}
+
+#[test]
+fn a_source_that_is_slow_holds_up_only_the_rules_that_can_reach_it() {
+    let of_other =
+        "rule other { title: \"t\" together by user.uid within 10s { a: authentication b: account_change } }";
+    let ruleset = compile(&format!("{THREE}\n{of_other}"));
+    let mut live = Live::new(&ruleset, 1);
+    let machine = live.stream.machine();
+    (0..ruleset.ir.sources.len()).for_each(|source| machine.expect(source));
+    for second in [0.0, 1.0, 2.0, 20.0] {
+        live.at(second, "bob", "x");
+    }
+    // The other source never sent anything.
+    assert_eq!(live.found.len(), 1, "the threshold was told while the other rule waits");
+    assert!(live.stream.machine().waiting() >= 4);
+}
