@@ -121,7 +121,7 @@ pub(crate) fn finding(context: &Context<'_>, found: &Match<'_>, rule: &Rule) -> 
     let why = plan.explain.as_ref().map(|explain| shown(&deciding(evaluator, explain, raw), context.sources));
     Finding {
         rule: plan.rule,
-        uid: uid(rule.uid(), context.source, context.event_id.as_deref(), context.bytes),
+        uid: uid(rule.uid(), context.source, context.event_id.as_deref().map(|id| (id, context.time)), context.bytes),
         title,
         severity,
         time: context.time,
@@ -204,15 +204,22 @@ fn shown<'s>(parts: impl IntoIterator<Item = &'s Seen>, sources: &SourceMap) -> 
     out
 }
 
-/// The uid of a finding over one event: from the rule and the event's id, or its content where it has none.
-pub fn uid(rule: &str, source: &str, event_id: Option<&str>, bytes: &[u8]) -> String {
+/// The uid of a finding over one event: from the rule and the event's id and time, or its content where it has no id.
+pub fn uid(rule: &str, source: &str, event_id: Option<(&str, Option<i64>)>, bytes: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(rule.as_bytes());
     hash.update([0]);
     hash.update(source.as_bytes());
     hash.update([0]);
     match event_id {
-        Some(id) => hash.update(id.as_bytes()),
+        Some((id, time)) => {
+            hash.update(id.as_bytes());
+            // Some products use an id again after a while.
+            if let Some(time) = time {
+                hash.update([0]);
+                hash.update(time.to_be_bytes());
+            }
+        }
         None => {
             hash.update([1]);
             hash.update(bytes);

@@ -44,7 +44,7 @@ pub fn wanted(ruleset: &Ruleset, sent: &[Sent], covered: bool) -> Vec<Wanted> {
         let (time, name) = match fired.at {
             At::Event { input, source, id, .. } if rule.stateful.is_none() => {
                 let At::Event { time, .. } = fired.at else { unreachable!() };
-                (time, uid(rule.uid(), source, id, sent[input].1.as_bytes()))
+                (time, uid(rule.uid(), source, id.map(|id| (id, Some(time))), sent[input].1.as_bytes()))
             }
             At::Event { input, source, time, id, content } => {
                 let same = sent.iter().take(input).filter(|other| **other == sent[input]).count();

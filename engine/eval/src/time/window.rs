@@ -41,7 +41,7 @@ pub struct Group {
     pub(crate) entries: VecDeque<Entry>,
     pub(crate) states: Vec<State>,
     /// What was kept of the latest event.
-    pub(crate) latest: Box<[Value<'static>]>,
+    pub(crate) latest: Arc<[Value<'static>]>,
     pub(crate) firing: Option<Firing>,
     /// Exceptions that were counted since the condition became true.
     pub(crate) excepted: BTreeSet<usize>,
@@ -85,7 +85,7 @@ impl Firing {
 /// An event that a window is to take.
 pub struct Taken<'t> {
     pub from: &'t Arc<From>,
-    pub captures: &'t [Value<'static>],
+    pub captures: &'t Arc<[Value<'static>]>,
 }
 
 impl Windows {
@@ -214,7 +214,7 @@ impl Group {
             next: 0,
             entries: VecDeque::new(),
             states: window.aggregates.iter().map(|aggregate| State::new(aggregate.kind)).collect(),
-            latest: Box::default(),
+            latest: Arc::from([]),
             firing: None,
             excepted: BTreeSet::new(),
             due: None,
@@ -231,7 +231,7 @@ impl Group {
             state.add(aggregate.kind, number, value.elements());
         }
         self.entries.push_back(Entry { from: Arc::clone(event.from), values });
-        self.latest = event.captures.into();
+        self.latest = Arc::clone(event.captures);
         let mut dropped = 0;
         while self.entries.len() > window.caps.per_key {
             self.leave(window);
