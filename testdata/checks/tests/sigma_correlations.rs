@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use tripline_base::{Level, terminal};
 use tripline_checks::oracle::time::{Event, Options, findings, plain_uid};
+use tripline_checks::streaming;
 use tripline_detect::{Compiler, Detector, DiskFiles, End, Ruleset, SourceChoice, Stream};
 use tripline_event::{Origin, format_time};
 
@@ -107,6 +108,13 @@ fn found(ruleset: &Ruleset, events: &[Value]) -> Vec<String> {
             let behind = one.several.as_ref().unwrap();
             several.push((show(one.rule, one.time.unwrap(), &behind.key), behind.count as usize));
         }
+    }
+    if stream.is_some() {
+        // As they come, with state kept and taken back after each.
+        let sent: Vec<(String, String)> = events.iter().map(|one| ("acme.door".into(), one.to_string())).collect();
+        let arrival = streaming::Arrival { order: (0..sent.len()).collect(), batch: 1, restart: 1 };
+        let batch = streaming::found(ruleset, &sent, false, None);
+        assert_eq!(streaming::found(ruleset, &sent, false, Some(&arrival)), batch);
     }
     let events: Vec<Event> = events.iter().map(|one| Event::new("acme.door", &one.to_string()).unwrap()).collect();
     let options = Options { covered: false, uid: &plain_uid };
