@@ -74,6 +74,7 @@ pub(crate) fn handed(finding: &Finding, bytes: &[u8]) -> Option<Handed> {
         time: finding.time?,
         risk: finding.risk.clone(),
         entities: finding.entities.clone(),
+        group: Vec::new(),
     })
 }
 
@@ -233,12 +234,16 @@ pub(crate) fn arm_of<'p>(evaluator: &Evaluator<'p>, source: &'p Source, raw: &Va
     normalize::arm(evaluator, source, raw).map(|(_, arm)| arm)
 }
 
-/// Time and id of an event, from its mapping.
+/// Time and id of an event: from its mapping, and from its source where no arm tells them.
 pub(crate) fn time_and_id(
     evaluator: &Evaluator<'_>,
     source: &Source,
     raw: &Value<'_>,
 ) -> (Option<i64>, Option<String>) {
-    let Some((_, arm)) = normalize::arm(evaluator, source, raw) else { return (None, None) };
-    (normalize::time(evaluator, arm, raw), normalize::event_id(evaluator, arm, raw))
+    let arm = normalize::arm(evaluator, source, raw).map(|(_, arm)| arm);
+    let time = arm
+        .and_then(|arm| normalize::time(evaluator, arm, raw))
+        .or_else(|| normalize::raw_time(evaluator, source, raw));
+    let id = arm.and_then(|arm| normalize::event_id(evaluator, arm, raw));
+    (time, id.or_else(|| normalize::raw_id(evaluator, source, raw)))
 }

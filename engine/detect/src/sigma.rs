@@ -1,5 +1,7 @@
 //! Sigma rules and the taxonomy that tells what they look at, on their way into the compiler.
 
+mod convert;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tripline_base::{Diagnostic, FileId, Span};
@@ -8,7 +10,8 @@ use tripline_semantic::SourceInfo;
 use tripline_sigma::{Detect, Document, Literal, Pipeline, SourceView, Taxonomy};
 use tripline_syntax::ast;
 
-use crate::Ruleset;
+pub use convert::Converted;
+pub(crate) use convert::converted;
 
 /// The source of events of which someone says that every rule may look at them.
 pub const ANY_SOURCE: &str = "any";
@@ -69,72 +72,12 @@ impl Sigma {
             known.insert(ANY_SOURCE.to_string(), everything(&self.taxonomy));
         }
         // A log source that no taxonomy has is reached by its name.
-        let named = |rule: &ast::Rule| {
-            rule.clauses
-                .iter()
-                .filter_map(|clause| match clause {
-                    ast::RuleClause::On(on) => Some(on.from.iter().map(|name| name.text.clone()).collect::<Vec<_>>()),
-                    _ => None,
-                })
-                .flatten()
-                .collect::<Vec<_>>()
-        };
-        for name in lowered.rules.iter().flat_map(named).collect::<BTreeSet<_>>() {
-            known.entry(name).or_default();
+        for name in lowered.rules.iter().flat_map(convert::sources).collect::<BTreeSet<_>>() {
+            known.entry(name.to_string()).or_default();
         }
         let items = lowered.rules.into_iter().map(ast::Item::Rule).collect();
         (ast::File { items, comments: Vec::new() }, known, lowered.diagnostics)
     }
-}
-
-/// A Sigma rule as a rule of this language.
-#[derive(Clone, Debug)]
-pub struct Converted {
-    /// Its name.
-    pub name: String,
-    /// Its id.
-    pub id: Option<String>,
-    /// The file that it comes from.
-    pub file: FileId,
-    /// The source of its events.
-    pub source: String,
-    /// Its text, formatted; or why there is none.
-    pub text: Result<String, String>,
-}
-
-/// The rules that have no error, as text.
-pub(crate) fn converted(rules: ast::File, ruleset: &Ruleset) -> Vec<Converted> {
-    let broken: BTreeSet<&str> = ruleset.broken().into_iter().collect();
-    let mut out = Vec::new();
-    for item in rules.items {
-        let ast::Item::Rule(rule) = item else { continue };
-        if broken.contains(rule.name.text.as_str()) {
-            continue;
-        }
-        let checked = ruleset.program.rules.iter().find(|one| one.name == rule.name.text);
-        let from = rule.clauses.iter().find_map(|clause| match clause {
-            ast::RuleClause::On(on) => on.from.first().map(|name| name.text.clone()),
-            _ => None,
-        });
-        let source = from.unwrap_or_default();
-        let mapped = ruleset.program.mappings.iter().any(|mapping| mapping.source == source);
-        let laid_out = ruleset.program.sources.get(&source).is_some_and(|info| !info.view.shapes.is_empty());
-        let text = match mapped || laid_out {
-            true => tripline_sigma::rule_text(&rule).map_err(|_| "it cannot be written in this language".to_string()),
-            false => Err(format!(
-                "no taxonomy knows its log source; add a source `{source}` and the log source to one, and name it with \
-                 `--taxonomy`"
-            )),
-        };
-        out.push(Converted {
-            name: rule.name.text.clone(),
-            id: checked.and_then(|checked| checked.header.id.clone()),
-            file: rule.span.file,
-            source,
-            text,
-        });
-    }
-    out
 }
 
 fn info(source: &SourceView) -> SourceInfo {
@@ -154,7 +97,8 @@ fn info(source: &SourceView) -> SourceInfo {
         (Path(View::steps(field)), values)
     };
     let detect = source.detect.iter().map(|fields| fields.iter().map(wanted).collect()).collect();
-    SourceInfo { view, detect }
+    let paths = |fields: &[String]| fields.iter().map(|field| Path(View::steps(field))).collect();
+    SourceInfo { view, detect, time: paths(&source.time), id: paths(&source.id) }
 }
 
 /// Adds where the fields of a source stand.
@@ -176,5 +120,12 @@ fn everything(taxonomy: &Taxonomy) -> SourceInfo {
     for source in &taxonomy.sources {
         lay_out(&mut view, source);
     }
-    SourceInfo { view, detect: Vec::new() }
+    let mut time: Vec<Path> = Vec::new();
+    for field in taxonomy.sources.iter().flat_map(|source| &source.time) {
+        let path = Path(View::steps(field));
+        if !time.contains(&path) {
+            time.push(path);
+        }
+    }
+    SourceInfo { view, detect: Vec::new(), time, id: Vec::new() }
 }

@@ -49,13 +49,19 @@ impl<'r> Stream<'r> {
     /// Judges what the watermarks have passed.
     pub fn advance(&mut self) -> Vec<Finding> {
         let fired = self.machine.advance();
-        fired.into_iter().map(|fired| self.finding(fired)).collect()
+        self.told(fired)
     }
 
     /// Judges everything, as nothing more comes.
     pub fn finish(&mut self, end: End) -> Vec<Finding> {
         let fired = self.machine.finish(end);
-        fired.into_iter().map(|fired| self.finding(fired)).collect()
+        self.told(fired)
+    }
+
+    /// Findings for people: those of silent rules are for other rules alone.
+    fn told(&self, fired: Vec<Fired>) -> Vec<Finding> {
+        let silent = |fired: &Fired| self.ruleset.program.rules.get(fired.rule).is_some_and(|rule| rule.silent);
+        fired.into_iter().filter(|fired| !silent(fired)).map(|fired| self.finding(fired)).collect()
     }
 
     /// What was counted.
@@ -103,7 +109,7 @@ fn why(ruleset: &Ruleset, rule: &tripline_semantic::typed::Rule) -> Vec<Shown> {
     use tripline_semantic::typed::Over;
     let spans = match &rule.over {
         None => rule.condition.iter().map(|condition| condition.span).collect(),
-        Some(Over::Window(window)) => window.having.iter().map(|having| having.span).collect(),
+        Some(Over::Window(window)) => window.having.iter().map(|having| having.span).collect::<Vec<_>>(),
         Some(Over::Sequence(sequence)) => sequence.steps.iter().map(|step| step.span).collect::<Vec<_>>(),
     };
     let words = |span| ruleset.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");

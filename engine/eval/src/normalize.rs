@@ -36,6 +36,19 @@ pub fn event_id(evaluator: &Evaluator<'_>, arm: &Arm, raw: &Value<'_>) -> Option
     tripline_event::to_text(&value).map(|text| text.into_owned())
 }
 
+/// The event's time where no arm tells it, nanoseconds.
+pub fn raw_time(evaluator: &Evaluator<'_>, source: &Source, raw: &Value<'_>) -> Option<i64> {
+    match evaluator.value(source.time?, raw) {
+        Value::Time(time) => Some(time),
+        _ => None,
+    }
+}
+
+/// The event's id where no arm tells it.
+pub fn raw_id(evaluator: &Evaluator<'_>, source: &Source, raw: &Value<'_>) -> Option<String> {
+    tripline_event::to_text(&evaluator.value(source.id?, raw)).map(|text| text.into_owned())
+}
+
 fn defined(evaluator: &Evaluator<'_>, arm: &Arm, keys: &[&str], raw: &Value<'_>) -> Option<Value<'static>> {
     let here = |path: &Path| {
         let same = |(step, key): (&Segment, &&str)| matches!(step, Segment::Key(own) if **own == **key);

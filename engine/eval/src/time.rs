@@ -67,6 +67,8 @@ pub struct Finding {
     pub risk: Option<(i64, &'static str, String)>,
     /// Who and what else.
     pub entities: Vec<(&'static str, String)>,
+    /// The key that it was found under; empty for a rule over single events.
+    pub group: Vec<String>,
 }
 
 /// How a stretch of events ends.
@@ -259,6 +261,12 @@ impl<'p> Machine<'p> {
         let tactics =
             texts(rule.header.attack.iter().flat_map(|technique| technique.tactics.iter().copied()).collect());
         let techniques = texts(rule.header.attack.iter().map(|technique| technique.id).collect());
+        let mut group = Value::Object(Vec::new());
+        for (name, value) in rule.over.iter().flat_map(|over| over.names()).zip(&finding.group) {
+            if let Some(path) = name {
+                group.set(&path.0, Value::text(value.clone()));
+            }
+        }
         let name: Arc<str> = rule.name.as_str().into();
         for entity in entities {
             let (value, kind) = entity;
@@ -274,6 +282,7 @@ impl<'p> Machine<'p> {
                 ("tactic", tactics.clone()),
                 ("technique", techniques.clone()),
                 ("time", Value::Time(finding.time)),
+                ("group", group.clone()),
             ]);
             let from = Arc::new(From {
                 time: finding.time,
@@ -363,6 +372,7 @@ impl<'p> Machine<'p> {
                         time: fired.time,
                         risk: fired.told.risk.clone(),
                         entities: fired.told.entities.clone(),
+                        group: fired.key.clone(),
                     },
                     false,
                 );

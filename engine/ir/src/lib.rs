@@ -364,6 +364,10 @@ pub struct Source {
     pub arms: Vec<Arm>,
     /// Rules that look at every event as it came.
     pub rules: Vec<RulePlan>,
+    /// When an event happened, where no arm tells it.
+    pub time: Option<Id>,
+    /// What names an event, where no arm does.
+    pub id: Option<Id>,
 }
 
 /// An arm of a mapping, and the rules that look at its class.

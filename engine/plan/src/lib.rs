@@ -75,7 +75,8 @@ pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: O
     for name in names {
         let mapping = program.mappings.iter().find(|m| !m.broken && m.source == name);
         let wanted = |rule: &typed::Rule| match &rule.subject {
-            Some(Subject::Event) => rule.sources.is_empty() || rule.sources.iter().any(|s| s == name),
+            Some(Subject::Event) => rule.looks_at_raw(name),
+            None if rule.looks_at_raw(name) => true,
             _ => mapping.is_some_and(|mapping| mapping.arms.iter().any(|arm| looks_at(rule, mapping, arm))),
         };
         let tested =
@@ -112,6 +113,7 @@ impl Content<'_, '_> {
             (None, Some(info)) if !info.detect.is_empty() => Some(lowering.detect(&info.detect)),
             _ => None,
         };
+        let (time, id) = info.map_or((None, None), |info| (lowering.first_time(&info.time), lowering.first(&info.id)));
         let always = lowering.constant(tripline_event::Value::Bool(true));
         let as_they_came = |rule: &typed::Rule| {
             matches!(rule.subject, Some(Subject::Event))
@@ -141,7 +143,7 @@ impl Content<'_, '_> {
             let rules = self.plans(at, name, Some(u64::from(arm.class.uid)), guard, &wanted, &mut lowering);
             arms.push(ir::Arm { guard, class: arm.class, definitions, rules });
         }
-        ir::Source { name: name.to_string(), detect, arms, rules: of_events }
+        ir::Source { name: name.to_string(), detect, arms, rules: of_events, time, id }
     }
 
     /// The plans of the rules that look at an arm, or at events as they came.

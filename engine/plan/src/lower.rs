@@ -47,6 +47,22 @@ impl<'a> Lowering<'a> {
         self.or(some)
     }
 
+    /// The first of these places that is a time.
+    pub fn first_time(&mut self, places: &[Path]) -> Option<Id> {
+        let times = places.iter().map(|path| {
+            let place = self.raw(Root::Raw, path);
+            self.arena.add(Kind::Convert(place, Target::One(Scalar::Time)))
+        });
+        let times: Vec<Id> = times.collect();
+        (!times.is_empty()).then(|| passes::fold::coalesce(self.arena, times, self.options))
+    }
+
+    /// The first of these places that is there.
+    pub fn first(&mut self, places: &[Path]) -> Option<Id> {
+        let found: Vec<Id> = places.iter().map(|path| self.raw(Root::Raw, path)).collect();
+        (!found.is_empty()).then(|| passes::fold::coalesce(self.arena, found, self.options))
+    }
+
     /// A place of the raw event, wherever the source's view says that it stands.
     fn raw(&mut self, root: Root, path: &Path) -> Id {
         let places = match (self.view, path.0.first()) {
@@ -260,7 +276,7 @@ impl<'a> Lowering<'a> {
                 None => self.constant(Value::Null),
             },
             typed::Root::Event => self.event(path),
-            typed::Root::Step(_) | typed::Root::Finding => self.constant(Value::Null),
+            typed::Root::Step(_) | typed::Root::Finding | typed::Root::Given => self.constant(Value::Null),
         }
     }
 

@@ -4,6 +4,7 @@
 //! An expression is cut in two: its largest parts that depend on one event alone become *captures*, evaluated when
 //! the event is matched; what is left is lowered over a record of captures, aggregates, reads and blocks.
 
+mod inputs;
 mod meaning;
 mod residual;
 mod units;
@@ -145,6 +146,7 @@ impl<'p> Planner<'_, 'p> {
     fn rule(&mut self, rule: &'p typed::Rule) {
         match &rule.over {
             Some(Over::Sequence(sequence)) => self.sequence(rule, sequence),
+            Some(Over::Window(window)) if !window.inputs.is_empty() => self.inputs(rule, window),
             over => {
                 let mut residual = Residual::new(self.program);
                 let (mine, later) = split(rule.condition.as_ref());
@@ -228,7 +230,7 @@ impl<'p> Planner<'_, 'p> {
         captures: &[Typed],
     ) -> FindingInput {
         let taken = |rule: &typed::Rule| match names.is_empty() {
-            true => !matches!(rule.subject, Some(Subject::Finding(_))),
+            true => !rule.silent && rule.taken().next().is_none(),
             false => names.contains(&rule.name),
         };
         let rules = self.rules.iter().filter(|(_, rule)| !rule.broken && taken(rule)).map(|(at, _)| *at).collect();
@@ -281,26 +283,36 @@ impl<'p> Planner<'_, 'p> {
             for read in &mut reads {
                 read.feature = self.feature(read.feature);
             }
-            let input = self.time.inputs.len();
-            self.time.inputs.push(Input {
-                node,
-                step: at,
-                condition,
-                exceptions: Vec::new(),
-                reads,
-                findings: None,
-                sources: Vec::new(),
-            });
-            self.observers.push(Observer {
-                input,
-                rule: self.rule,
-                class: Some(u64::from(step.class.uid)),
-                sources: &step.sources,
-                condition: conjunction(mine),
-                exceptions: own.iter().map(|(n, condition)| (*n, (*condition).clone())).collect(),
-                captures: residual.captures_of(at),
-            });
+            let input =
+                Input { node, step: at, condition, exceptions: Vec::new(), reads, findings: None, sources: Vec::new() };
+            self.input_of(step, input, conjunction(mine), &own, residual.captures_of(at));
         }
+    }
+
+    /// An input for the events, or the findings, of a step.
+    fn input_of(
+        &mut self,
+        step: &'p typed::Step,
+        mut input: Input,
+        condition: Option<Typed>,
+        exceptions: &[(usize, &Typed)],
+        captures: Vec<Typed>,
+    ) {
+        if let Subject::Finding(names) = &step.subject {
+            input.findings = Some(self.of_findings(names, condition.as_ref(), exceptions, &captures));
+            self.time.inputs.push(input);
+            return;
+        }
+        self.observers.push(Observer {
+            input: self.time.inputs.len(),
+            rule: self.rule,
+            class: step.class().map(|class| u64::from(class.uid)),
+            sources: &step.sources,
+            condition,
+            exceptions: exceptions.iter().map(|(n, condition)| (*n, (*condition).clone())).collect(),
+            captures,
+        });
+        self.time.inputs.push(input);
     }
 
     /// The node of a feature.

@@ -4,6 +4,7 @@ mod call;
 mod compare;
 mod expr;
 mod feature;
+mod inputs;
 mod literal;
 mod mapping;
 mod path;
@@ -20,7 +21,7 @@ use tripline_syntax::ast;
 
 use crate::codes;
 use crate::program::{Declared, Program, SourceInfo};
-use crate::typed::{Kind, Ty, Typed, VarId};
+use crate::typed::{Kind, Subject, Ty, Typed, VarId};
 
 /// Reads the files that lists and tables name.
 pub trait Files {
@@ -66,6 +67,7 @@ pub fn check(
         nodes: 0,
         def_stack: Vec::new(),
         errors_in_item: 0,
+        of_sigma: false,
     };
     checker.run(files);
     let mut diagnostics = checker.diagnostics;
@@ -93,6 +95,8 @@ struct Checker<'a> {
     /// The definitions being inlined, outermost first, with the place that calls each.
     def_stack: Vec<(String, Span)>,
     errors_in_item: usize,
+    /// Whether the rule being checked was written in Sigma.
+    of_sigma: bool,
 }
 
 /// What an expression may refer to.
@@ -109,7 +113,9 @@ struct Scope {
     /// Bindings, innermost last.
     bindings: Vec<Binding>,
     /// Steps of the sequence that are visible, with their classes.
-    steps: Vec<(String, &'static Class)>,
+    steps: Vec<(String, Subject)>,
+    /// What each input of a window with several gives, with the type.
+    given: Vec<(String, Ty)>,
     /// Whether aggregates may be used.
     aggregates: bool,
     /// Whether features may be read.
@@ -130,6 +136,15 @@ impl Scope {
         Scope { class: Some(class), ..Scope::raw_only(place) }
     }
 
+    /// Events as they came.
+    fn as_they_came(place: &'static str) -> Self {
+        Scope { loose: true, ..Scope::raw_only(place) }
+    }
+
+    fn of_findings(place: &'static str) -> Self {
+        Scope { finding: true, raw: false, ..Scope::raw_only(place) }
+    }
+
     fn raw_only(place: &'static str) -> Self {
         Scope {
             class: None,
@@ -138,6 +153,7 @@ impl Scope {
             loose: false,
             bindings: Vec::new(),
             steps: Vec::new(),
+            given: Vec::new(),
             aggregates: false,
             features: false,
             place,

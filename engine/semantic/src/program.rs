@@ -34,6 +34,10 @@ pub struct SourceInfo {
     /// Tells its events from others: alternatives, each of fields that must have one of these values (any
     /// value, where none is listed). Empty: only the user can say that an event is of this source.
     pub detect: Vec<Vec<(Path, Vec<String>)>>,
+    /// When an event happened, where no mapping tells it: the first of these that is a time.
+    pub time: Vec<Path>,
+    /// What names an event, where no mapping does: the first of these that is there.
+    pub id: Vec<Path>,
 }
 
 /// A declared name.

@@ -15,6 +15,7 @@ pub use tripline_syntax::ast::{ArithmeticOp, Dialect, Prefix, Quantifier};
 
 mod time;
 
+pub(crate) use time::path_of;
 pub use time::{Ask, Caps, Feature, Memory, Over, Sequence, Step, Window, WindowKind};
 
 /// A type.
@@ -87,6 +88,8 @@ pub enum Root {
     Step(String),
     /// A finding (`on finding`), or an alert in a test's expectation.
     Finding,
+    /// What each input of a window with several gives, by name.
+    Given,
 }
 
 /// A binding, unique within a rule or mapping.
@@ -611,20 +614,11 @@ pub struct Rule {
     pub broken: bool,
     /// The language it was written in.
     pub dialect: Dialect,
+    /// Whether its findings are for other rules alone.
+    pub silent: bool,
 }
 
 impl Rule {
-    /// Every expression of what it makes of several events.
-    pub fn over_exprs(&self) -> Vec<&Typed> {
-        match &self.over {
-            None => Vec::new(),
-            Some(Over::Window(window)) => window.by.iter().chain(&window.having).collect(),
-            Some(Over::Sequence(sequence)) => {
-                sequence.steps.iter().flat_map(|step| step.by.iter().chain(&step.condition)).collect()
-            }
-        }
-    }
-
     /// What findings name the rule by: its id, or its name where it has none.
     pub fn uid(&self) -> &str {
         self.header.id.as_deref().unwrap_or(&self.name)

@@ -67,9 +67,10 @@ is missing or wrong.";
 "Correlations and filters name rules by `id` or `name`, in all files that are loaded together.";
     CORRELATION_CYCLE = "T0422" error "correlation-cycle" "a correlation waits for itself"
 "A correlation may count the results of another one, but not, through any number of others, its own.";
-    CORRELATION_CHECKED = "T0423" note "correlation-not-evaluated" "a correlation is checked, not evaluated by this version"
-"Everything that the correlation names was found and fits. Its rules run on their own; the correlation gives
-no findings yet.";
+    CORRELATION_CANNOT_RUN = "T0423" error "correlation-cannot-run" "a correlation cannot be evaluated"
+"Something that the correlation needs is not there: a rule that it names has an error, a correlation that it
+names has no such field in its `group-by`, or its condition over rules has `not`, or for `temporal_ordered`
+`or`. Its rules run on their own, as if it were not there.";
     BAD_FILTER = "T0424" error "bad-filter" "a filter cannot be read"
 "A filter has `logsource` and, under `filter`, `rules` (a list of ids or names, or `any`), search identifiers and
 one `condition`.";

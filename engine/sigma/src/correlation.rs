@@ -1,4 +1,4 @@
-//! Correlations: read into a typed model and checked. A later version evaluates them.
+//! Correlations: read into a typed model and checked.
 
 mod check;
 
@@ -31,6 +31,8 @@ pub struct Correlation {
     pub aliases: Vec<Alias>,
     /// When it fires.
     pub condition: When,
+    /// Where that stands.
+    pub condition_span: Span,
     /// Whether its rules give findings of their own as well.
     pub generate: bool,
 }
@@ -181,6 +183,7 @@ pub(crate) fn read(header: Header, entry: &Entry, text: &str, out: &mut Vec<Diag
     };
     let aliases = aliases(node, &mut wrong);
     let condition = when(kind, node, entry.key_span, text, &mut wrong);
+    let condition_span = node.get("condition").or_else(|| node.get("type")).map_or(entry.key_span, |node| node.span);
     if rules.is_empty() && !matches!(condition, Some(When::Rules(_))) {
         wrong(entry.key_span, missing("rules"), None);
     }
@@ -188,7 +191,18 @@ pub(crate) fn read(header: Header, entry: &Entry, text: &str, out: &mut Vec<Diag
         return None;
     }
     let (kind, condition) = (kind?, condition?);
-    Some(Correlation { header, kind, rules, group_by, seconds, seconds_span, aliases, condition, generate })
+    Some(Correlation {
+        header,
+        kind,
+        rules,
+        group_by,
+        seconds,
+        seconds_span,
+        aliases,
+        condition,
+        condition_span,
+        generate,
+    })
 }
 
 /// A whole number above zero with its unit, in seconds; months and years are those of the calendar's mean.

@@ -8,7 +8,7 @@
 //! within its file; where the Sigma specification leaves something open, pySigma's reading counts.
 //!
 //! Deliberately lacks: knowledge of any product (that is content: taxonomy files), names of other crates' types
-//! beyond the tree, and the evaluation of correlations, which are read and checked only.
+//! beyond the tree, and evaluation.
 
 mod build;
 pub mod codes;

@@ -5,11 +5,12 @@
 //! detection is lowered again with them. An item whose placeholders have no value is `false`: it matches
 //! nothing, and under `not` it takes nothing away.
 
+mod correlation;
 mod header;
 mod item;
 mod logsource;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use tripline_base::{Diagnostic, Level, Span};
@@ -18,12 +19,11 @@ use tripline_syntax::ast::{Dialect, Expr, On, Rule as NativeRule, RuleClause, Wh
 use crate::build::{and, name, not, or};
 use crate::codes;
 use crate::condition::{self, Tree};
-use crate::correlation::{self, Correlation};
+use crate::correlation::{Correlation, When, check};
 use crate::filter;
-use crate::model::{Condition, Document, Named, Rule, Search};
-
+use crate::model::{Condition, Document, Item, Named, Rule, Search, Value, Word};
 use crate::pipeline::{self, Pipeline};
-use crate::taxonomy::{Resolved, Taxonomy};
+use crate::taxonomy::{Provider, Resolved, Taxonomy};
 use header::Names;
 
 /// The most parts that a rule may come to.
@@ -39,7 +39,7 @@ pub struct Options {
 /// Rules, ready for the checker.
 #[derive(Clone, Debug, Default)]
 pub struct Lowered {
-    /// One for each Sigma rule that could be lowered, in order.
+    /// One for each Sigma rule that could be lowered and gives findings, in order; then the correlations.
     pub rules: Vec<NativeRule>,
     /// Correlations whose every part was found.
     pub correlations: Vec<Correlation>,
@@ -60,21 +60,92 @@ pub fn lower(documents: Vec<Document>, taxonomy: &Taxonomy, pipelines: &[Pipelin
     }
     duplicates(&rules, &correlations, &mut out.diagnostics);
     filter::apply(&filters, &mut rules, &mut out.diagnostics);
-    out.correlations = correlation::check(correlations, &rules, &mut out.diagnostics);
+    out.correlations = check(correlations, &rules, &mut out.diagnostics);
+    ask(&mut rules, &out.correlations);
     pipeline::apply(pipelines, &mut rules, &mut out.diagnostics);
 
     let mut names = Names::default();
-    for rule in &rules {
+    let mut bases = Vec::new();
+    for mut rule in rules {
         let label = names.take(&rule.header);
         let from = out.diagnostics.len();
-        if let Some(native) = one(rule, &label, taxonomy, options, &mut out.diagnostics) {
-            out.rules.push(native);
-        }
+        let asked = answered(&mut rule);
+        let found = one(&rule, &label, taxonomy, options, &mut out.diagnostics);
         for said in out.diagnostics.iter_mut().skip(from) {
             said.item = Some(label.clone());
         }
+        let (native, providers) = found.map_or((None, Vec::new()), |(native, providers)| (Some(native), providers));
+        bases.push(Base { rule, native, providers, asked });
     }
+    let correlated = correlation::lower(&out.correlations, &bases, &mut names, &mut out.diagnostics);
+    let shown = bases.into_iter().enumerate().filter(|(at, _)| !correlated.hidden.contains(at));
+    out.rules = shown.filter_map(|(_, base)| base.native).collect();
+    out.rules.extend(correlated.rules);
     tripline_base::diagnostic::sort(&mut out.diagnostics);
+    out
+}
+
+/// A rule that correlations may name.
+struct Base {
+    rule: Rule,
+    /// None where something about it is wrong.
+    native: Option<NativeRule>,
+    /// Kinds of events, where they have other names for fields.
+    providers: Vec<Provider>,
+    /// Fields that correlations ask for, with the names that pipelines gave them.
+    asked: BTreeMap<String, Vec<String>>,
+}
+
+/// A search identifier that no condition can name: it holds the fields that correlations ask for, so that pipelines
+/// rename them like any other.
+const ASKED: &str = "\0asked";
+
+/// The field of a rule that a correlation means by a name.
+fn asked<'c>(correlation: &'c Correlation, rule: &Word, name: &'c str) -> &'c str {
+    let alias = correlation.aliases.iter().find(|alias| alias.name.text == name);
+    let own = alias.and_then(|alias| alias.fields.iter().find(|(of, _)| of.text == rule.text));
+    own.map_or(name, |(_, field)| field.as_str())
+}
+
+fn ask(rules: &mut [Rule], correlations: &[Correlation]) {
+    for rule in rules {
+        let mut wanted: BTreeSet<&str> = BTreeSet::new();
+        for correlation in correlations {
+            let counted = match &correlation.condition {
+                When::Number { fields, .. } => fields.as_slice(),
+                _ => &[],
+            };
+            for word in correlation.rules.iter().filter(|word| rule.header.answers_to(&word.text)) {
+                let names = correlation.group_by.iter().chain(counted);
+                wanted.extend(names.map(|name| asked(correlation, word, &name.text)));
+            }
+        }
+        let span = rule.header.span;
+        let item = |field: &str| {
+            let values = vec![(Value::Exists(true), span)];
+            let field = Some(field.to_string());
+            let item = Item { span, key_span: span, field, values, all: false, negated: false, applied: Vec::new() };
+            Search::All(vec![Search::Item(item)], span)
+        };
+        for field in wanted {
+            let name = format!("{ASKED}{field}");
+            rule.detections.insert(name, Named { name_span: span, search: item(field) });
+        }
+    }
+}
+
+/// Takes out what was asked: each field with the names that it has now.
+fn answered(rule: &mut Rule) -> BTreeMap<String, Vec<String>> {
+    let mut out = BTreeMap::new();
+    rule.detections.retain(|name, named| {
+        let Some(field) = name.strip_prefix(ASKED) else { return true };
+        let mut names: Vec<String> = Vec::new();
+        named.search.items_mut(&mut |item| names.extend(item.field.clone()));
+        if !names.is_empty() {
+            out.insert(field.to_string(), names);
+        }
+        false
+    });
     out
 }
 
@@ -97,7 +168,7 @@ fn one(
     taxonomy: &Taxonomy,
     options: &Options,
     out: &mut Vec<Diagnostic>,
-) -> Option<NativeRule> {
+) -> Option<(NativeRule, Vec<Provider>)> {
     let from = out.len();
     let trees: Vec<Option<Alternative>> =
         rule.conditions.iter().map(|c| Alternative::read(c, &rule.detections, out)).collect();
@@ -113,14 +184,16 @@ fn one(
     if out.iter().skip(from).any(|said| said.level() == Level::Error) {
         return None;
     }
-    let mut clauses = header::clauses(rule, label);
     let at = rule.logsource.span;
+    let mut clauses = header::clauses(&rule.header, rule.header.title.as_ref().map_or(at, |title| title.span), label);
+    let providers = if options.any_source { Vec::new() } else { resolved.providers };
     let sources = if options.any_source { Vec::new() } else { vec![name(resolved.source, at)] };
     clauses.push(RuleClause::On(On { span: at, class: name("event", at), from: sources }));
     clauses.push(RuleClause::Where(Where { span: whole.span, expr: whole }));
     let span = rule.header.span;
     let name = name(label, rule.header.title.as_ref().map_or(span, |title| title.span));
-    Some(NativeRule { span, name, clauses, partial: false, dialect: Dialect::Sigma })
+    let native = NativeRule { span, name, clauses, partial: false, dialect: Dialect::Sigma, silent: false };
+    Some((native, providers))
 }
 
 /// A condition with its search identifiers, and those that filters and pipelines add to it.

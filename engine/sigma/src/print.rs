@@ -5,16 +5,18 @@
 
 use tripline_base::{Diagnostic, FileId};
 use tripline_syntax::ast::{
-    CompareOp, Expr, ExprKind, Operand, Path, PathStep, Prefix, Quote, Root, Rule, RuleClause, Text,
+    ArithmeticOp, CompareOp, Expr, ExprKind, Name, Operand, Path, PathStep, Prefix, Quote, Root, Rule, RuleClause,
+    Step, Text,
 };
 use tripline_syntax::format::format;
 use tripline_syntax::parse_file;
 
-/// The formatted text of a rule. What this crate lowers always reads back; anything else may give diagnostics.
+/// The formatted text of a rule. What this crate lowers reads back, but for windows without a key or over several
+/// rules, which the native language has no words for; these and anything else give diagnostics.
 pub fn rule_text(rule: &Rule) -> Result<String, Vec<Diagnostic>> {
     let mut text = format!("rule {} {{\n", rule.name.text);
     for clause in &rule.clauses {
-        if matches!(clause, RuleClause::On(_)) {
+        if matches!(clause, RuleClause::On(_) | RuleClause::Sequence(_)) {
             text.push('\n');
         }
         self::clause(clause, &mut text);
@@ -37,9 +39,23 @@ fn clause(clause: &RuleClause, out: &mut String) {
             out.push_str(&format!("attack: [{}]", names.join(", ")));
         }
         RuleClause::On(on) => {
-            let from: Vec<&str> = on.from.iter().map(|name| name.text.as_str()).collect();
-            let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", ")) };
-            out.push_str(&format!("on {}{from}", on.class.text));
+            out.push_str(&format!("on {}", on.class.text));
+            from(&on.from, out);
+        }
+        RuleClause::Group(group) => {
+            out.push_str("group by ");
+            between(&group.by, ", ", out);
+            out.push_str(&format!(" within {}", group.within.text));
+        }
+        RuleClause::Having(clause) => {
+            out.push_str("having ");
+            expr(&clause.expr, out);
+        }
+        RuleClause::Sequence(sequence) => {
+            let word = if sequence.ordered { "sequence" } else { "together" };
+            out.push_str(&format!("{word} within {} {{\n", sequence.within.text));
+            sequence.steps.iter().for_each(|one| step(one, out));
+            out.push('}');
         }
         RuleClause::Where(clause) => {
             out.push_str("where ");
@@ -48,6 +64,27 @@ fn clause(clause: &RuleClause, out: &mut String) {
         // Sigma rules have no other clauses.
         _ => {}
     }
+}
+
+fn from(names: &[Name], out: &mut String) {
+    let names: Vec<&str> = names.iter().map(|name| name.text.as_str()).collect();
+    if !names.is_empty() {
+        out.push_str(&format!(" from {}", names.join(", ")));
+    }
+}
+
+fn step(step: &Step, out: &mut String) {
+    out.push_str(&format!("{}: {}", step.name.as_ref().map_or("", |name| &name.text), step.class.text));
+    from(&step.from, out);
+    if !step.by.is_empty() {
+        out.push_str(" by ");
+        between(&step.by, ", ", out);
+    }
+    if let Some(condition) = &step.condition {
+        out.push_str(" where ");
+        expr(condition, out);
+    }
+    out.push('\n');
 }
 
 fn between(parts: &[Expr], word: &str, out: &mut String) {
@@ -118,6 +155,21 @@ fn expr(at: &Expr, out: &mut String) {
             out.push('(');
             expr(inner, out);
             out.push(')');
+        }
+        ExprKind::Coalesce(parts) => between(parts, " ?? ", out),
+        ExprKind::If { condition, then, otherwise } => {
+            out.push_str("(if ");
+            expr(condition, out);
+            out.push_str(" then ");
+            expr(then, out);
+            out.push_str(" else ");
+            expr(otherwise, out);
+            out.push(')');
+        }
+        ExprKind::Arithmetic { left, op: ArithmeticOp::Add, right } => {
+            expr(left, out);
+            out.push_str(" + ");
+            expr(right, out);
         }
         // Sigma rules hold no other expressions.
         _ => out.push_str("null"),

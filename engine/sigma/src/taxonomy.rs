@@ -27,6 +27,10 @@ pub struct SourceView {
     pub fields: BTreeMap<String, Vec<String>>,
     /// Alternatives by which an event is known to be of this source; empty where only its name chooses it.
     pub detect: Vec<BTreeMap<String, Detect>>,
+    /// Fields that say when an event happened; the first that is a time counts.
+    pub time: Vec<String>,
+    /// Fields that name an event so that no other of the source has the name; the first that is there counts.
+    pub id: Vec<String>,
 }
 
 /// What a field must be for an event to be of a source.
@@ -96,6 +100,8 @@ impl Taxonomy {
             own.shapes
                 .extend(source.shapes.into_iter().filter(|shape| !own.shapes.contains(shape)).collect::<Vec<_>>());
             own.detect.extend(source.detect);
+            own.time.extend(source.time.into_iter().filter(|field| !own.time.contains(field)).collect::<Vec<_>>());
+            own.id.extend(source.id.into_iter().filter(|field| !own.id.contains(field)).collect::<Vec<_>>());
             for (field, paths) in source.fields {
                 let have = own.fields.entry(field).or_default();
                 have.extend(paths.into_iter().filter(|path| !have.contains(path)).collect::<Vec<_>>());

@@ -172,12 +172,16 @@ fn filters_are_and_linked() {
 }
 
 #[test]
-fn correlations_are_checked_and_kept() {
-    let text = "title: r\nname: base\nlogsource: { product: acme }\ndetection: { s: { A: 1 }, condition: s }\n---\ntitle: many\nname: many\ncorrelation: { type: event_count, rules: base, group-by: [u], timespan: 5m, condition: { gte: 10 }, aliases: { u: { base: A } } }\n---\ntitle: chained\ncorrelation: { type: temporal, rules: [many, base], timespan: 1h, condition: many and not base }\n";
+fn correlations_are_rules_and_their_base_rules_are_not() {
+    let text = "title: r\nname: base\nlogsource: { product: acme }\ndetection: { s: { A: 1 }, condition: s }\n---\ntitle: many\nname: many\ncorrelation: { type: event_count, rules: base, group-by: [u], timespan: 5m, condition: { gte: 10 }, aliases: { u: { base: A } } }\n---\ntitle: chained\ncorrelation: { type: temporal, rules: [many, base], timespan: 1h, condition: many and base }\n";
     let lowered = lowered(text, &[]);
     assert_eq!(lowered.correlations.len(), 2, "{:?}", lowered.diagnostics);
-    assert_eq!(lowered.rules.len(), 1);
-    assert_eq!(lowered.diagnostics.iter().filter(|said| said.code.id == "T0423").count(), 2);
+    let names: Vec<(&str, bool)> = lowered.rules.iter().map(|rule| (rule.name.text.as_str(), rule.silent)).collect();
+    assert_eq!(names, [("many", true), ("chained", false)]);
+    assert_eq!(
+        rule_text(&lowered.rules[0]).unwrap().split("on event").nth(1),
+        Some(" from acme\n  where raw.A == 1\n  group by raw.A within 5m\n  having count() >= 10\n}\n")
+    );
 }
 
 #[test]

@@ -88,6 +88,8 @@ pub struct Rule {
     pub partial: bool,
     /// The language it was written in.
     pub dialect: Dialect,
+    /// Whether its findings are for other rules alone; not part of the grammar.
+    pub silent: bool,
 }
 
 /// What a rule was written in.
@@ -198,6 +200,11 @@ pub struct Group {
     pub kind: Option<Name>,
     /// `max_keys N`, `per_key N`.
     pub options: Vec<(Name, Expr)>,
+    /// Several kinds of events, each with its own key, in the place of `on` and `by`; not part of the grammar.
+    pub inputs: Vec<Step>,
+    /// What the parts of the key are called where findings are events; as they are written, where there are none.
+    /// Not part of the grammar.
+    pub names: Vec<Name>,
 }
 
 /// `sequence by K within D { … }` or `together …`
@@ -215,6 +222,8 @@ pub struct Sequence {
     pub options: Vec<(Name, Expr)>,
     /// The steps.
     pub steps: Vec<Step>,
+    /// As in [`Group`].
+    pub names: Vec<Name>,
 }
 
 /// A step of a sequence.
@@ -234,6 +243,8 @@ pub struct Step {
     pub condition: Option<Expr>,
     /// `[n..m]`
     pub repeat: Option<Repeat>,
+    /// What `having` may name of each event of an input; not part of the grammar.
+    pub values: Vec<(Name, Expr)>,
 }
 
 /// `[n..m]`; an open end is none.

@@ -81,7 +81,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        Some(Rule { span, name: name?, clauses, partial: false, dialect: Dialect::Native })
+        Some(Rule { span, name: name?, clauses, partial: false, dialect: Dialect::Native, silent: false })
     }
 
     pub fn rule_clause(&mut self, pair: P<'_>) -> Option<RuleClause> {
@@ -171,7 +171,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        Some(Group { span, by, within: within?, kind, options })
+        Some(Group { span, by, within: within?, kind, options, inputs: Vec::new(), names: Vec::new() })
     }
 
     fn sequence(&mut self, pair: P<'_>) -> Option<Sequence> {
@@ -188,7 +188,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        Some(Sequence { span, ordered, by, within: within?, options, steps })
+        Some(Sequence { span, ordered, by, within: within?, options, steps, names: Vec::new() })
     }
 
     fn step(&mut self, pair: P<'_>) -> Option<Step> {
@@ -219,7 +219,7 @@ impl Builder<'_> {
         }
         let class = names.pop()?;
         let name = if negated { None } else { Some(names.pop()?) };
-        Some(Step { span, name, class, from, by, condition, repeat })
+        Some(Step { span, name, class, from, by, condition, repeat, values: Vec::new() })
     }
 
     fn except(&mut self, pair: P<'_>) -> Option<Except> {

@@ -273,7 +273,14 @@ impl<'a> Reader<'a> {
         let before = self.out.diagnostics.len();
         let is_rule = kind == "rule";
         let words: &[&str] = if is_rule { &RULE_WORDS } else { &MAPPING_WORDS };
-        let mut rule = Rule { span, name: name.clone(), clauses: Vec::new(), partial: true, dialect: Dialect::Native };
+        let mut rule = Rule {
+            span,
+            name: name.clone(),
+            clauses: Vec::new(),
+            partial: true,
+            dialect: Dialect::Native,
+            silent: false,
+        };
         let mut mapping = Mapping {
             span,
             name,

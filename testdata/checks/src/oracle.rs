@@ -261,13 +261,14 @@ impl Env<'_> {
         match &typed.kind {
             Kind::Const(value) => one(value.clone()),
             // In what is said of a match: the last of its events that has it.
-            Kind::Path(Root::Event | Root::Raw | Root::Loose, _) if self.around.several.is_match() => {
+            Kind::Path(Root::Event | Root::Raw | Root::Loose | Root::Finding, _) if self.around.several.is_match() => {
                 let events = self.around.several.events().iter().rev();
                 let mut found = events.map(|record| record.env(self.program).values(typed));
                 found.find(|found| !found.is_empty()).unwrap_or_default()
             }
-            Kind::Path(Root::Step(name), path) => self.around.step(name, path),
+            Kind::Path(Root::Step(name), path) => self.around.step(self.program, name, path),
             Kind::Path(Root::Finding, path) => self.around.finding(path),
+            Kind::Path(Root::Given, path) => self.around.given(path),
             Kind::Path(root @ (Root::Raw | Root::Loose), path) if !path.0.is_empty() => {
                 let loose = *root == Root::Loose;
                 let places = match self.view {
@@ -286,8 +287,8 @@ impl Env<'_> {
                     Root::Raw | Root::Loose => Some(self.raw),
                     Root::Event => self.event,
                     Root::Var(var) => self.vars.iter().rev().find(|(v, _)| v == var).map(|(_, x)| x),
-                    // Both are answered above.
-                    Root::Step(_) | Root::Finding => None,
+                    // All are answered above.
+                    Root::Step(_) | Root::Finding | Root::Given => None,
                 };
                 base.map_or_else(Vec::new, |base| reach(base, path))
             }

@@ -62,7 +62,9 @@ pub fn sources_of<'p>(program: &'p Program, rule: &'p Rule) -> Vec<&'p str> {
             .filter(|mapping| !mapping.broken && mapping.arms.iter().any(|arm| arm.class.uid == class.uid))
             .map(|mapping| mapping.source.as_str())
             .collect(),
-        _ => BTreeSet::new(),
+        _ => {
+            rule.over.iter().flat_map(|over| over.steps()).flat_map(|step| &step.sources).map(String::as_str).collect()
+        }
     };
     found.into_iter().collect()
 }

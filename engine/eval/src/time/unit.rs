@@ -390,10 +390,14 @@ impl Unit {
         }
     }
 
-    fn event<'p>(&mut self, rules: &Rules<'p>, from: &Arc<From>, waiting: Waiting, world: &mut World<'_>) {
+    fn event<'p>(&mut self, rules: &Rules<'p>, from: &Arc<From>, mut waiting: Waiting, world: &mut World<'_>) {
         self.place += 1;
+        let several = waiting.len() > 1;
+        waiting.sort_by_key(|(input, _)| *input);
         let mut of_sequences: BTreeMap<usize, BTreeMap<Key, Waiting>> = BTreeMap::new();
         let mut to_remember = Vec::new();
+        // An event of which several inputs of a window keep the same counts once under a key.
+        let mut counted: Vec<(usize, Key, Arc<[Value<'static>]>)> = Vec::new();
         for (at, captures) in waiting {
             let Some(input) = rules.time.inputs.get(at) else { continue };
             let Some(node) = rules.time.nodes.get(input.node) else { continue };
@@ -431,6 +435,13 @@ impl Unit {
                     let taken = Taken { from, captures: &captures };
                     let mut all = Vec::new();
                     for key in keys(&captures, &window.key) {
+                        if several {
+                            let this = (input.node, key.clone(), Arc::clone(&captures));
+                            if counted.contains(&this) {
+                                continue;
+                            }
+                            counted.push(this);
+                        }
                         all.extend(windows.event(window, key, &taken, &mut out));
                     }
                     all.extend(windows.evict(window));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tripline_event::{Path, Segment, Value};
 use tripline_ir::time::{Aggregate, AggregateKind, Ask, Read, record};
 use tripline_semantic::Program;
-use tripline_semantic::typed::{Function, Kind, Quantifier, Root, Step, Ty, Typed, VarId};
+use tripline_semantic::typed::{Function, Kind, Quantifier, Root, Step, Subject, Ty, Typed, VarId};
 
 use super::{constant, not};
 
@@ -50,7 +50,7 @@ fn is_closed(typed: &Typed) -> bool {
 /// Whether the expression stands for several values rather than for one.
 fn is_multiple(typed: &Typed) -> bool {
     match &typed.kind {
-        Kind::Path(Root::Loose, _) => true,
+        Kind::Path(Root::Loose | Root::Given, _) => true,
         Kind::Path(Root::Finding, path) => is_list(path),
         Kind::Path(_, path) => path.is_multiple(),
         Kind::Then(inner, path) => path.is_multiple() || is_multiple(inner),
@@ -245,7 +245,9 @@ impl<'p> Residual<'p> {
 
     /// A plain path over a whole match: of its last event that has the attribute.
     fn of_match(&mut self, node: &Typed) -> Option<Typed> {
-        let Kind::Path(root @ (Root::Event | Root::Raw | Root::Loose), path) = &node.kind else { return None };
+        let Kind::Path(root @ (Root::Event | Root::Raw | Root::Loose | Root::Finding), path) = &node.kind else {
+            return None;
+        };
         let first = match path.0.first() {
             Some(Segment::Key(name)) => name.to_string(),
             _ => return None,
@@ -257,7 +259,11 @@ impl<'p> Residual<'p> {
                 let at = self.captures.iter().map(Vec::len).max().unwrap_or(0);
                 for (captures, step) in self.captures.iter_mut().zip(self.steps) {
                     captures.resize(at, nothing());
-                    let has = *root != Root::Event || step.class.attribute(&first).is_some();
+                    let has = match (root, &step.subject) {
+                        (Root::Event, Subject::Class(class)) => class.attribute(&first).is_some(),
+                        (Root::Event, _) => false,
+                        (root, subject) => matches!(root, Root::Finding) == matches!(subject, Subject::Finding(_)),
+                    };
                     captures.push(if has { node.clone() } else { nothing() });
                 }
                 self.of_matches.push((root.clone(), path.clone(), at));
@@ -284,7 +290,8 @@ impl<'p> Residual<'p> {
 
     /// A path of a step's block.
     fn block(&mut self, name: &str, path: &Path, node: &Typed) -> Typed {
-        let Some(at) = self.steps.iter().position(|step| step.name.as_deref() == Some(name)) else {
+        let found = self.steps.iter().enumerate().find(|(_, step)| step.name.as_deref() == Some(name));
+        let Some((at, step)) = found else {
             return nothing();
         };
         let (which, rest) = match path.0.split_first() {
@@ -295,8 +302,12 @@ impl<'p> Residual<'p> {
             let steps = vec![key(record::STEPS), index(at), key(record::COUNT)];
             return Typed { kind: Kind::Path(Root::Raw, Path(steps)), ty: node.ty.clone(), span: node.span };
         }
-        let of_event =
-            Typed { kind: Kind::Path(Root::Event, Path(rest.to_vec())), ty: node.ty.clone(), span: node.span };
+        let (root, rest) = match (&step.subject, rest) {
+            (Subject::Event, [Segment::Key(_), below @ ..]) => (Root::Loose, below),
+            (Subject::Finding(_), rest) => (Root::Finding, rest),
+            (_, rest) => (Root::Event, rest),
+        };
+        let of_event = Typed { kind: Kind::Path(root, Path(rest.to_vec())), ty: node.ty.clone(), span: node.span };
         let capture = self.capture_in(at, &of_event);
         match which {
             None => of_block(at, Some(key(record::LAST)), None, capture, &of_event),

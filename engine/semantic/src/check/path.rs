@@ -8,10 +8,10 @@ use tripline_syntax::ast;
 use super::literal::a;
 use super::{Checker, Scope};
 use crate::codes;
-use crate::typed::{Kind, Root, Ty, Typed};
+use crate::typed::{Kind, Root, Subject, Ty, Typed};
 
 /// Attributes of findings (`on finding`), with their types.
-pub(super) const FINDING_FIELDS: [(&str, Ty); 9] = [
+pub(super) const FINDING_FIELDS: [(&str, Ty); 10] = [
     ("rule", Ty::Text),
     ("title", Ty::Text),
     ("severity_id", Ty::Int),
@@ -21,6 +21,7 @@ pub(super) const FINDING_FIELDS: [(&str, Ty); 9] = [
     ("tactic", Ty::Text),
     ("technique", Ty::Text),
     ("time", Ty::Time),
+    ("group", Ty::Raw),
 ];
 
 /// The type of an attribute's value (of one element, where it is an array).
@@ -67,8 +68,13 @@ impl Checker<'_> {
             self.nodes += 1;
             return self.then(value, &path.steps, root.span, path.span);
         }
-        if let Some((name, class)) = scope.steps.iter().find(|(name, _)| *name == root.text).cloned() {
-            return self.step_path(&name, class, path);
+        if let Some((name, subject)) = scope.steps.iter().find(|(name, _)| *name == root.text).cloned() {
+            return self.step_path(&name, &subject, path);
+        }
+        if let (Some((name, ty)), true) =
+            (scope.given.iter().find(|(name, _)| *name == root.text).cloned(), path.steps.is_empty())
+        {
+            return self.make(Kind::Path(Root::Given, Path::keys([name.as_str()])), ty, path.span);
         }
         if root.text == "raw" {
             if !scope.raw {
@@ -104,8 +110,9 @@ impl Checker<'_> {
 
     fn finding_path(&mut self, root: &ast::Name, path: &ast::Path) -> Typed {
         match FINDING_FIELDS.iter().find(|(name, _)| *name == root.text) {
-            Some((name, ty)) if path.steps.is_empty() => {
-                self.make(Kind::Path(Root::Finding, Path::keys([*name])), ty.clone(), path.span)
+            Some((name, ty)) if path.steps.is_empty() || matches!(ty, Ty::Raw) => {
+                let base = self.make(Kind::Path(Root::Finding, Path::keys([*name])), ty.clone(), path.span);
+                self.then(base, &path.steps, root.span, path.span)
             }
             _ => {
                 let names: Vec<&str> = FINDING_FIELDS.iter().map(|(name, _)| *name).collect();
@@ -120,7 +127,7 @@ impl Checker<'_> {
         }
     }
 
-    fn step_path(&mut self, name: &str, class: &'static Class, path: &ast::Path) -> Typed {
+    fn step_path(&mut self, name: &str, subject: &Subject, path: &ast::Path) -> Typed {
         let mut steps = path.steps.as_slice();
         let mut out = Vec::new();
         if let Some((ast::PathStep::Each(_) | ast::PathStep::Index(..), rest)) = steps.split_first() {
@@ -136,11 +143,11 @@ impl Checker<'_> {
                 self.make(Kind::Path(root, Path::keys(["count"])), Ty::Int, path.span)
             }
             Some((ast::PathStep::Field { name: field, .. }, rest)) => {
-                let Some(attribute) = class.attribute(&field.text) else {
-                    return self.unknown(field, class.name, class.attributes(), path.span);
+                let Some(whole) = self.step_field(name, subject, field, path.span) else {
+                    return self.wrong(path.span);
                 };
                 out.push(Segment::Key(field.text.as_str().into()));
-                let (ty, more) = self.walk(whole_type(attribute), rest, field.span, path.span);
+                let (ty, more) = self.walk(whole, rest, field.span, path.span);
                 out.extend(more);
                 self.make(Kind::Path(root, Path(out)), ty, path.span)
             }
@@ -150,6 +157,32 @@ impl Checker<'_> {
                 format!("`{name}` is a step; name what of it: `{name}.count`, `{name}.time`, `{name}[].user.uid`"),
             ),
         }
+    }
+
+    /// The type of what stands after the name of a step: an attribute, `raw`, or a field of a finding.
+    fn step_field(&mut self, name: &str, subject: &Subject, field: &ast::Name, span: Span) -> Option<Ty> {
+        let (fields, help): (&[(&str, Ty)], String) = match subject {
+            Subject::Class(class) => {
+                let attribute = class.attribute(&field.text);
+                if attribute.is_none() {
+                    self.unknown(field, class.name, class.attributes(), span);
+                }
+                return attribute.map(whole_type);
+            }
+            Subject::Event => {
+                (&[("raw", Ty::Raw)], format!("`{name}` takes events as they came: `{name}.raw.{}`", field.text))
+            }
+            Subject::Finding(_) => {
+                let names: Vec<&str> = FINDING_FIELDS.iter().map(|(name, _)| *name).collect();
+                (&FINDING_FIELDS, format!("a finding has {}", names.join(", ")))
+            }
+        };
+        let found = fields.iter().find(|(own, _)| *own == field.text).map(|(_, ty)| ty.clone());
+        if found.is_none() {
+            let message = format!("`{name}` has no `{}`", field.text);
+            self.report(Diagnostic::new(&codes::UNKNOWN_FIELD, field.span, message).help(help));
+        }
+        found
     }
 
     fn class_path(&mut self, class: &'static Class, root: &ast::Name, path: &ast::Path, scope: &Scope) -> Typed {

@@ -76,6 +76,7 @@ impl Checker<'_> {
                 .help("add `title: \"…\"`: what happened, for the person who reads the alert"),
             );
         }
+        self.of_sigma = rule.dialect == ast::Dialect::Sigma;
         let looks = self.subject(rule);
         let mut out = Rule {
             name: rule.name.text.clone(),
@@ -93,6 +94,7 @@ impl Checker<'_> {
             over: looks.over,
             broken: false,
             dialect: rule.dialect,
+            silent: rule.silent,
         };
         if let Some(scope) = looks.scope {
             self.rule_body(rule, &scope, looks.class, &mut out);

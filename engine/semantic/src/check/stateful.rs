@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tripline_base::{Diagnostic, Span, did_you_mean};
+use tripline_event::Path;
 use tripline_schema::Class;
 use tripline_syntax::ast::{self, RuleClause};
 
@@ -36,6 +37,11 @@ impl Checker<'_> {
                         .help("each step of the sequence names its class"),
                 );
             }
+            (None, None) if group.is_some_and(|group| !group.inputs.is_empty()) => {
+                if let Some(group) = group {
+                    self.inputs(group, &mut looks);
+                }
+            }
             (None, None) => {
                 if !rule.partial {
                     self.report(
@@ -56,29 +62,13 @@ impl Checker<'_> {
 
     fn on(&mut self, on: &ast::On, group: Option<&ast::Group>, looks: &mut Looks) {
         if on.class.text == "finding" {
-            for name in &on.from {
-                if !matches!(self.names.get(&name.text), Some(("rule", _))) {
-                    let rules = self.names.iter().filter(|(_, (kind, _))| *kind == "rule").map(|(n, _)| n.as_str());
-                    let hint = did_you_mean(&name.text, rules);
-                    self.report(
-                        Diagnostic::new(&codes::UNKNOWN_NAME, name.span, format!("there is no rule `{}`", name.text))
-                            .maybe_help(hint),
-                    );
-                }
-            }
-            let names = on.from.iter().map(|name| name.text.clone()).collect();
-            looks.subject = Some(Subject::Finding(names));
+            looks.subject = Some(self.of_findings(&on.from));
             looks.stateful = Some(("on finding", on.span));
-            let mut scope = Scope::raw_only("a rule on findings");
-            scope.finding = true;
-            scope.raw = false;
-            looks.scope = Some(scope);
+            looks.scope = Some(Scope::of_findings("a rule on findings"));
         } else if on.class.text == "event" {
             looks.sources = self.source_names(&on.from);
             looks.subject = Some(Subject::Event);
-            let mut scope = Scope::raw_only("a rule on events as they came");
-            scope.loose = true;
-            looks.scope = Some(scope);
+            looks.scope = Some(Scope::as_they_came("a rule on events as they came"));
         } else {
             looks.sources = self.source_names(&on.from);
             let Some(class) = self.class(&on.class) else { return };
@@ -99,14 +89,13 @@ impl Checker<'_> {
                 }
                 by.push(typed);
             }
-            let kind = match group.kind.as_ref().map(|kind| kind.text.as_str()) {
-                Some("tumbling") => WindowKind::Tumbling,
-                Some("session") => WindowKind::Session,
-                _ => WindowKind::Sliding,
-            };
+            let kind = window_kind(group);
             let within = self.length(&group.within);
             let caps = self.caps(&group.options, Caps::RULE);
-            looks.over = Some(Over::Window(Window { by, within, kind, having: None, rearm: None, caps }));
+            let names = names(&group.names, &by);
+            let inputs = Vec::new();
+            looks.over =
+                Some(Over::Window(Window { by, names, inputs, within, kind, having: None, rearm: None, caps }));
             looks.stateful = Some(("group by", group.span));
             if let Some(scope) = &mut looks.scope {
                 scope.aggregates = true;
@@ -150,13 +139,12 @@ impl Checker<'_> {
     fn sequence(&mut self, sequence: &ast::Sequence, looks: &mut Looks) {
         let word = if sequence.ordered { "sequence" } else { "together" };
         looks.stateful = Some((word, sequence.span));
-        let mut visible: Vec<(String, &'static Class)> = Vec::new();
-        let mut first_class = None;
+        let mut visible: Vec<(String, Subject)> = Vec::new();
+        let mut first: Option<Scope> = None;
         let mut key_types: Option<Vec<Ty>> = None;
         let mut steps: Vec<Step> = Vec::new();
         for step in &sequence.steps {
-            let sources = self.source_names(&step.from);
-            let Some(class) = self.class(&step.class) else { continue };
+            let Some((subject, sources, mut scope)) = self.step_subject(step, "a step") else { continue };
             if step.name.is_none() && steps.is_empty() {
                 self.report(
                     Diagnostic::new(
@@ -173,12 +161,11 @@ impl Checker<'_> {
                 let message = "a `not` happens no time at all";
                 self.report(Diagnostic::new(&codes::MISPLACED, repeat.span, message).help("leave the range out"));
             }
-            first_class.get_or_insert(class);
-            let mut scope = Scope::of_class(class, "a step");
-            scope.features = true;
+            first.get_or_insert_with(|| Scope { place: "a sequence", ..scope.clone() });
+            scope.features = scope.class.is_some();
             scope.steps = visible.clone();
             let by = if step.by.is_empty() { &sequence.by } else { &step.by };
-            if by.is_empty() {
+            if by.is_empty() && !self.of_sigma {
                 self.report(
                     Diagnostic::new(&codes::MISSING_FIELD, step.span, "this step has no key")
                         .help(format!("write `{word} by user.uid within …`, or give each step its own `by`")),
@@ -215,11 +202,12 @@ impl Checker<'_> {
             let repeat = step.repeat.as_ref().map(|repeat| self.repeat(repeat));
             steps.push(Step {
                 name: step.name.as_ref().map(|name| name.text.clone()),
-                class,
+                subject: subject.clone(),
                 sources,
                 by: keys,
                 condition,
                 repeat,
+                values: Vec::new(),
                 span: step.span,
             });
             if let Some(name) = &step.name {
@@ -230,7 +218,7 @@ impl Checker<'_> {
                         format!("two steps are called `{}`", name.text),
                     ));
                 }
-                visible.push((name.text.clone(), class));
+                visible.push((name.text.clone(), subject));
             }
         }
         if visible.is_empty() {
@@ -238,13 +226,58 @@ impl Checker<'_> {
         }
         let within = self.length(&sequence.within);
         let caps = self.caps(&sequence.options, Caps::RULE);
-        looks.over = Some(Over::Sequence(Sequence { ordered: sequence.ordered, within, steps, caps }));
-        if let Some(class) = first_class {
-            let mut scope = Scope::of_class(class, "a sequence");
+        let names = names(&sequence.names, steps.first().map_or(&[][..], |step| step.by.as_slice()));
+        looks.over = Some(Over::Sequence(Sequence { ordered: sequence.ordered, within, steps, names, caps }));
+        if let Some(mut scope) = first {
             scope.steps = visible;
+            looks.class = scope.class;
             looks.scope = Some(scope);
-            looks.class = Some(class);
         }
+    }
+
+    /// What a step or an input looks at, its sources, and the scope of its expressions.
+    pub(super) fn step_subject(
+        &mut self,
+        step: &ast::Step,
+        place: &'static str,
+    ) -> Option<(Subject, Vec<String>, Scope)> {
+        match step.class.text.as_str() {
+            "event" => {
+                let sources = self.source_names(&step.from);
+                Some((Subject::Event, sources, Scope::as_they_came(place)))
+            }
+            "finding" => {
+                if step.from.is_empty() {
+                    let message = "a step names the rules whose findings it takes";
+                    self.report(
+                        Diagnostic::new(&codes::MISSING_FIELD, step.class.span, message)
+                            .help("write `finding from rule_a, rule_b`"),
+                    );
+                }
+                let subject = self.of_findings(&step.from);
+                Some((subject, Vec::new(), Scope::of_findings(place)))
+            }
+            _ => {
+                let sources = self.source_names(&step.from);
+                let class = self.class(&step.class)?;
+                Some((Subject::Class(class), sources, Scope::of_class(class, place)))
+            }
+        }
+    }
+
+    /// The findings of these rules.
+    fn of_findings(&mut self, from: &[ast::Name]) -> Subject {
+        for name in from {
+            if !matches!(self.names.get(&name.text), Some(("rule", _))) {
+                let rules = self.names.iter().filter(|(_, (kind, _))| *kind == "rule").map(|(n, _)| n.as_str());
+                let hint = did_you_mean(&name.text, rules);
+                self.report(
+                    Diagnostic::new(&codes::UNKNOWN_NAME, name.span, format!("there is no rule `{}`", name.text))
+                        .maybe_help(hint),
+                );
+            }
+        }
+        Subject::Finding(from.iter().map(|name| name.text.clone()).collect())
     }
 
     /// Of the parts of a step's condition, none both reads a feature and refers to another step: the one is read
@@ -276,10 +309,8 @@ impl Checker<'_> {
             .program
             .rules
             .iter()
-            .filter_map(|rule| match &rule.subject {
-                Some(Subject::Finding(names)) => Some((rule.name.clone(), (rule.name_span, names.clone()))),
-                _ => None,
-            })
+            .filter(|rule| rule.taken().next().is_some())
+            .map(|rule| (rule.name.clone(), (rule.name_span, rule.taken().flatten().cloned().collect())))
             .collect();
         let mut said: Vec<String> = Vec::new();
         let mut names: Vec<&String> = parents.keys().collect();
@@ -400,4 +431,21 @@ impl Checker<'_> {
         }
         caps
     }
+}
+
+/// How a window moves.
+pub(super) fn window_kind(group: &ast::Group) -> WindowKind {
+    match group.kind.as_ref().map(|kind| kind.text.as_str()) {
+        Some("tumbling") => WindowKind::Tumbling,
+        Some("session") => WindowKind::Session,
+        _ => WindowKind::Sliding,
+    }
+}
+
+/// What the parts of a key are called: as said, or as their paths.
+pub(super) fn names(said: &[ast::Name], by: &[Typed]) -> Vec<Option<Path>> {
+    if !said.is_empty() {
+        return said.iter().map(|name| Some(Path(tripline_event::View::steps(&name.text)))).collect();
+    }
+    by.iter().map(crate::typed::path_of).collect()
 }

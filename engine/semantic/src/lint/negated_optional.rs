@@ -137,7 +137,7 @@ impl Finder<'_> {
                 }
                 _ => return None,
             },
-            Root::Step(_) | Root::Finding => return None,
+            Root::Step(_) | Root::Finding | Root::Given => return None,
         };
         optional_below(ty, &path.0)
     }

@@ -2,9 +2,10 @@
 //! Durations are nanoseconds.
 
 use tripline_base::Span;
+use tripline_event::{Path, Segment};
 use tripline_schema::Class;
 
-use super::{Ty, Typed};
+use super::{Kind, Rule, Subject, Ty, Typed};
 
 /// What a rule makes of several events.
 #[derive(Clone, Debug)]
@@ -15,11 +16,86 @@ pub enum Over {
     Sequence(Sequence),
 }
 
+impl Over {
+    /// The steps of a sequence, or the inputs of a window that has several.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Over::Window(window) => &window.inputs,
+            Over::Sequence(sequence) => &sequence.steps,
+        }
+    }
+
+    /// The paths of the key's parts as they are written; none for what is no path.
+    pub fn first_key(&self) -> Vec<Option<Path>> {
+        let by = match self {
+            Over::Window(window) if window.inputs.is_empty() => window.by.as_slice(),
+            over => over.steps().first().map_or(&[][..], |step| step.by.as_slice()),
+        };
+        by.iter().map(path_of).collect()
+    }
+
+    /// Where a finding that is taken as an event has the parts of the key, below `group`.
+    pub fn names(&self) -> &[Option<Path>] {
+        match self {
+            Over::Window(window) => &window.names,
+            Over::Sequence(sequence) => &sequence.names,
+        }
+    }
+}
+
+impl Rule {
+    /// The rules whose findings it takes, where it takes any; no name means those of all rules over events.
+    pub fn taken(&self) -> impl Iterator<Item = &[String]> {
+        let steps = self.over.iter().flat_map(|over| over.steps()).map(|step| &step.subject);
+        self.subject.iter().chain(steps).filter_map(|subject| match subject {
+            Subject::Finding(names) => Some(names.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// Whether it looks at events of a source as they came.
+    pub fn looks_at_raw(&self, source: &str) -> bool {
+        let fits = |sources: &[String]| sources.is_empty() || sources.iter().any(|name| name == source);
+        let mut steps = self.over.iter().flat_map(|over| over.steps());
+        matches!(self.subject, Some(Subject::Event)) && fits(&self.sources)
+            || steps.any(|step| matches!(step.subject, Subject::Event) && fits(&step.sources))
+    }
+
+    /// Every expression of what it makes of several events.
+    pub fn over_exprs(&self) -> Vec<&Typed> {
+        match &self.over {
+            None => Vec::new(),
+            Some(over) => {
+                let (by, having) = match over {
+                    Over::Window(window) => (window.by.as_slice(), window.having.as_ref()),
+                    Over::Sequence(_) => (&[][..], None),
+                };
+                let steps = over.steps().iter().flat_map(|step| {
+                    step.by.iter().chain(step.values.iter().map(|(_, value)| value)).chain(&step.condition)
+                });
+                by.iter().chain(steps).chain(having).collect()
+            }
+        }
+    }
+}
+
+/// The keys that a path goes along, without `[]`.
+pub(crate) fn path_of(typed: &Typed) -> Option<Path> {
+    let Kind::Path(_, path) = &typed.kind else { return None };
+    let keys: Vec<Segment> = path.0.iter().filter(|step| matches!(step, Segment::Key(_))).cloned().collect();
+    (!keys.is_empty()).then_some(Path(keys))
+}
+
 /// `group by K within D … having C`
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// The key.
+    /// The key; empty where there are several inputs, which have their own.
     pub by: Vec<Typed>,
+    /// What the parts of the key are called; none for what is no path.
+    pub names: Vec<Option<Path>>,
+    /// Several kinds of events, in the place of the rule's own. An event that is of more than one counts once under
+    /// a key.
+    pub inputs: Vec<Step>,
     /// The window's length.
     pub within: i64,
     /// How it moves.
@@ -68,18 +144,20 @@ pub struct Sequence {
     pub within: i64,
     /// The steps as written; the first is no `not`.
     pub steps: Vec<Step>,
+    /// What the parts of the key are called; none for what is no path.
+    pub names: Vec<Option<Path>>,
     /// How much is kept.
     pub caps: Caps,
 }
 
-/// A step of a sequence.
+/// A step of a sequence, or an input of a window.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Its name; none for `not`.
+    /// Its name; none for `not`, and for inputs.
     pub name: Option<String>,
-    /// The class of its events.
-    pub class: &'static Class,
-    /// Their sources; empty means all that give the class.
+    /// What it looks at.
+    pub subject: Subject,
+    /// The sources of its events; empty means all that give them.
     pub sources: Vec<String>,
     /// The key.
     pub by: Vec<Typed>,
@@ -87,8 +165,20 @@ pub struct Step {
     pub condition: Option<Typed>,
     /// `[n..m]`; none takes one event.
     pub repeat: Option<(usize, Option<usize>)>,
+    /// Of an input: what the window's condition names of each event.
+    pub values: Vec<(String, Typed)>,
     /// Where it is written.
     pub span: Span,
+}
+
+impl Step {
+    /// The class of its events; none where they are taken as they came, or are findings.
+    pub fn class(&self) -> Option<&'static Class> {
+        match &self.subject {
+            Subject::Class(class) => Some(class),
+            _ => None,
+        }
+    }
 }
 
 /// What a feature makes of what it observes.

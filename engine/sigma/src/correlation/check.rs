@@ -23,16 +23,9 @@ pub(crate) fn check(correlations: Vec<Correlation>, rules: &[Rule], out: &mut Ve
     cycles(&correlations, &mut sound, out);
     let mut kept = Vec::new();
     for (correlation, sound) in correlations.into_iter().zip(sound) {
-        if !sound {
-            continue;
+        if sound {
+            kept.push(correlation);
         }
-        let span = correlation.header.title.as_ref().map_or(correlation.seconds_span, |title| title.span);
-        let message =
-            format!("the {} correlation is checked, not evaluated by this version", correlation.kind.as_str());
-        let mut said = Diagnostic::new(&codes::CORRELATION_CHECKED, span, message);
-        said.item = Some(correlation.header.label().to_string());
-        out.push(said);
-        kept.push(correlation);
     }
     kept
 }

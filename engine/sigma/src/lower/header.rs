@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use tripline_base::Span;
 use tripline_schema::attack;
-use tripline_syntax::ast::{Attack, Expr, Name, Prefix, RuleClause};
+use tripline_syntax::ast::{Attack, Duration, Expr, Name, Prefix, RuleClause};
 
 use crate::build::{expr, field, list, name, text};
-use crate::model::{Header, Rule, Word};
+use crate::model::{Header, Word};
 
 /// The names that rules have, so that no two have one.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Names {
 }
 
 /// Lower case letters, digits and `_`, with a letter first.
-fn identifier(text: &str) -> String {
+pub(super) fn identifier(text: &str) -> String {
     let mut out = String::new();
     for c in text.to_lowercase().chars() {
         if c.is_ascii_alphanumeric() {
@@ -63,10 +63,16 @@ fn word(value: &str, span: Span) -> Expr {
     expr(span, ExprKind::Path(Path { span, root: Root::Name(name(value, span)), steps: Vec::new() }))
 }
 
-/// The clauses above `on`.
-pub(super) fn clauses(rule: &Rule, label: &str) -> Vec<RuleClause> {
-    let header = &rule.header;
-    let at = header.title.as_ref().map_or(rule.logsource.span, |title| title.span);
+/// Seconds, in the largest unit that they are a whole number of.
+pub(super) fn duration(seconds: u64, span: Span) -> Duration {
+    let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
+    let (unit, letter) = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit)).unwrap_or((1, 's'));
+    let nanos = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    Duration { span, nanos, text: format!("{}{letter}", seconds / unit) }
+}
+
+/// The clauses above `on`; `at` is the title, or what stands for it.
+pub(super) fn clauses(header: &Header, at: Span, label: &str) -> Vec<RuleClause> {
     let mut out = Vec::new();
     let title = header.title.clone().unwrap_or_else(|| Word { text: label.to_string(), span: at });
     out.push(field("title", plain(&title)));

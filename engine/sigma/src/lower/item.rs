@@ -274,7 +274,7 @@ fn expr_raw(span: Span) -> Expr {
 }
 
 /// A bound as a float where that is exact: beside a whole number 5.5 would be no number at all.
-fn broad(value: Number) -> Number {
+pub(super) fn broad(value: Number) -> Number {
     match value {
         Number::Int(whole) if whole.unsigned_abs() <= 1 << 53 => Number::Float(whole as f64),
         other => other,

@@ -177,7 +177,7 @@ fn taxonomy(table: &Table) -> Result<Taxonomy, Wrong> {
 }
 
 fn source(table: &Table) -> Result<SourceView, Wrong> {
-    only(table, &["name", "shapes", "fields", "detect"])?;
+    only(table, &["name", "shapes", "fields", "detect", "time", "id"])?;
     let name = source_name(needed(table, "name")?, "name")?;
     let shapes = texts(table, "shapes")?;
     if let Some(shape) = shapes.iter().find(|shape| !shape.contains("{}")) {
@@ -201,7 +201,8 @@ fn source(table: &Table) -> Result<SourceView, Wrong> {
         }
         detect.push(tests);
     }
-    Ok(SourceView { name, shapes, fields, detect })
+    let (time, id) = (texts(table, "time")?, texts(table, "id")?);
+    Ok(SourceView { name, shapes, fields, detect, time, id })
 }
 
 fn logsource(table: &Table) -> Result<Entry, Wrong> {

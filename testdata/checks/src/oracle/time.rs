@@ -155,11 +155,15 @@ pub fn findings(program: &Program, events: &[Event], options: &Options<'_>) -> V
         is_on_findings(rule) && !done.contains(at) && !rules().filter(|(_, r)| is_on_findings(r)).any(waits)
     }) {
         let taken = told.iter().filter(|one| program.rules.get(one.finding.rule).is_some_and(|of| takes(rule, of)));
-        let records = world.taken(taken);
-        told.extend(world.judge(at, rule, &records));
+        let mut records = world.taken(taken);
+        records.extend(world.records.iter().cloned());
+        records.sort_by_cached_key(|record| (record.time, record.among()));
+        let judged = world.judge(at, rule, &records);
+        told.extend(judged);
         done.insert(at);
     }
-    let stateful = |one: &Told| program.rules.get(one.finding.rule).is_some_and(|rule| rule.stateful.is_some());
+    let shown = |rule: &Rule| rule.stateful.is_some() && !rule.silent;
+    let stateful = |one: &Told| program.rules.get(one.finding.rule).is_some_and(shown);
     let mut out: Vec<Finding> = told.into_iter().filter(stateful).map(|one| one.finding).collect();
     out.sort_by_cached_key(Finding::sort_key);
     out
@@ -180,16 +184,15 @@ pub(super) fn once<'r, 'w: 'r>(records: impl Iterator<Item = &'r Record<'w>>) ->
 }
 
 fn is_on_findings(rule: &Rule) -> bool {
-    matches!(rule.subject, Some(Subject::Finding(_)))
+    rule.taken().next().is_some()
 }
 
 /// Whether a rule takes the findings of another.
 fn takes(rule: &Rule, other: &Rule) -> bool {
-    match &rule.subject {
-        Some(Subject::Finding(names)) if names.is_empty() => !is_on_findings(other),
-        Some(Subject::Finding(names)) => names.contains(&other.name),
-        _ => false,
-    }
+    rule.taken().any(|names| match names.is_empty() {
+        true => !is_on_findings(other) && !other.silent,
+        false => names.contains(&other.name),
+    })
 }
 
 /// All that there is.
@@ -273,12 +276,7 @@ impl<'w> World<'w> {
 
     /// Whether a rule looks at an event: `on`, `where`, less `except`.
     fn looks_at(&self, rule: &Rule, record: &Record<'_>) -> bool {
-        let subject = match &rule.subject {
-            Some(Subject::Class(class)) => record.is_of(class, &rule.sources),
-            Some(Subject::Event) => rule.sources.is_empty() || rule.sources.iter().any(|s| s == record.source),
-            Some(Subject::Finding(_)) => true,
-            None => false,
-        };
+        let subject = rule.subject.as_ref().is_some_and(|subject| record.is_for(subject, &rule.sources));
         let mut env = self.env(record);
         subject
             && rule.condition.as_ref().is_none_or(|condition| env.holds(condition))
@@ -300,20 +298,17 @@ impl<'w> World<'w> {
     /// The sources that a rule can reach: of its events, its features, and the rules whose findings it takes.
     fn reached(&self, rule: &Rule) -> BTreeSet<String> {
         let mut out = BTreeSet::new();
-        match &rule.subject {
-            Some(Subject::Class(class)) => out.extend(self.sources_of(Some(class), &rule.sources)),
-            Some(Subject::Event) => out.extend(self.sources_of(None, &rule.sources)),
-            Some(Subject::Finding(_)) => {
-                for other in self.program.rules.iter().filter(|other| !other.broken && takes(rule, other)) {
-                    out.extend(self.reached(other));
-                }
+        let own = rule.subject.iter().map(|subject| (subject, rule.sources.as_slice()));
+        let steps = rule.over.iter().flat_map(|over| over.steps());
+        for (subject, sources) in own.chain(steps.map(|step| (&step.subject, step.sources.as_slice()))) {
+            match subject {
+                Subject::Class(class) => out.extend(self.sources_of(Some(class), sources)),
+                Subject::Event => out.extend(self.sources_of(None, sources)),
+                Subject::Finding(_) => {}
             }
-            None => {}
         }
-        if let Some(Over::Sequence(sequence)) = &rule.over {
-            for step in &sequence.steps {
-                out.extend(self.sources_of(Some(step.class), &step.sources));
-            }
+        for other in self.program.rules.iter().filter(|other| !other.broken && takes(rule, other)) {
+            out.extend(self.reached(other));
         }
         for expression in expressions(rule) {
             expression.walk(&mut |node| {

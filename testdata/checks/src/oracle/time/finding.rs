@@ -11,16 +11,19 @@ use super::{Told, World};
 static NOTHING: Value<'static> = Value::Null;
 
 /// A finding that is taken as an event.
+#[derive(Clone)]
 pub(in crate::oracle) struct Taken {
     pub fields: Value<'static>,
     pub uid: String,
+    /// Its rule.
+    pub rule: String,
     /// The entity for which it is taken: value and kind.
     pub entity: Option<(String, &'static str)>,
 }
 
 impl World<'_> {
     /// Findings as events, in their order.
-    pub(super) fn taken<'t>(&'t self, told: impl Iterator<Item = &'t Told>) -> Vec<Record<'static>> {
+    pub(super) fn taken<'t, 'r>(&'t self, told: impl Iterator<Item = &'t Told>) -> Vec<Record<'r>> {
         let mut out: Vec<(String, Taken, i64)> = Vec::new();
         for one in told {
             let Some(rule) = self.program.rules.get(one.finding.rule) else { continue };
@@ -40,8 +43,19 @@ impl World<'_> {
                     fields.push(("entity", Value::text(entity.clone())));
                     fields.push(("entity_type", Value::text(*kind)));
                 }
+                let mut group = Value::Object(Vec::new());
+                for (name, value) in rule.over.iter().flat_map(|over| over.names()).zip(&one.finding.group) {
+                    if let Some(path) = name {
+                        group.set(&path.0, Value::text(value.clone()));
+                    }
+                }
+                fields.push(("group", group));
                 let fields = Value::Object(fields.into_iter().map(|(name, value)| (name.into(), value)).collect());
-                out.push((rule.name.clone(), Taken { fields, uid: one.uid.clone(), entity }, one.finding.time));
+                out.push((
+                    rule.name.clone(),
+                    Taken { fields, uid: one.uid.clone(), rule: rule.name.clone(), entity },
+                    one.finding.time,
+                ));
             }
         }
         out.sort_by(|(a, one, earlier), (b, other, later)| {
@@ -60,6 +74,7 @@ impl World<'_> {
             finding: Some(taken),
             at,
             input: 0,
+            given: Vec::new(),
         };
         out.into_iter().enumerate().map(record).collect()
     }

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use tripline_base::Span;
 use tripline_event::{Path, Segment, Value, to_text};
 use tripline_schema::Class;
 use tripline_semantic::Program;
-use tripline_semantic::typed::{Ask, Mapping, Typed};
+use tripline_semantic::typed::{Ask, Kind, Mapping, Root, Subject, Ty, Typed};
 
 use super::super::{Env, Values, arm, env, judged, reach};
 use super::finding::Taken;
 use super::{At, Event, World, aggregate};
 
 /// An event, or a finding that is taken as one.
+#[derive(Clone)]
 pub(in crate::oracle) struct Record<'e> {
     pub time: i64,
     pub source: &'e str,
@@ -26,6 +28,8 @@ pub(in crate::oracle) struct Record<'e> {
     pub at: usize,
     /// Its place in the caller's list.
     pub input: usize,
+    /// What the input of a window that took it gives, by name.
+    pub given: Vec<(String, Values)>,
 }
 
 /// The mapping of a source.
@@ -36,28 +40,58 @@ pub(super) fn mapping<'p>(program: &'p Program, source: &str) -> Option<&'p Mapp
 impl<'e> Record<'e> {
     /// An event that has a time.
     pub(super) fn of(program: &Program, event: &'e Event, input: usize) -> Option<Record<'e>> {
-        let mapping = mapping(program, &event.source)?;
-        let arm = arm(program, mapping, &event.raw)?;
-        let normal = judged(program, &event.source, arm, &event.raw);
-        let Some(Value::Time(time)) = normal.get("time") else { return None };
-        let id = Path::keys(["metadata", "uid"]).get(&normal).and_then(|id| Some(to_text(id)?.into_owned()));
+        let arm = mapping(program, &event.source).and_then(|mapping| arm(program, mapping, &event.raw));
+        let normal = arm.map(|arm| judged(program, &event.source, arm, &event.raw));
+        let mapped = match normal.as_ref().and_then(|normal| normal.get("time")) {
+            Some(Value::Time(time)) => Some(*time),
+            _ => None,
+        };
+        let place = |normal| Path::keys(["metadata", "uid"]).get(normal);
+        let id = normal.as_ref().and_then(place).and_then(|id| Some(to_text(id)?.into_owned()));
+        let of_source = program.sources.get(&event.source);
+        let first = |paths: &[Path], read: &dyn Fn(&Value<'static>) -> Option<Value<'static>>| {
+            let info = of_source?;
+            let places = paths.iter().flat_map(|path| {
+                // Of one field the first place that is there counts.
+                let mut places = info.view.places(path, false).into_iter().map(|place| reach(&event.raw, &place));
+                places.find(|found| !found.is_empty()).unwrap_or_default().into_iter().next()
+            });
+            places.filter_map(|value| read(&value)).next()
+        };
+        let time = mapped.or_else(|| {
+            let found = first(&of_source?.time, &|value| tripline_event::to_time(value).map(Value::Time))?;
+            if let Value::Time(time) = found { Some(time) } else { None }
+        })?;
+        let id = id.or_else(|| Some(to_text(&first(&of_source?.id, &|value| Some(value.clone()))?)?.into_owned()));
         Some(Record {
-            time: *time,
+            time,
             source: &event.source,
             id,
             content: &event.content,
             raw: &event.raw,
-            class: Some(arm.class),
-            event: Some(normal),
+            class: arm.map(|arm| arm.class),
+            event: normal,
             finding: None,
             at: 0,
             input,
+            given: Vec::new(),
         })
     }
 
     /// By what events are ordered.
     pub(super) fn place(&self) -> (i64, &str, Option<&str>, &[u8]) {
         (self.time, self.source, self.id.as_deref(), self.content)
+    }
+
+    /// By what events and findings of one time are ordered.
+    pub(super) fn among(&self) -> (String, Option<String>, Vec<u8>) {
+        match &self.finding {
+            Some(taken) => {
+                let (value, kind) = taken.entity.clone().unwrap_or_default();
+                (taken.rule.clone(), Some(format!("{}\0{value}\0{kind}", taken.uid)), Vec::new())
+            }
+            None => (self.source.to_string(), self.id.clone(), self.content.to_vec()),
+        }
     }
 
     /// For a uid.
@@ -83,10 +117,21 @@ impl<'e> Record<'e> {
             && (sources.is_empty() || sources.iter().any(|source| source == self.source))
     }
 
+    /// Whether it is what a rule, a step or an input looks at.
+    pub(super) fn is_for(&self, subject: &Subject, sources: &[String]) -> bool {
+        match (subject, &self.finding) {
+            (Subject::Class(class), None) => self.is_of(class, sources),
+            (Subject::Event, None) => sources.is_empty() || sources.iter().any(|source| source == self.source),
+            (Subject::Finding(names), Some(taken)) => names.is_empty() || names.contains(&taken.rule),
+            _ => false,
+        }
+    }
+
     /// What its expressions are evaluated over, without features.
     pub(in crate::oracle) fn env<'o>(&'o self, program: &'o Program) -> Env<'o> {
         let mut env = env(program, self.source, self.raw, self.event.as_ref());
         env.around.finding = self.finding.as_ref().map(|taken| &taken.fields);
+        env.around.given = &self.given;
         env
     }
 }
@@ -96,6 +141,8 @@ impl<'e> Record<'e> {
 pub(in crate::oracle) struct Around<'o> {
     /// The finding that is judged.
     pub finding: Option<&'o Value<'static>>,
+    /// What the input of a window gives, by name.
+    pub given: &'o [(String, Values)],
     /// The events that are judged together.
     pub several: Several<'o>,
     /// The blocks of a match, by the names of their steps.
@@ -129,9 +176,9 @@ impl<'o> Several<'o> {
     }
 }
 
-impl Around<'_> {
+impl<'o> Around<'o> {
     /// `NAME.path` of the last event of a block, `NAME[].path` of all, `NAME[0].path` of one, `NAME.count`.
-    pub fn step(&self, name: &str, path: &Path) -> Values {
+    pub fn step(&self, program: &Program, name: &str, path: &Path) -> Values {
         let Some((_, block)) = self.steps.iter().find(|(step, _)| *step == name) else { return Vec::new() };
         let (events, rest) = match path.0.split_first() {
             Some((Segment::Key(key), [])) if **key == *"count" => {
@@ -143,8 +190,20 @@ impl Around<'_> {
             }
             _ => (block.last().map_or(&[][..], |one| std::slice::from_ref(one)), path.0.as_slice()),
         };
-        let rest = Path(rest.to_vec());
-        events.iter().filter_map(|record| record.event.as_ref()).flat_map(|event| reach(event, &rest)).collect()
+        let (raw, below) = match rest {
+            [Segment::Key(key), below @ ..] if **key == *"raw" => (true, below),
+            rest => (false, rest),
+        };
+        let of = |record: &&Record<'o>| {
+            let kind = match (&record.finding, &record.event) {
+                (Some(_), _) => Kind::Path(Root::Finding, Path(rest.to_vec())),
+                (None, _) if raw => Kind::Path(Root::Loose, Path(below.to_vec())),
+                (None, Some(_)) => Kind::Path(Root::Event, Path(rest.to_vec())),
+                (None, None) => return Vec::new(),
+            };
+            record.env(program).values(&Typed { kind, ty: Ty::Raw, span: Span::default() })
+        };
+        events.iter().flat_map(of).collect()
     }
 
     /// A field of the finding; one with several values has each.
@@ -155,6 +214,12 @@ impl Around<'_> {
             value => vec![value],
         };
         found.into_iter().flat_map(each).collect()
+    }
+
+    /// What the input of a window gives by a name.
+    pub fn given(&self, path: &Path) -> Values {
+        let [Segment::Key(key)] = path.0.as_slice() else { return Vec::new() };
+        self.given.iter().find(|(name, _)| **name == **key).map(|(_, values)| values.clone()).unwrap_or_default()
     }
 
     /// An aggregate over the window; nothing where there is none.

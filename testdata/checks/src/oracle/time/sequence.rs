@@ -66,7 +66,7 @@ impl World<'_> {
     /// Whether an event fits a step, but for what refers to other steps.
     fn fits(&self, rule: &Rule, step: &Step, record: &Record<'_>) -> bool {
         let mut env = self.env(record);
-        record.is_of(step.class, &step.sources)
+        record.is_for(&step.subject, &step.sources)
             && !alert::withheld(&mut env, rule, false, record.time)
             && parts(step).into_iter().filter(|part| !refers(part)).all(|part| env.holds(part))
     }
@@ -111,7 +111,7 @@ impl World<'_> {
     fn absence_is_covered(&self, sequence: &Sequence, last: i64, deadline: i64) -> bool {
         let trailing = sequence.steps.iter().rev().take_while(|step| step.name.is_none());
         self.options.covered
-            || trailing.flat_map(|step| self.sources_of(Some(step.class), &step.sources)).all(|source| {
+            || trailing.flat_map(|step| self.sources_of(step.class(), &step.sources)).all(|source| {
                 let own = self.records.iter().filter(|record| record.source == source && record.time > last);
                 let mut before = last;
                 for record in own {

@@ -1,10 +1,13 @@
 //! Windows: each is made anew from all events of its key at every instant at which its condition is asked for.
 
-use tripline_semantic::typed::{Rule, Window, WindowKind};
+use tripline_semantic::typed::{Rule, Step, Window, WindowKind};
 
-use super::super::Env;
+use super::super::{Env, Values};
 use super::record::{Life, Record, Several, lives};
 use super::{At, Told, World, alert, once};
+
+/// What an input gives, by name.
+type Given = Vec<(String, Values)>;
 
 /// An instant at which the condition is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,10 +20,42 @@ enum Check {
 
 impl World<'_> {
     pub(super) fn window(&self, at: usize, rule: &Rule, window: &Window, records: &[Record<'_>]) -> Vec<Told> {
+        if !window.inputs.is_empty() {
+            return self.of_inputs(at, rule, window, records);
+        }
         let looked_at = once(records.iter().filter(|record| self.looks_at(rule, record)));
         let under = |record| self.keys(&window.by, record).into_iter().map(move |key| (record, key));
         let events: Vec<(&Record<'_>, Vec<String>)> = looked_at.into_iter().flat_map(under).collect();
         // A key whose window is empty has nothing that could be lost: it need not be told from one that is kept.
+        let lives = lives(events, window.caps.keys, |record| record.time, |_, _| true);
+        lives.iter().flat_map(|life| self.life(at, rule, window, life)).collect()
+    }
+
+    /// A window over several kinds of events. An event of which two of them keep the same counts once.
+    fn of_inputs(&self, at: usize, rule: &Rule, window: &Window, records: &[Record<'_>]) -> Vec<Told> {
+        let mut taken: Vec<(Record<'_>, Vec<String>)> = Vec::new();
+        let fits = |record: &Record<'_>, input: &Step| {
+            let mut env = self.env(record);
+            record.is_for(&input.subject, &input.sources)
+                && input.condition.as_ref().is_none_or(|condition| env.holds(condition))
+        };
+        let fits_some = |record: &&Record<'_>| window.inputs.iter().any(|input| fits(record, input));
+        for record in once(records.iter().filter(fits_some)) {
+            let mut seen: Vec<(Vec<Values>, Given)> = Vec::new();
+            for input in window.inputs.iter().filter(|input| fits(record, input)) {
+                let mut env = self.env(record);
+                let given: Given = input.values.iter().map(|(name, value)| (name.clone(), env.known(value))).collect();
+                let by: Vec<Values> = input.by.iter().map(|part| env.known(part)).collect();
+                if seen.contains(&(by.clone(), given.clone())) {
+                    continue;
+                }
+                seen.push((by, given.clone()));
+                for key in self.keys(&input.by, record) {
+                    taken.push((Record { given: given.clone(), ..record.clone() }, key));
+                }
+            }
+        }
+        let events: Vec<(&Record<'_>, Vec<String>)> = taken.iter().map(|(record, key)| (record, key.clone())).collect();
         let lives = lives(events, window.caps.keys, |record| record.time, |_, _| true);
         lives.iter().flat_map(|life| self.life(at, rule, window, life)).collect()
     }
