@@ -1,5 +1,6 @@
 //! The commands, one per file.
 
+pub mod backtest;
 pub mod check;
 pub mod coverage;
 pub mod explain;

@@ -22,7 +22,9 @@ macro_rules! out {
 
 mod colour;
 mod commands;
+mod html;
 mod load;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -44,6 +46,8 @@ enum Command {
     Fmt(commands::fmt::Args),
     /// Evaluate rules over log files
     Scan(commands::scan::Args),
+    /// Tell what rules would have found in archived logs
+    Backtest(commands::backtest::Args),
     /// Run the tests under rules and mappings
     Test(commands::test::Args),
     /// Show why a rule matches an event or not
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Fmt(args) => commands::fmt::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
+        Command::Backtest(args) => commands::backtest::run(&args),
         Command::Test(args) => commands::test::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Normalize(args) => commands::normalize::run(&args),

@@ -7,6 +7,7 @@
 //! Deliberately lacks: delivery, and anything that waits.
 
 mod alert;
+pub mod backtest;
 mod compiler;
 pub mod coverage;
 mod detector;
