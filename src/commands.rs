@@ -3,6 +3,7 @@
 pub mod backtest;
 pub mod check;
 pub mod coverage;
+pub mod diff;
 pub mod explain;
 pub mod fmt;
 pub mod import;

@@ -11,6 +11,7 @@ pub mod backtest;
 mod compiler;
 pub mod coverage;
 mod detector;
+pub mod diff;
 mod files;
 mod finding;
 pub mod harness;
