@@ -2,7 +2,7 @@
 //! how many alerts they come to.
 //!
 //! A finding that is told anew under its uid counts once, with the severity that it was given last; how often that
-//! happened is counted as updates. Alerts are counted by [`group`], as they are where alerts are sent.
+//! happened is counted as updates, also where only the last of them is told. Alerts are counted by [`group`], as they are where alerts are sent.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -176,8 +176,8 @@ struct Gathered {
     sums: Sums,
     entities: HashSet<(&'static str, String)>,
     behind: HashMap<Behind, u64>,
-    /// Findings of rules over several events, by uid: how grave they were when last told.
-    told: HashMap<String, Severity>,
+    /// Findings of rules over several events, by uid: how grave they were when last told, and how often that was.
+    told: HashMap<String, (Severity, u64)>,
     /// What may be grouped: findings with a key, and nothing in them that grouping does not ask for.
     keyed: Vec<Finding>,
 }
@@ -190,12 +190,11 @@ impl<'r> Backtest<'r> {
 
     /// Takes a finding.
     pub fn take(&mut self, finding: Finding) {
-        let update = finding.several.as_ref().is_some_and(|several| several.revision > 0);
-        if !self.period.holds(finding.time) {
-            self.outside += u64::from(!update);
-            return;
+        if self.period.holds(finding.time) {
+            self.rules.entry(finding.rule).or_default().take(finding);
+        } else {
+            self.outside += 1;
         }
-        self.rules.entry(finding.rule).or_default().take(finding, update);
     }
 
     /// What was taken.
@@ -234,23 +233,17 @@ fn days(period: Period, span: Option<(i64, i64)>) -> Option<(i64, i64)> {
 }
 
 impl Gathered {
-    fn take(&mut self, mut finding: Finding, update: bool) {
-        if finding.several.is_some() {
-            let before = self.told.insert(finding.uid.clone(), finding.severity);
-            if let Some(before) = before
-                && let Some(count) = self.sums.severities.get_mut(&before)
-            {
-                *count -= 1;
-                if *count == 0 {
-                    self.sums.severities.remove(&before);
-                }
+    fn take(&mut self, mut finding: Finding) {
+        if let Some(several) = &finding.several {
+            let told = (finding.severity, several.revision);
+            let before = self.told.insert(finding.uid.clone(), told);
+            self.sums.updates += told.1.saturating_sub(before.map_or(0, |(_, revision)| revision));
+            if let Some((severity, _)) = before {
+                self.regrade(severity, told.0);
+                return;
             }
         }
         *self.sums.severities.entry(finding.severity).or_default() += 1;
-        if update {
-            self.sums.updates += 1;
-            return;
-        }
         self.sums.findings += 1;
         match finding.time {
             None => self.sums.without_time += 1,
@@ -280,6 +273,17 @@ impl Gathered {
                 ..finding
             });
         }
+    }
+
+    /// A finding that was counted has another severity.
+    fn regrade(&mut self, from: Severity, to: Severity) {
+        if let Some(count) = self.sums.severities.get_mut(&from) {
+            *count -= 1;
+            if *count == 0 {
+                self.sums.severities.remove(&from);
+            }
+        }
+        *self.sums.severities.entry(to).or_default() += 1;
     }
 }
 
