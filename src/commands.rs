@@ -1,7 +1,9 @@
 //! The commands, one per file.
 
+pub mod backtest;
 pub mod check;
 pub mod coverage;
+pub mod diff;
 pub mod explain;
 pub mod fmt;
 pub mod import;

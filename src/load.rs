@@ -120,6 +120,21 @@ pub fn ruleset_with(paths: &[PathBuf], sigma: &Sigma) -> Result<(Ruleset, Vec<St
 
 /// What [`ruleset_with`] compiles, taken in.
 pub fn compiler(paths: &[PathBuf], sigma: &Sigma) -> Result<(Compiler, Vec<String>), String> {
+    let shipped = if paths.is_empty() { content::RULES } else { &[] };
+    let mut texts: Vec<(String, Vec<u8>)> =
+        shipped.iter().map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec())).collect();
+    texts.extend(texts_of(paths)?);
+    compiler_of(&texts, sigma)
+}
+
+/// The rules in these files and folders: names and bytes.
+pub fn texts_of(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let files = files(paths, &["trip", "yml", "yaml"])?;
+    files.iter().map(|path| Ok((path.display().to_string(), bytes(path)?))).collect()
+}
+
+/// Texts taken in, with the shipped mappings. The names of what is the user's come second.
+pub fn compiler_of(texts: &[(String, Vec<u8>)], sigma: &Sigma) -> Result<(Compiler, Vec<String>), String> {
     let mut compiler = Compiler::new();
     if sigma.any_source {
         compiler.any_source();
@@ -136,27 +151,18 @@ pub fn compiler(paths: &[PathBuf], sigma: &Sigma) -> Result<(Compiler, Vec<Strin
         own.push(path.display().to_string());
         compiler.add_pipeline(&path.display().to_string(), &bytes(path)?);
     }
-    let mut texts: Vec<(String, Vec<u8>)> = Vec::new();
-    if paths.is_empty() {
-        texts.extend(content::RULES.iter().map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec())));
+    let (of_sigma, native): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| is_sigma(Path::new(name)));
+    for (name, bytes) in of_sigma {
+        compiler.add_sigma(name, bytes);
+        own.push(name.clone());
     }
-    for path in files(paths, &["trip", "yml", "yaml"])? {
-        let bytes = bytes(&path)?;
-        if is_sigma(&path) {
-            let name = path.display().to_string();
-            compiler.add_sigma(&name, &bytes);
-            own.push(name);
-            continue;
-        }
-        texts.push((path.display().to_string(), bytes));
-    }
-    for (name, bytes) in &texts {
+    for (name, bytes) in &native {
         compiler.add_bytes(name, bytes);
         own.push(name.clone());
     }
     for (name, text) in content::MAPPINGS {
         let given = |own: &str| sources_of(own).any(|source| sources_of(text).any(|shipped| shipped == source));
-        if !texts.iter().any(|(_, bytes)| std::str::from_utf8(bytes).is_ok_and(given)) {
+        if !native.iter().any(|(_, bytes)| std::str::from_utf8(bytes).is_ok_and(given)) {
             compiler.add(name, text);
         }
     }

@@ -22,7 +22,9 @@ macro_rules! out {
 
 mod colour;
 mod commands;
+mod html;
 mod load;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -46,6 +48,10 @@ enum Command {
     Scan(commands::scan::Args),
     /// Run as a service: from sources to outputs, until told to stop
     Run(commands::run::Args),
+    /// Tell what rules would have found in archived logs
+    Backtest(commands::backtest::Args),
+    /// Compare what two revisions of rules find in the same logs
+    Diff(commands::diff::Args),
     /// Run the tests under rules and mappings
     Test(commands::test::Args),
     /// Show why a rule matches an event or not
@@ -68,6 +74,8 @@ fn main() -> ExitCode {
         Command::Fmt(args) => commands::fmt::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
         Command::Run(args) => commands::run::run(&args),
+        Command::Backtest(args) => commands::backtest::run(&args),
+        Command::Diff(args) => commands::diff::run(&args),
         Command::Test(args) => commands::test::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Normalize(args) => commands::normalize::run(&args),

@@ -7,10 +7,12 @@
 //! Deliberately lacks: delivery, and anything that waits.
 
 mod alert;
+pub mod backtest;
 mod compiler;
 pub mod cost;
 pub mod coverage;
 mod detector;
+pub mod diff;
 mod files;
 mod finding;
 pub mod harness;

@@ -10,6 +10,8 @@ use tripline_base::terminal::counted;
 use tripline_detect::coverage::{Cell, Column, Coverage, Share, shares};
 use tripline_schema::attack;
 
+use crate::html::escape;
+
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
@@ -37,23 +39,6 @@ pub fn page(found: &Coverage<'_>) -> String {
         "<script type=\"application/json\" id=\"data\">{}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
         data(found)
     );
-    out
-}
-
-/// Text as it may stand between tags and in quoted attributes.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
     out
 }
 
@@ -231,10 +216,5 @@ mod tests {
     fn levels_rise_with_the_number_of_rules() {
         let of = |rules: &[usize]| rules.iter().map(|n| level(*n)).collect::<Vec<_>>();
         assert_eq!(of(&[0, 1, 2, 4, 5, 9, 10, 29, 30, 5000]), [0, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
-    }
-
-    #[test]
-    fn nothing_leaves_its_place() {
-        assert_eq!(escape("</a>\"'&\u{1b}x"), "&lt;/a&gt;&quot;&#39;&amp; x");
     }
 }

@@ -1,0 +1,161 @@
+//! `tripline backtest`: what rules would have found in an archive, counted.
+
+mod html;
+mod json;
+mod text;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use tripline_base::terminal::{counted, visible};
+use tripline_detect::Ruleset;
+use tripline_detect::backtest::{Backtest, Period, Report};
+use tripline_detect::scan::{Told, Wanted};
+use tripline_event::parse_time;
+
+use super::Outcome;
+use crate::replay::Replayed;
+use crate::{load, replay};
+
+/// Tell what rules would have found in archived logs: findings, keys and alerts per rule and day.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files and folders of rules, native or Sigma; the shipped rules where none are named
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    rules: Vec<PathBuf>,
+    /// Report findings from this time on: RFC 3339 or a date, UTC. Events before it are judged all the same, so that
+    /// rules over several events know what came before
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<i64>,
+    /// Report findings before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<i64>,
+    /// The source of every event; told from each event where it is left out
+    #[arg(long)]
+    source: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    sigma: load::Sigma,
+    /// Worker threads; all cores where left out
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Log files, all one stream, as for `scan`; `-` is standard input
+    files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object, with everything
+    Json,
+    /// One page for a browser
+    Html,
+}
+
+/// What there is to tell.
+struct Done<'d> {
+    ruleset: &'d Ruleset,
+    report: &'d Report,
+    replayed: &'d Replayed,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let period = Period { from: args.from, to: args.to };
+    if let (Some(from), Some(to)) = (period.from, period.to)
+        && from >= to
+    {
+        return Err("--from is not before --to, so that no finding can be reported".into());
+    }
+    replay::threads(args.threads)?;
+    let (rules, files) = replay::rules_and_logs(&args.rules, &args.files)?;
+    let mut sigma = args.sigma.clone();
+    sigma.any_source = args.source.as_deref() == Some(tripline_detect::ANY_SOURCE);
+    let (ruleset, _) = load::ruleset_with(&rules, &sigma)?;
+    args.sigma.usable(&ruleset)?;
+    load::say(&ruleset.diagnostics, &ruleset.sources, false);
+    for name in ruleset.broken() {
+        eprintln!("tripline: the rule `{}` has an error and is left out", visible(name));
+    }
+    if ruleset.active().next().is_none() {
+        return Err("there is no rule to evaluate".into());
+    }
+    let source = replay::source(&ruleset, args.source.as_deref())?;
+    let wanted = Wanted { source, findings: true, lines: false };
+    let mut backtest = Backtest::new(&ruleset, period);
+    let replayed = replay::replay(&ruleset, &files, &wanted, &mut |_, told| {
+        if let Told::Finding(finding) = told {
+            backtest.take(*finding);
+        }
+        true
+    });
+    let report = backtest.report();
+    let done = Done { ruleset: &ruleset, report: &report, replayed: &replayed };
+    let out = match args.format {
+        Format::Text => text::report(&done),
+        Format::Json => tripline_detect::json_line(&json::report(&done)) + "\n",
+        Format::Html => html::page(&done),
+    };
+    match &args.out {
+        None => crate::out!("{out}"),
+        Some(path) => {
+            std::fs::write(path, out).map_err(|error| format!("`{}` cannot be written: {error}", path.display()))?;
+            let findings = counted(report.sums.findings, "finding");
+            eprintln!("tripline: wrote {} ({findings})", visible(&path.display().to_string()));
+        }
+    }
+    if replayed.failed.is_empty() { Ok(0) } else { Err(replayed.failed.join("\n")) }
+}
+
+impl Done<'_> {
+    /// A rule's name, title, and severity as its header has it.
+    fn rule(&self, at: usize) -> (&str, &str, &'static str) {
+        self.ruleset.program.rules.get(at).map_or(("", "", ""), |rule| {
+            let severity = rule.header.severity.map_or("medium", |severity| severity.name());
+            (&rule.name, &rule.header.title, severity)
+        })
+    }
+
+    /// What exceptions took away, in the whole of the files.
+    fn excepted(&self) -> u64 {
+        self.replayed.totals.excepted.values().sum()
+    }
+
+    /// Events in a second.
+    fn speed(&self) -> f64 {
+        self.replayed.totals.events as f64 / self.replayed.seconds
+    }
+
+    /// What was read and is of interest to whoever doubts the numbers: how many of what.
+    fn doubts(&self) -> Vec<(u64, &'static str)> {
+        let totals = &self.replayed.totals;
+        [
+            (totals.unparsed, "pieces of input that are no event"),
+            (totals.unknown, "events of no source that is known"),
+            (totals.without_time, "events without a time, which rules over several events cannot judge"),
+            (self.replayed.late, "events that came too late for rules over several events"),
+            (totals.redelivered, "events that came twice, and count once for rules over several events"),
+            (self.report.sums.without_time, "findings without a time, which no day has"),
+            (self.excepted(), "findings that exceptions took away"),
+            (self.report.outside, "findings outside of the period, not reported"),
+        ]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .collect()
+    }
+}
+
+/// A time as `--from` and `--to` have it. A mere number is none: nobody means the seconds since 1970 by `2026`.
+fn time(text: &str) -> Result<i64, String> {
+    let wanted = || "write RFC 3339 (2026-02-10T08:00:00Z) or a date (2026-02-10)".to_string();
+    if text.parse::<f64>().is_ok() {
+        return Err(wanted());
+    }
+    parse_time(text).ok_or_else(wanted)
+}

@@ -1,0 +1,125 @@
+//! Files through rules, one after another as one stream: what `scan`, `backtest` and `diff` have in common.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tripline_base::terminal::visible;
+use tripline_detect::scan::{Told, Totals, Wanted, finish, scan};
+use tripline_detect::{Ruleset, SourceChoice, Stream};
+
+use crate::load;
+
+/// What became of the files.
+pub struct Replayed {
+    /// What was counted.
+    pub totals: Totals,
+    /// Events that rules over several events did not take, as they came too late. Where everything is sorted first
+    /// there are none.
+    pub late: u64,
+    /// Sentences about files that could not be read to their end.
+    pub failed: Vec<String>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Nobody listens any longer, so not everything was read.
+    pub gone: bool,
+}
+
+/// Evaluates rules over files; `tell` is given the name of the file (none for what several events gave), and says
+/// whether it still listens.
+pub fn replay(
+    ruleset: &Ruleset,
+    files: &[PathBuf],
+    wanted: &Wanted,
+    tell: &mut dyn FnMut(&str, Told) -> bool,
+) -> Replayed {
+    let mut totals = Totals::default();
+    let mut stream = Stream::new(ruleset);
+    let begun = Instant::now();
+    let mut failed = Vec::new();
+    let mut gone = false;
+    for path in files {
+        let name = path.display().to_string();
+        let input = match tripline_formats::open(path) {
+            Ok(input) => input,
+            Err(error) => {
+                failed.push(format!("`{name}` cannot be read: {error}"));
+                continue;
+            }
+        };
+        let progress = Progress::new(&name);
+        let mut each = |told| match told {
+            Told::Progress(bytes) => progress.show(bytes),
+            told => gone |= !tell(&name, told),
+        };
+        let result = scan(ruleset, &name, input, wanted, &mut totals, stream.as_mut(), &mut each);
+        progress.end();
+        if gone {
+            break;
+        }
+        if let Err(error) = result {
+            failed.push(format!("`{name}` was read only in part: {error}"));
+        }
+    }
+    if let Some(stream) = stream.as_mut().filter(|_| !gone) {
+        finish(ruleset, wanted, &mut totals, stream, &mut |told| gone |= !tell("", told));
+    }
+    let late = stream.map_or(0, |stream| stream.counts().late.values().sum());
+    Replayed { totals, late, failed, seconds: begun.elapsed().as_secs_f64().max(1e-9), gone }
+}
+
+/// Rules and logs apart: `--rules DIR FILE` names a log too, as what is no rule file and no folder is one.
+pub fn rules_and_logs(rules: &[PathBuf], files: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
+    let is_rules =
+        |path: &PathBuf| path.is_dir() || path.extension().is_some_and(|e| e == "trip") || load::is_sigma(path);
+    let (own, mut logs): (Vec<PathBuf>, Vec<PathBuf>) = rules.iter().cloned().partition(is_rules);
+    if own.is_empty() && !rules.is_empty() {
+        return Err("--rules names no `.trip` or `.yml` file and no folder".into());
+    }
+    logs.extend(files.iter().cloned());
+    if logs.is_empty() {
+        return Err("name a log file, or `-` for standard input".into());
+    }
+    Ok((own, logs))
+}
+
+/// How sources are told, as the user says it.
+pub fn source(ruleset: &Ruleset, given: Option<&str>) -> Result<SourceChoice, String> {
+    let Some(name) = given else { return Ok(SourceChoice::Detect) };
+    let known = ruleset.source_names();
+    if known.contains(&name) {
+        return Ok(SourceChoice::Named(name.to_string()));
+    }
+    let hint = load::hint(name, known.iter().copied());
+    Err(format!("nothing knows a source `{name}`{hint} (there are {})", load::sources(ruleset)))
+}
+
+/// Sets the number of worker threads.
+pub fn threads(given: Option<usize>) -> Result<(), String> {
+    let Some(threads) = given else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| error.to_string())
+}
+
+/// Progress on a terminal.
+struct Progress {
+    name: String,
+    on: bool,
+}
+
+impl Progress {
+    fn new(name: &str) -> Self {
+        Progress { name: name.to_string(), on: std::io::stderr().is_terminal() && !std::io::stdout().is_terminal() }
+    }
+
+    fn show(&self, bytes: u64) {
+        if self.on {
+            eprint!("\r\x1b[K{}: {} MiB", visible(&self.name), bytes >> 20);
+        }
+    }
+
+    fn end(&self) {
+        if self.on {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
