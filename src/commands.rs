@@ -7,6 +7,7 @@ pub mod fmt;
 pub mod import;
 pub mod new;
 pub mod normalize;
+pub mod run;
 pub mod scan;
 pub mod sigma;
 pub mod test;

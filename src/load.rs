@@ -74,10 +74,10 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), S
 pub struct Sigma {
     /// A processing pipeline for Sigma rules; may be given several times
     #[arg(long = "pipeline", value_name = "FILE")]
-    pipelines: Vec<PathBuf>,
+    pub pipelines: Vec<PathBuf>,
     /// A taxonomy that adds to the shipped ones: sources, and what log sources of Sigma mean; may be given several times
     #[arg(long = "taxonomy", value_name = "FILE")]
-    taxonomies: Vec<PathBuf>,
+    pub taxonomies: Vec<PathBuf>,
     /// Every rule looks at every event of the source `any`
     #[arg(skip)]
     pub any_source: bool,
@@ -173,7 +173,7 @@ fn sources_of(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Nanoseconds since 1970.
-fn now() -> i64 {
+pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

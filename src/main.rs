@@ -44,6 +44,8 @@ enum Command {
     Fmt(commands::fmt::Args),
     /// Evaluate rules over log files
     Scan(commands::scan::Args),
+    /// Run as a service: from sources to outputs, until told to stop
+    Run(commands::run::Args),
     /// Run the tests under rules and mappings
     Test(commands::test::Args),
     /// Show why a rule matches an event or not
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Fmt(args) => commands::fmt::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
+        Command::Run(args) => commands::run::run(&args),
         Command::Test(args) => commands::test::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Normalize(args) => commands::normalize::run(&args),

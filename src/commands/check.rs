@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use tripline_base::{Diagnostic, Level, diagnostic, json, sarif, terminal};
+use tripline_base::{Diagnostic, Level, SourceMap, diagnostic, json, sarif, terminal};
 use tripline_detect::cost::{Cost, cost};
 use tripline_detect::{DiskFiles, harness};
 
 use super::Outcome;
+use super::run::configuration;
 use crate::{colour, load};
 
 /// Check rules, mappings and everything else in `.trip` files.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Files and folders; the shipped rules where none are named
+    /// Files and folders; the shipped rules where none are named. A `.toml` file is the configuration of a service, and
+    /// is checked with the rules that it names
     paths: Vec<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -43,7 +45,7 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let codes = tripline_detect::all_codes();
+    let codes = tripline_runtime::all_codes();
     if let Some(wanted) = &args.explain {
         let found = codes.iter().find(|code| code.id.eq_ignore_ascii_case(wanted) || code.name == wanted);
         let Some(code) = found else {
@@ -53,13 +55,37 @@ pub fn run(args: &Args) -> Outcome {
         crate::outln!("{} {} ({})\n\n{}\n\n{}", code.id, code.name, code.level, code.title, code.page);
         return Ok(0);
     }
-    let (mut ruleset, own) = load::ruleset_with(&args.paths, &args.sigma)?;
+    let (configurations, mut paths): (Vec<PathBuf>, Vec<PathBuf>) =
+        args.paths.iter().cloned().partition(|path| path.extension().is_some_and(|e| e == "toml"));
+    let mut sigma = args.sigma.clone();
+    for path in &configurations {
+        // The rules that it names are checked with it.
+        if let (Some(config), _) = configuration(&mut SourceMap::new(), path)? {
+            paths.extend(config.rules.paths);
+            sigma.pipelines.extend(config.rules.pipelines);
+            sigma.taxonomies.extend(config.rules.taxonomies);
+        }
+    }
+    let (mut ruleset, mut own) = load::ruleset_with(&paths, &sigma)?;
+    if !configurations.is_empty() && paths.is_empty() {
+        own.clear();
+    }
+    for path in &configurations {
+        let (config, said) = configuration(&mut ruleset.sources, path)?;
+        own.push(path.display().to_string());
+        ruleset.diagnostics.extend(said);
+        let unknown = config.map(|config| config.unknown_sources(&ruleset)).unwrap_or_default();
+        ruleset.diagnostics.extend(unknown);
+    }
+    let configured = !configurations.is_empty();
     // Of shipped content that was not asked about, only errors are of interest (a name taken twice).
     let named = |said: &Diagnostic| own.iter().any(|name| name == ruleset.sources.name(said.span().file));
     ruleset.diagnostics.retain(|said| said.level() == Level::Error || named(said));
     // The shipped rules are part of the program, and their fixtures are not.
-    if !args.paths.is_empty() {
+    if !paths.is_empty() {
         ruleset.diagnostics.extend(harness::bad_fixtures(&ruleset, &DiskFiles, &own));
+    }
+    if configured || !paths.is_empty() {
         diagnostic::sort(&mut ruleset.diagnostics);
     }
     let count = |level| ruleset.diagnostics.iter().filter(|d| d.level() == level).count();

@@ -4,6 +4,8 @@
 
 mod coverage;
 mod import;
+#[cfg(unix)]
+mod run;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -112,6 +112,9 @@ pub(crate) struct Tail<'f> {
 struct Metadata {
     version: &'static str,
     product: Product,
+    /// Which revision of the finding it is; none where there is but one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -233,15 +236,17 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
         let (type_id, caption) = observable_type(kind);
         Observable { name: kind, type_id, r#type: caption, value }
     });
+    let update = finding.several.as_ref().is_some_and(|several| several.revision > 0);
+    let (activity_id, activity_name) = if update { (2, "Update") } else { (1, "Create") };
     let head = Head {
-        activity_id: 1,
-        activity_name: "Create",
+        activity_id,
+        activity_name,
         category_uid: 2,
         category_name: "Findings",
         class_uid: 2004,
         class_name: "Detection Finding",
-        type_uid: 200_401,
-        type_name: "Detection Finding: Create",
+        type_uid: 200_400 + activity_id,
+        type_name: if update { "Detection Finding: Update" } else { "Detection Finding: Create" },
         time: millis.unwrap_or(0),
         severity_id: finding.severity.id(),
         severity: severity_caption(finding.severity),
@@ -252,6 +257,7 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
         metadata: Metadata {
             version: VERSION,
             product: Product { name: "Tripline", vendor_name: "Tripline", version: env!("CARGO_PKG_VERSION") },
+            sequence: finding.several.as_ref().map(|several| several.revision),
         },
         finding_info: Info {
             uid: &finding.uid,

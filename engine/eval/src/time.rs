@@ -98,6 +98,8 @@ enum Far {
     Blocked,
     /// To a watermark.
     To(i64),
+    /// All that it waits for is idle: to the end of what came.
+    Idle(i64),
     /// It waits for nothing, and nothing comes.
     Open,
 }
@@ -203,9 +205,14 @@ impl<'p> Machine<'p> {
     /// Takes an event in.
     pub fn observe(&mut self, observation: &Observation) {
         let mut late = false;
+        let behind = self.behind(&observation.from);
         for (input, captures) in &observation.inputs {
             let Some(node) = self.rules.time.inputs.get(*input).map(|input| input.node) else { continue };
             let Some(unit) = self.rules.time.nodes.get(node).map(|node| node.unit) else { continue };
+            if behind && self.passed(unit, observation.from.time) {
+                late = true;
+                continue;
+            }
             let Some(unit) = self.units.get_mut(unit) else { continue };
             late |= !unit.observe(&observation.from, *input, Arc::clone(captures));
         }
@@ -214,8 +221,32 @@ impl<'p> Machine<'p> {
         }
     }
 
+    /// Whether an event may be late: its own source is beyond it. What is late is told at each event, not at each
+    /// [`Machine::advance`], so that it does not depend on how many events come between two of these.
+    fn behind(&self, from: &From) -> bool {
+        let Some(source) = self.names.get(&*from.source) else { return true };
+        let latest = self.clocks.get(*source).and_then(|clock| clock.latest);
+        let lateness = self.lateness.get(*source).copied().unwrap_or(0);
+        latest.is_none_or(|latest| from.time < latest.saturating_sub(lateness))
+    }
+
+    /// Whether the watermark of a unit, as of what was seen until now, lies beyond a time.
+    fn passed(&self, unit: usize, time: i64) -> bool {
+        let mut far: Vec<Far> = Vec::with_capacity(unit + 1);
+        for at in 0..=unit {
+            far.push(self.far(at, &far));
+        }
+        matches!(far.last(), Some(Far::To(watermark) | Far::Idle(watermark)) if time < *watermark)
+    }
+
     /// Takes a finding in, for the rules that take it: as it is for each of its entities.
     pub fn finding(&mut self, finding: &Finding) {
+        self.hand(finding, true);
+    }
+
+    /// Hands a finding to the rules that take it. One that comes from outside is late as events are; one that was
+    /// found here is handed on before those who wait for it go further.
+    fn hand(&mut self, finding: &Finding, from_outside: bool) {
         let Some(inputs) = self.takers.get(&finding.rule) else { return };
         let Some(rule) = self.rules.program.rules.get(finding.rule) else { return };
         // Each once, by value and kind; whom the risk is upon is one of them.
@@ -266,8 +297,9 @@ impl<'p> Machine<'p> {
                 let Some(node) = self.rules.time.nodes.get(declared.node) else { continue };
                 let Owner::Rule(owner) = node.owner else { continue };
                 let taken = take(&self.rules, owner, of_findings, finding, &record, &mut self.counts);
+                let late = from_outside && self.passed(node.unit, finding.time);
                 let (Some(captures), Some(unit)) = (taken, self.units.get_mut(node.unit)) else { continue };
-                if !unit.observe(&from, *input, captures) {
+                if late || !unit.observe(&from, *input, captures) {
                     *self.counts.late.entry(Arc::clone(&name)).or_default() += 1;
                 }
             }
@@ -280,7 +312,7 @@ impl<'p> Machine<'p> {
         let mut far: Vec<Far> = Vec::with_capacity(self.units.len());
         for at in 0..self.units.len() {
             far.push(self.far(at, &far));
-            let Some(Far::To(watermark)) = far.last().copied() else { continue };
+            let Some(Far::To(watermark) | Far::Idle(watermark)) = far.last().copied() else { continue };
             let mut found = Vec::new();
             if let Some(unit) = self.units.get_mut(at) {
                 let (coverage, counts) = (self.coverage.as_slice(), &mut self.counts);
@@ -330,17 +362,20 @@ impl<'p> Machine<'p> {
     fn hand_on(&mut self, found: &[Fired]) {
         for fired in found.iter().filter(|fired| fired.revision == 0) {
             if self.takes(fired.rule) {
-                self.finding(&Finding {
-                    rule: fired.rule,
-                    uid: fired.uid.clone(),
-                    content: 0,
-                    title: fired.told.title.clone(),
-                    severity: fired.severity.id(),
-                    time: fired.time,
-                    risk: fired.told.risk.clone(),
-                    entities: fired.told.entities.clone(),
-                    group: fired.key.clone(),
-                });
+                self.hand(
+                    &Finding {
+                        rule: fired.rule,
+                        uid: fired.uid.clone(),
+                        content: 0,
+                        title: fired.told.title.clone(),
+                        severity: fired.severity.id(),
+                        time: fired.time,
+                        risk: fired.told.risk.clone(),
+                        entities: fired.told.entities.clone(),
+                        group: fired.key.clone(),
+                    },
+                    false,
+                );
             }
         }
     }
@@ -351,7 +386,8 @@ impl<'p> Machine<'p> {
         let of_source = |source: &usize| {
             let Some(clock) = self.clocks.get(*source) else { return Far::Open };
             match clock.latest {
-                _ if clock.idle => Far::Open,
+                Some(latest) if clock.idle => Far::Idle(latest.saturating_add(1)),
+                None if clock.idle => Far::Open,
                 Some(latest) => Far::To(latest.saturating_sub(self.lateness.get(*source).copied().unwrap_or(0))),
                 None if clock.expected => Far::Blocked,
                 None => Far::Open,
@@ -362,7 +398,9 @@ impl<'p> Machine<'p> {
         of_sources.chain(of_parents).fold(Far::Open, |least, one| match (least, one) {
             (Far::Blocked, _) | (_, Far::Blocked) => Far::Blocked,
             (Far::To(a), Far::To(b)) => Far::To(a.min(b)),
-            (Far::To(a), Far::Open) | (Far::Open, Far::To(a)) => Far::To(a),
+            (Far::To(a), _) | (_, Far::To(a)) => Far::To(a),
+            (Far::Idle(a), Far::Idle(b)) => Far::Idle(a.max(b)),
+            (Far::Idle(a), Far::Open) | (Far::Open, Far::Idle(a)) => Far::Idle(a),
             (Far::Open, Far::Open) => Far::Open,
         })
     }

@@ -127,6 +127,12 @@ pub(crate) fn due(
     Ok(found)
 }
 
+pub(crate) fn pending(conn: &Connection, destination: &str) -> Result<u64, Problem> {
+    let mut query = conn.prepare_cached("SELECT count(*) FROM outbox WHERE destination = ?1 AND state = 0")?;
+    let count: i64 = query.query_row([destination], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 pub(crate) fn settle(conn: &mut Connection, at: i64, outcomes: &[(i64, Outcome)]) -> Result<usize, Problem> {
     let writing = crate::store::begin(conn)?;
     let mut known = 0;

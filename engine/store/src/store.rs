@@ -215,6 +215,14 @@ impl Store {
         self.wrap("written", result)
     }
 
+    /// How many deliveries to a destination are still to be made.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn pending(&self, destination: &str) -> Result<u64, StoreError> {
+        self.wrap("read", outbox::pending(&self.conn, destination))
+    }
+
     /// Deliveries in this state or all, the oldest first, at most so many, beginning after an id (0 for the first).
     ///
     /// # Errors

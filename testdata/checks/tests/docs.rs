@@ -6,7 +6,8 @@ use std::path::{Component, Path};
 
 use tripline_base::{Level, terminal};
 use tripline_checks::root;
-use tripline_detect::{Compiler, DiskFiles, all_codes, harness};
+use tripline_detect::{Compiler, DiskFiles, harness};
+use tripline_runtime::all_codes;
 use tripline_semantic::NoFiles;
 
 #[test]

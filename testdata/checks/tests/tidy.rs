@@ -6,7 +6,7 @@ use std::process::Command;
 use tripline_checks::root;
 
 /// Crates with their floors; a crate may use lower floors only.
-const FLOORS: [(&str, u32); 15] = [
+const FLOORS: [(&str, u32); 16] = [
     ("tripline-base", 0),
     ("tripline-event", 0),
     ("tripline-formats", 1),
@@ -19,6 +19,7 @@ const FLOORS: [(&str, u32); 15] = [
     ("tripline-eval", 5),
     ("tripline-detect", 6),
     ("tripline-store", 6),
+    ("tripline-runtime", 7),
     ("tripline", 9),
     ("tripline-bench", 10),
     ("tripline-checks", 10),

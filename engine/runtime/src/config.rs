@@ -1,0 +1,249 @@
+//! What a service does: `tripline.toml`, typed, with diagnostics that point at words.
+
+mod read;
+mod table;
+mod unit;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tripline_base::{Diagnostic, SourceMap, Span};
+use tripline_detect::Ruleset;
+
+use crate::codes;
+use crate::secret::{Reference, Secret};
+
+/// A configuration without errors.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder that relative paths begin at: that of the file.
+    pub folder: PathBuf,
+    /// The store.
+    pub store: Keep,
+    /// How events are judged.
+    pub engine: Engine,
+    /// Which rules.
+    pub rules: Rules,
+    /// Where events come from.
+    pub sources: Vec<Source>,
+    /// Where findings go.
+    pub outputs: Vec<Output>,
+    /// Where metrics are read.
+    pub metrics: Option<Metrics>,
+}
+
+/// The store.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    /// Its file.
+    pub path: PathBuf,
+    /// How large it may become.
+    pub max_bytes: Option<u64>,
+    /// How long findings, notes and deliveries that were made are kept.
+    pub retain: Duration,
+    /// Whether a commit waits for the disk.
+    pub sync: bool,
+}
+
+/// How events are judged.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// How long events are gathered for one commit.
+    pub commit_every: Duration,
+    /// How many events one commit has at most.
+    pub commit_events: u64,
+    /// How far ahead of the clock an event may be.
+    pub max_ahead: Duration,
+    /// How much later than others events of a source may come.
+    pub lateness: Duration,
+    /// The same for some event sources.
+    pub lateness_of: BTreeMap<String, Duration>,
+    /// When an event source that sends nothing holds up nobody.
+    pub idle_after: Duration,
+    /// How many threads judge; all cores where it is 0.
+    pub threads: usize,
+    spans: Vec<(String, Span)>,
+}
+
+/// Which rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Files and folders; the shipped rules where there are none.
+    pub paths: Vec<PathBuf>,
+    /// Processing pipelines of Sigma rules.
+    pub pipelines: Vec<PathBuf>,
+    /// Taxonomies that add to the shipped ones.
+    pub taxonomies: Vec<PathBuf>,
+    /// How often files are looked at; none where they are not watched.
+    pub watch: Option<Duration>,
+    /// Whether an error keeps the service from starting.
+    pub strict: bool,
+}
+
+/// Where events come from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name, under which positions are kept.
+    pub name: String,
+    /// The source of its events; told from each event where there is none.
+    pub event_source: Option<(String, Span)>,
+    /// What it is.
+    pub kind: SourceKind,
+}
+
+/// What a source is.
+#[derive(Clone, Debug)]
+pub enum SourceKind {
+    /// Files of JSON lines.
+    File(Files),
+    /// Events that are sent here.
+    Http(Listener),
+}
+
+/// Files of JSON lines.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// A path or a glob.
+    pub path: String,
+    /// Whether they are read on as they grow.
+    pub follow: bool,
+    /// How often they are looked at.
+    pub poll: Duration,
+}
+
+/// A place where events are sent to.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// The path of the URL.
+    pub path: String,
+    /// What clients show.
+    pub token: Option<(Reference, Span)>,
+    /// The largest body, also once it is decompressed.
+    pub max_body: u64,
+    /// How much may wait at once, all bodies together.
+    pub max_waiting: u64,
+    /// How long the ids of batches are remembered.
+    pub remember: Duration,
+    /// How many ids are remembered at most.
+    pub remember_ids: usize,
+}
+
+/// Where findings go.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its name, under which deliveries are kept.
+    pub name: String,
+    /// Findings below this severity (OCSF id) are not sent.
+    pub min_severity: i64,
+    /// What it is.
+    pub kind: OutputKind,
+}
+
+/// What an output is.
+#[derive(Clone, Debug)]
+pub enum OutputKind {
+    /// Standard output.
+    Stdout,
+    /// A file that is appended to.
+    File(PathBuf),
+    /// An HTTP endpoint.
+    Webhook(Webhook),
+}
+
+/// An HTTP endpoint.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Its address, which may be a secret.
+    pub url: (Reference, Span),
+    /// What is sent as `Authorization: Bearer`.
+    pub token: Option<(Reference, Span)>,
+    /// Further headers.
+    pub headers: Vec<(String, (Reference, Span))>,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How often it is tried.
+    pub attempts: u32,
+    /// The wait after the first attempt; it doubles with each.
+    pub backoff: Duration,
+    /// How many are sent at once.
+    pub concurrency: usize,
+}
+
+/// Where metrics are read.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// What readers show.
+    pub token: Option<(Reference, Span)>,
+}
+
+impl Config {
+    /// Reads a configuration; none where a diagnostic is an error. What is written where a secret belongs is not in
+    /// the text that the source map keeps.
+    pub fn parse(sources: &mut SourceMap, path: &Path, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+        read::read(sources, path, text)
+    }
+
+    /// The names of event sources that a ruleset does not know.
+    pub fn unknown_sources(&self, ruleset: &Ruleset) -> Vec<Diagnostic> {
+        // A mapping that no rule reads yet is known all the same.
+        let mapped = ruleset.program.mappings.iter().map(|mapping| mapping.source.as_str());
+        let known: Vec<&str> = ruleset.source_names().into_iter().chain(mapped).collect();
+        let named = self.sources.iter().filter_map(|source| source.event_source.as_ref());
+        let late = self.engine.spans.iter();
+        let unknown = named.chain(late).filter(|(name, _)| !known.contains(&name.as_str()));
+        unknown
+            .map(|(name, span)| {
+                Diagnostic::new(&codes::UNKNOWN_SOURCE, *span, format!("nothing knows a source `{name}`"))
+                    .maybe_help(tripline_base::did_you_mean(name, known.iter().copied()))
+                    .help("the rules' mappings and taxonomies say which there are")
+            })
+            .collect()
+    }
+
+    /// Every secret, by where it is named.
+    ///
+    /// # Errors
+    /// A diagnostic for each that is not there.
+    pub fn secrets(&self) -> Result<Secrets, Vec<Diagnostic>> {
+        let mut wanted: Vec<&(Reference, Span)> = Vec::new();
+        for source in &self.sources {
+            if let SourceKind::Http(listener) = &source.kind {
+                wanted.extend(&listener.token);
+            }
+        }
+        for output in &self.outputs {
+            if let OutputKind::Webhook(webhook) = &output.kind {
+                wanted.push(&webhook.url);
+                wanted.extend(&webhook.token);
+                wanted.extend(webhook.headers.iter().map(|(_, value)| value));
+            }
+        }
+        wanted.extend(self.metrics.iter().filter_map(|metrics| metrics.token.as_ref()));
+        let mut found = Vec::new();
+        let mut said = Vec::new();
+        for (reference, span) in wanted {
+            match reference.read(&self.folder) {
+                Ok(secret) => found.push((*span, secret)),
+                Err(why) => said.push(Diagnostic::new(&codes::NO_SECRET, *span, format!("there is no secret: {why}"))),
+            }
+        }
+        if said.is_empty() { Ok(Secrets(found)) } else { Err(said) }
+    }
+}
+
+/// The secrets that were read.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(Vec<(Span, Secret)>);
+
+impl Secrets {
+    /// The secret that a place of the configuration names.
+    pub(crate) fn of(&self, place: &(Reference, Span)) -> Option<&Secret> {
+        self.0.iter().find(|(span, _)| *span == place.1).map(|(_, secret)| secret)
+    }
+}

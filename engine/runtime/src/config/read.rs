@@ -1,0 +1,385 @@
+//! From the text of a configuration to its types.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use tripline_base::{Diagnostic, Level, SourceMap, Span, did_you_mean};
+
+use super::table::{At, Said, Table};
+use super::{Config, Engine, Files, Keep, Listener, Metrics, Output, OutputKind, Rules, Source, SourceKind, Webhook};
+use crate::codes;
+use crate::secret::Reference;
+
+const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
+const SECOND: Duration = Duration::from_secs(1);
+/// How long findings are kept unless said otherwise.
+const RETAIN: Duration = Duration::from_secs(365 * 86_400);
+
+pub(super) fn read(sources: &mut SourceMap, path: &Path, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+    let name = path.display().to_string();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let parsed = DeTable::parse(text);
+    let file = sources.add(name, masked(text, parsed.as_ref().ok()));
+    let mut said = Said { file, diagnostics: Vec::new() };
+    let root = match &parsed {
+        Ok(root) => root,
+        Err(error) => {
+            let at = error.span().unwrap_or(0..0);
+            let at = said.span(at.start..at.end.max((at.start + 1).min(text.len())));
+            let message = error.message().lines().next().unwrap_or("it cannot be read").to_string();
+            said.push(
+                Diagnostic::new(&codes::NOT_TOML, at, message).help("a text stands in quotes: `name = \"value\"`"),
+            );
+            return (None, said.diagnostics);
+        }
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let config = whole(root.get_ref(), folder, &mut said);
+    tripline_base::diagnostic::sort(&mut said.diagnostics);
+    let usable = said.diagnostics.iter().all(|one| one.level() != Level::Error);
+    (usable.then_some(config).flatten(), said.diagnostics)
+}
+
+fn whole(root: &DeTable<'_>, folder: &Path, said: &mut Said) -> Option<Config> {
+    let top = Span::new(said.file, 0, 0);
+    let mut root = Table::new("the configuration", top, root);
+    let store = root.table("store", said).map(|table| keep(table, folder, said));
+    let engine = root.table("engine", said);
+    let engine = engine_of(engine, said);
+    let rules = root.table("rules", said);
+    let rules = rules_of(rules, folder, said);
+    let mut names = BTreeSet::new();
+    let declared = root.tables("source", said);
+    if declared.is_empty() && !root.has("source") {
+        said.push(
+            Diagnostic::new(&codes::NOTHING_TO_DO, top, "there is no source")
+                .help("add `[[source]]` with `name`, `kind = \"file\"` and `path`"),
+        );
+    }
+    let sources = declared.into_iter().filter_map(|table| source(table, &mut names, said)).collect();
+    let mut names = BTreeSet::new();
+    let declared = root.tables("output", said);
+    if declared.is_empty() && !root.has("output") {
+        said.push(
+            Diagnostic::new(&codes::NO_OUTPUT, top, "there is no output: findings are kept in the store alone")
+                .help("add `[[output]]` with `name` and `kind = \"stdout\"`"),
+        );
+    }
+    let outputs = declared.into_iter().filter_map(|table| output(table, folder, &mut names, said)).collect();
+    let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
+    root.finish(said);
+    let store = store.unwrap_or_else(|| {
+        Some(Keep { path: folder.join("tripline.db"), max_bytes: None, retain: RETAIN, sync: true })
+    })?;
+    Some(Config { folder: folder.to_path_buf(), store, engine, rules, sources, outputs, metrics })
+}
+
+fn keep(mut table: Table<'_>, folder: &Path, said: &mut Said) -> Option<Keep> {
+    let path = table.text("path", said).map_or_else(|| PathBuf::from("tripline.db"), |path| path.value.into());
+    let max = table.size("max_size", 0, ("1MiB", "16384GiB"), said);
+    let sync = table.flag("sync", true, said);
+    let retain = table.duration("retain", RETAIN, ("1d", "36500d"), said);
+    table.finish(said);
+    Some(Keep { path: folder.join(path), max_bytes: (max > 0).then_some(max), retain, sync })
+}
+
+fn engine_of(table: Option<Table<'_>>, said: &mut Said) -> Engine {
+    let empty = DeTable::new();
+    let mut table = table.unwrap_or_else(|| Table::new("[engine]", Span::new(said.file, 0, 0), &empty));
+    let late = table.durations("lateness_of", said);
+    let engine = Engine {
+        commit_every: table.duration("commit_every", Duration::from_millis(200), ("1ms", "1m"), said),
+        commit_events: table.number("commit_events", 50_000, 1..=1_000_000, said),
+        max_ahead: table.duration("max_ahead", 300 * SECOND, ("1s", "365d"), said),
+        lateness: table.duration("lateness", 60 * SECOND, ("0s", "7d"), said),
+        lateness_of: late.iter().map(|(name, lateness)| (name.value.clone(), *lateness)).collect(),
+        idle_after: table.duration("idle_after", 600 * SECOND, ("1s", "30d"), said),
+        threads: usize::try_from(table.number("threads", 0, 0..=1024, said)).unwrap_or(0),
+        spans: late.into_iter().map(|(name, _)| (name.value, name.span)).collect(),
+    };
+    table.finish(said);
+    engine
+}
+
+fn rules_of(table: Option<Table<'_>>, folder: &Path, said: &mut Said) -> Rules {
+    let empty = DeTable::new();
+    let mut table = table.unwrap_or_else(|| Table::new("[rules]", Span::new(said.file, 0, 0), &empty));
+    let mut under = |key| -> Vec<PathBuf> { table.paths(key, said).iter().map(|path| folder.join(path)).collect() };
+    let (paths, pipelines, taxonomies) = (under("paths"), under("pipelines"), under("taxonomies"));
+    let every = table.duration("watch_every", 2 * SECOND, ("100ms", "1h"), said);
+    let watch = table.flag("watch", true, said).then_some(every);
+    let strict = table.flag("strict", false, said);
+    table.finish(said);
+    Rules { paths, pipelines, taxonomies, watch, strict }
+}
+
+/// The name of a source or an output, which no other has.
+fn named(table: &mut Table<'_>, names: &mut BTreeSet<String>, example: &str, said: &mut Said) -> Option<String> {
+    let name = table.needed("name", example, said)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.value.is_empty() || name.value.len() > 64 || !name.value.chars().all(plain) {
+        said.push(Diagnostic::new(
+            &codes::BAD_VALUE,
+            name.span,
+            "a name has 1 to 64 characters: letters, digits, `.`, `_` and `-`",
+        ));
+        return None;
+    }
+    if !names.insert(name.value.clone()) {
+        let message = format!("the name `{}` is taken", name.value);
+        said.push(Diagnostic::new(&codes::NAME_TWICE, name.span, message).help("give each its own name"));
+        return None;
+    }
+    Some(name.value)
+}
+
+fn kind(table: &mut Table<'_>, kinds: &[&str], said: &mut Said) -> Option<At<String>> {
+    let found = table.needed("kind", &format!("\"{}\"", kinds.first().unwrap_or(&"")), said)?;
+    if kinds.contains(&found.value.as_str()) {
+        return Some(found);
+    }
+    said.push(
+        Diagnostic::new(&codes::BAD_VALUE, found.span, format!("there is no kind `{}`", found.value))
+            .maybe_help(did_you_mean(&found.value, kinds.iter().copied()))
+            .help(format!("the kinds are {}", kinds.join(", "))),
+    );
+    None
+}
+
+fn source(mut table: Table<'_>, names: &mut BTreeSet<String>, said: &mut Said) -> Option<Source> {
+    let name = named(&mut table, names, "\"okta\"", said);
+    let kind = kind(&mut table, &["file", "http"], said)?;
+    let event_source = table.text("source", said).map(|source| (source.value, source.span));
+    let kind = match kind.value.as_str() {
+        "file" => {
+            let path = table.needed("path", "\"logs/*.jsonl\"", said);
+            let follow = table.flag("follow", true, said);
+            let poll = table.duration("poll", Duration::from_millis(250), ("10ms", "1h"), said);
+            if let Some(path) = &path
+                && let Err(error) = globset::Glob::new(&path.value)
+            {
+                let message = format!("the pattern cannot be used: {}", error.kind());
+                said.push(Diagnostic::new(&codes::BAD_VALUE, path.span, message));
+            }
+            path.map(|path| SourceKind::File(Files { path: path.value, follow, poll }))
+        }
+        _ => listener(&mut table, said).map(SourceKind::Http),
+    };
+    table.finish(said);
+    Some(Source { name: name?, event_source, kind: kind? })
+}
+
+/// An address, and a token where it is reached from elsewhere.
+fn address(table: &mut Table<'_>, example: &str, said: &mut Said) -> Option<(SocketAddr, Option<(Reference, Span)>)> {
+    let written = table.needed("listen", example, said);
+    let has_token = table.has("token");
+    let token = table.secret("token", false, said).map(|token| (token.value, token.span));
+    let written = written?;
+    let text = written.value.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let Ok(listen) = text.as_ref().unwrap_or(&written.value).parse::<SocketAddr>() else {
+        said.push(
+            Diagnostic::new(&codes::BAD_VALUE, written.span, "`listen` takes an address and a port")
+                .help(format!("such as `listen = {example}`")),
+        );
+        return None;
+    };
+    if !listen.ip().is_loopback() && !has_token {
+        said.push(
+            Diagnostic::new(&codes::OPEN_LISTENER, written.span, format!("`{listen}` is reached from elsewhere"))
+                .help("listen on `127.0.0.1`, or add `token = { env = \"NAME\" }`"),
+        );
+        return None;
+    }
+    Some((listen, token))
+}
+
+fn listener(table: &mut Table<'_>, said: &mut Said) -> Option<Listener> {
+    let address = address(table, "\"127.0.0.1:8514\"", said);
+    let path = table.text("path", said);
+    if let Some(path) = &path
+        && (!path.value.starts_with('/') || path.value.contains(['{', '}', '?', '#', '*', ' ']))
+    {
+        let message = "`path` begins with `/` and has no `{`, `}`, `*`, `?`, `#` or space";
+        said.push(Diagnostic::new(&codes::BAD_VALUE, path.span, message));
+        return None;
+    }
+    let max_body = table.size("max_body", 16 << 20, ("1KiB", "256MiB"), said);
+    let max_waiting = table.size("max_waiting", 64 << 20, ("1KiB", "4GiB"), said).max(max_body);
+    let remember = table.duration("remember", 86_400 * SECOND, ("1m", "30d"), said);
+    let ids = table.number("remember_ids", 100_000, 1..=10_000_000, said);
+    let (listen, token) = address?;
+    Some(Listener {
+        listen,
+        path: path.map_or_else(|| "/events".to_string(), |path| path.value),
+        token,
+        max_body,
+        max_waiting,
+        remember,
+        remember_ids: usize::try_from(ids).unwrap_or(usize::MAX),
+    })
+}
+
+fn output(mut table: Table<'_>, folder: &Path, names: &mut BTreeSet<String>, said: &mut Said) -> Option<Output> {
+    let name = named(&mut table, names, "\"alerts\"", said);
+    let kind = kind(&mut table, &["stdout", "file", "webhook"], said)?;
+    let severity = table.text("min_severity", said);
+    let min_severity = match &severity {
+        None => 0,
+        Some(written) => match SEVERITIES.iter().position(|one| *one == written.value) {
+            Some(at) => i64::try_from(at).unwrap_or(0) + 1,
+            None => {
+                said.push(
+                    Diagnostic::new(
+                        &codes::BAD_VALUE,
+                        written.span,
+                        format!("there is no severity `{}`", written.value),
+                    )
+                    .maybe_help(did_you_mean(&written.value, SEVERITIES))
+                    .help(format!("the severities are {}", SEVERITIES.join(", "))),
+                );
+                0
+            }
+        },
+    };
+    let kind = match kind.value.as_str() {
+        "stdout" => Some(OutputKind::Stdout),
+        "file" => {
+            let path = table.needed("path", "\"findings.ndjson\"", said);
+            path.map(|path| OutputKind::File(folder.join(path.value)))
+        }
+        _ => webhook(&mut table, said).map(OutputKind::Webhook),
+    };
+    table.finish(said);
+    Some(Output { name: name?, min_severity, kind: kind? })
+}
+
+fn webhook(table: &mut Table<'_>, said: &mut Said) -> Option<Webhook> {
+    if !table.has("url") {
+        table.lacks("url", "\"https://…\"", said);
+    }
+    let url = table.secret("url", true, said);
+    if let Some(At { value: Reference::Plain(url), span }) = &url
+        && crate::output::endpoint(url).is_err()
+    {
+        let message = "`url` takes an address that begins with `https://` or `http://`, without name and password";
+        said.push(Diagnostic::new(&codes::BAD_VALUE, *span, message));
+    }
+    let token = table.secret("token", false, said).map(|token| (token.value, token.span));
+    let headers = table.secrets("headers", said);
+    for (name, at) in &headers {
+        if axum::http::HeaderName::try_from(name.as_str()).is_err() {
+            said.push(Diagnostic::new(&codes::BAD_VALUE, at.span, format!("`{name}` is no name of a header")));
+        }
+    }
+    let timeout = table.duration("timeout", 10 * SECOND, ("100ms", "5m"), said);
+    let attempts = table.number("attempts", 12, 1..=1000, said);
+    let backoff = table.duration("backoff", SECOND, ("10ms", "1h"), said);
+    let concurrency = table.number("concurrency", 4, 1..=64, said);
+    let url = url?;
+    Some(Webhook {
+        url: (url.value, url.span),
+        token,
+        headers: headers.into_iter().map(|(name, at)| (name, (at.value, at.span))).collect(),
+        timeout,
+        attempts: u32::try_from(attempts).unwrap_or(12),
+        backoff,
+        concurrency: usize::try_from(concurrency).unwrap_or(4),
+    })
+}
+
+fn metrics(mut table: Table<'_>, said: &mut Said) -> Option<Metrics> {
+    let address = address(&mut table, "\"127.0.0.1:9464\"", said);
+    table.finish(said);
+    address.map(|(listen, token)| Metrics { listen, token })
+}
+
+/// Keys whose values may be shown. Whatever stands under another one may be a secret under a misspelt name.
+const SHOWN: [&str; 38] = [
+    "retain",
+    "store",
+    "engine",
+    "rules",
+    "source",
+    "output",
+    "metrics",
+    "name",
+    "kind",
+    "path",
+    "paths",
+    "pipelines",
+    "taxonomies",
+    "follow",
+    "poll",
+    "listen",
+    "max_size",
+    "sync",
+    "lateness_of",
+    "commit_every",
+    "commit_events",
+    "max_ahead",
+    "lateness",
+    "idle_after",
+    "threads",
+    "watch",
+    "watch_every",
+    "strict",
+    "max_body",
+    "max_waiting",
+    "remember",
+    "remember_ids",
+    "min_severity",
+    "timeout",
+    "attempts",
+    "backoff",
+    "concurrency",
+    "env",
+];
+
+/// The text without what may be secret, each byte of it replaced by `*`: diagnostics show lines of the text.
+fn masked(text: &str, root: Option<&Spanned<DeTable<'_>>>) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let mut cover = |range: std::ops::Range<usize>| {
+        if let Some(part) = bytes.get_mut(range) {
+            part.iter_mut().filter(|byte| !byte.is_ascii_whitespace()).for_each(|byte| *byte = b'*');
+        }
+    };
+    match root {
+        Some(root) => hide(root.get_ref(), None, &mut cover),
+        None => {
+            // What cannot be read is not understood: lines are shown that begin with a key that may be.
+            let mut at = 0;
+            for line in text.split_inclusive('\n') {
+                let key = line.split('=').next().unwrap_or_default().trim();
+                if !(SHOWN.contains(&key) || line.starts_with(['[', '#'])) {
+                    cover(at..at + line.len());
+                }
+                at += line.len();
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Covers the texts of a table; `shown` is what its key says, where it has one.
+fn hide(table: &DeTable<'_>, shown: Option<bool>, cover: &mut dyn FnMut(std::ops::Range<usize>)) {
+    for (key, value) in table.iter() {
+        let name = key.get_ref().as_ref();
+        // The name of a file that holds a secret is none.
+        let own = SHOWN.contains(&name) || (shown == Some(false) && name == "file");
+        let names_a_place = shown == Some(false) && matches!(name, "env" | "file");
+        hide_value(value, own && (shown != Some(false) || names_a_place), cover);
+    }
+}
+
+fn hide_value(value: &Spanned<DeValue<'_>>, shown: bool, cover: &mut dyn FnMut(std::ops::Range<usize>)) {
+    match value.get_ref() {
+        DeValue::Table(table) => hide(table, Some(shown), cover),
+        DeValue::Array(items) => items.iter().for_each(|item| hide_value(item, shown, cover)),
+        _ if !shown => cover(value.span()),
+        _ => {}
+    }
+}

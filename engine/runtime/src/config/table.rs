@@ -1,0 +1,329 @@
+//! Tables of a configuration: keys are asked for by name and type, and what nobody asked for is a mistake.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use tripline_base::{Diagnostic, FileId, Span, did_you_mean};
+
+use super::unit;
+use crate::codes;
+use crate::secret::Reference;
+
+/// What is said of a configuration.
+pub(super) struct Said {
+    pub file: FileId,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Said {
+    pub fn span(&self, range: Range<usize>) -> Span {
+        Span::new(self.file, range.start, range.end)
+    }
+
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+/// A table that is being read.
+pub(super) struct Table<'t> {
+    /// What it is, for messages: `[engine]`.
+    pub name: String,
+    /// Its words in the file.
+    pub span: Span,
+    entries: Vec<(&'t str, Range<usize>, &'t Spanned<DeValue<'t>>)>,
+    asked: Vec<&'static str>,
+}
+
+/// A value and where it stands.
+pub(super) struct At<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+impl<'t> Table<'t> {
+    pub fn new(name: &str, span: Span, table: &'t DeTable<'t>) -> Self {
+        let entries = table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span(), value)).collect();
+        Table { name: name.to_string(), span, entries, asked: Vec::new() }
+    }
+
+    fn get(&mut self, key: &'static str) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
+        self.asked.push(key);
+        let (_, at, value) = self.entries.iter().find(|(name, ..)| *name == key)?;
+        Some((at.clone(), value))
+    }
+
+    /// Whether the key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, ..)| *name == key)
+    }
+
+    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, said: &mut Said) {
+        let found = article(value.get_ref().type_str());
+        said.push(
+            Diagnostic::new(
+                &codes::WRONG_TYPE,
+                said.span(value.span()),
+                format!("`{key}` takes {wanted}, and this is {found}"),
+            )
+            .help(format!("give {wanted}")),
+        );
+    }
+
+    pub fn text(&mut self, key: &'static str, said: &mut Said) -> Option<At<String>> {
+        let (_, value) = self.get(key)?;
+        match value.get_ref().as_str() {
+            Some(text) => Some(At { value: text.to_string(), span: said.span(value.span()) }),
+            None => {
+                self.wrong(key, value, "a text in quotes", said);
+                None
+            }
+        }
+    }
+
+    /// Like [`Table::text`], and says so where it is not there.
+    pub fn needed(&mut self, key: &'static str, example: &str, said: &mut Said) -> Option<At<String>> {
+        if !self.has(key) {
+            self.lacks(key, example, said);
+        }
+        self.text(key, said)
+    }
+
+    pub fn lacks(&mut self, key: &'static str, example: &str, said: &mut Said) {
+        self.asked.push(key);
+        said.push(
+            Diagnostic::new(&codes::MISSING_KEY, self.span, format!("{} has no `{key}`", self.name))
+                .help(format!("add `{key} = {example}`")),
+        );
+    }
+
+    /// A text or a list of texts.
+    pub fn texts(&mut self, key: &'static str, said: &mut Said) -> Option<Vec<At<String>>> {
+        let (_, value) = self.get(key)?;
+        if let Some(text) = value.get_ref().as_str() {
+            return Some(vec![At { value: text.to_string(), span: said.span(value.span()) }]);
+        }
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong(key, value, "a text or a list of texts", said);
+            return None;
+        };
+        let mut out = Vec::new();
+        for item in items.iter() {
+            match item.get_ref().as_str() {
+                Some(text) => out.push(At { value: text.to_string(), span: said.span(item.span()) }),
+                None => self.wrong(key, item, "a list of texts", said),
+            }
+        }
+        Some(out)
+    }
+
+    pub fn paths(&mut self, key: &'static str, said: &mut Said) -> Vec<PathBuf> {
+        self.texts(key, said).unwrap_or_default().into_iter().map(|text| text.value.into()).collect()
+    }
+
+    pub fn flag(&mut self, key: &'static str, default: bool, said: &mut Said) -> bool {
+        let Some((_, value)) = self.get(key) else { return default };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.wrong(key, value, "`true` or `false`", said);
+            default
+        })
+    }
+
+    pub fn number(
+        &mut self,
+        key: &'static str,
+        default: u64,
+        bounds: std::ops::RangeInclusive<u64>,
+        said: &mut Said,
+    ) -> u64 {
+        let Some((_, value)) = self.get(key) else { return default };
+        let Some(written) = value.get_ref().as_integer() else {
+            self.wrong(key, value, "a whole number", said);
+            return default;
+        };
+        let digits = written.as_str().trim_start_matches('+');
+        match u64::from_str_radix(digits, written.radix()) {
+            Ok(number) if bounds.contains(&number) => number,
+            _ => {
+                let (least, most) = bounds.into_inner();
+                self.bad(key, value.span(), &format!("a whole number from {least} to {most}"), said);
+                default
+            }
+        }
+    }
+
+    pub fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        bounds: (&str, &str),
+        said: &mut Said,
+    ) -> Duration {
+        let Some((_, value)) = self.get(key) else { return default };
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong(key, value, "a duration such as `\"5m\"`", said);
+            return default;
+        };
+        let within = |found: &Duration| {
+            unit::duration(bounds.0).is_none_or(|least| *found >= least)
+                && unit::duration(bounds.1).is_none_or(|most| *found <= most)
+        };
+        unit::duration(text).filter(within).unwrap_or_else(|| {
+            let wanted = format!(
+                "a duration from {} to {}, written with one of the units ms, s, m, h and d",
+                bounds.0, bounds.1
+            );
+            self.bad(key, value.span(), &wanted, said);
+            default
+        })
+    }
+
+    pub fn size(&mut self, key: &'static str, default: u64, bounds: (&str, &str), said: &mut Said) -> u64 {
+        let Some((_, value)) = self.get(key) else { return default };
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong(key, value, "a size such as `\"16MiB\"`", said);
+            return default;
+        };
+        let within = |found: &u64| {
+            unit::size(bounds.0).is_none_or(|least| *found >= least)
+                && unit::size(bounds.1).is_none_or(|most| *found <= most)
+        };
+        unit::size(text).filter(within).unwrap_or_else(|| {
+            let wanted =
+                format!("a size from {} to {}, written with one of the units KiB, MiB and GiB", bounds.0, bounds.1);
+            self.bad(key, value.span(), &wanted, said);
+            default
+        })
+    }
+
+    fn bad(&self, key: &str, at: Range<usize>, wanted: &str, said: &mut Said) {
+        said.push(Diagnostic::new(&codes::BAD_VALUE, said.span(at), format!("`{key}` takes {wanted}")));
+    }
+
+    /// A reference to a secret: `{ env = "NAME" }` or `{ file = "PATH" }`; a plain text where one is allowed.
+    pub fn secret(&mut self, key: &'static str, plain: bool, said: &mut Said) -> Option<At<Reference>> {
+        let (_, value) = self.get(key)?;
+        reference(key, value, plain, said)
+    }
+
+    /// References by name, as in a table of headers.
+    pub fn secrets(&mut self, key: &'static str, said: &mut Said) -> Vec<(String, At<Reference>)> {
+        let Some((_, value)) = self.get(key) else { return Vec::new() };
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong(key, value, "a table", said);
+            return Vec::new();
+        };
+        let names = table.iter().map(|(name, value)| (name.get_ref().to_string(), value));
+        names.filter_map(|(name, value)| reference(&name, value, true, said).map(|found| (name, found))).collect()
+    }
+
+    /// A table within.
+    pub fn table(&mut self, key: &'static str, said: &mut Said) -> Option<Table<'t>> {
+        let (at, value) = self.get(key)?;
+        match value.get_ref().as_table() {
+            Some(table) => Some(Table::new(&format!("[{key}]"), said.span(at), table)),
+            None => {
+                self.wrong(key, value, "a table", said);
+                None
+            }
+        }
+    }
+
+    /// Tables within, each under `[[key]]`.
+    pub fn tables(&mut self, key: &'static str, said: &mut Said) -> Vec<Table<'t>> {
+        let Some((at, value)) = self.get(key) else { return Vec::new() };
+        let Some(items) = value.get_ref().as_array() else {
+            said.push(
+                Diagnostic::new(&codes::WRONG_TYPE, said.span(at), format!("there may be several of `{key}`"))
+                    .help(format!("begin each with `[[{key}]]`")),
+            );
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for item in items.iter() {
+            match item.get_ref().as_table() {
+                Some(table) => out.push(Table::new(&format!("[[{key}]]"), said.span(item.span()), table)),
+                None => self.wrong(key, item, "a table", said),
+            }
+        }
+        out
+    }
+
+    /// Names of a table with durations.
+    pub fn durations(&mut self, key: &'static str, said: &mut Said) -> Vec<(At<String>, Duration)> {
+        let Some((_, value)) = self.get(key) else { return Vec::new() };
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong(key, value, "a table of durations", said);
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for (name, value) in table.iter() {
+            match value.get_ref().as_str().and_then(unit::duration) {
+                Some(duration) => {
+                    let name = At { value: name.get_ref().to_string(), span: said.span(name.span()) };
+                    out.push((name, duration));
+                }
+                None => self.bad(name.get_ref(), value.span(), "a duration such as `\"5m\"`", said),
+            }
+        }
+        out
+    }
+
+    /// Says what nobody asked for.
+    pub fn finish(self, said: &mut Said) {
+        for (name, at, _) in &self.entries {
+            if self.asked.contains(name) {
+                continue;
+            }
+            let hint = did_you_mean(name, self.asked.iter().copied());
+            let known = self.asked.join(", ");
+            said.push(
+                Diagnostic::new(
+                    &codes::UNKNOWN_KEY,
+                    said.span(at.clone()),
+                    format!("{} has no key `{name}`", self.name),
+                )
+                .maybe_help(hint)
+                .help(format!("its keys are {known}")),
+            );
+        }
+    }
+}
+
+fn reference(key: &str, value: &Spanned<DeValue<'_>>, plain: bool, said: &mut Said) -> Option<At<Reference>> {
+    let span = said.span(value.span());
+    let help = "name where it is kept: `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
+    if let Some(text) = value.get_ref().as_str() {
+        if plain {
+            return Some(At { value: Reference::Plain(text.to_string()), span });
+        }
+        said.push(Diagnostic::new(&codes::WRITTEN_SECRET, span, format!("`{key}` is a secret")).help(help));
+        return None;
+    }
+    let found = value.get_ref().as_table().and_then(|table| {
+        let mut entries = table.iter();
+        let (name, value) = entries.next()?;
+        let text = value.get_ref().as_str()?.to_string();
+        match (name.get_ref().as_ref(), entries.next()) {
+            ("env", None) => Some(Reference::Env(text)),
+            ("file", None) => Some(Reference::File(text.into())),
+            _ => None,
+        }
+    });
+    if found.is_none() {
+        said.push(
+            Diagnostic::new(&codes::WRONG_TYPE, span, format!("`{key}` does not say where it is kept")).help(help),
+        );
+    }
+    found.map(|value| At { value, span })
+}
+
+fn article(name: &str) -> String {
+    match name {
+        "integer" | "array" => format!("an {name}"),
+        _ => format!("a {name}"),
+    }
+}

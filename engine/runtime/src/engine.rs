@@ -1,0 +1,275 @@
+//! The one thread that judges and commits: what sources send goes in, and positions, state, findings and deliveries
+//! that follow from it are written together.
+
+mod feed;
+mod ids;
+mod judge;
+mod restore;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tripline_detect::{Detector, Ruleset, Stream};
+use tripline_store::{Commit, Delivery, Note, Position, Problem, Store};
+
+use crate::clock;
+use crate::config::Config;
+use crate::log::say;
+use crate::metrics::Metrics;
+use crate::output::Outlet;
+use crate::parcel::{Done, Message, Parcel, Stop};
+use crate::serve::Health;
+use feed::Feed;
+pub(crate) use ids::Ids;
+pub(crate) use judge::Row;
+
+/// How many bytes one commit gathers at most; a parcel more may come on top.
+const MOST_BYTES: u64 = 8 << 20;
+/// How often what was kept long enough is deleted.
+const RETAIN_EVERY: Duration = Duration::from_secs(3600);
+/// How often the engine looks up where nothing comes.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Why the engine stopped.
+pub(crate) enum Exit {
+    /// It was told to, or everything was read.
+    Stop,
+    /// Other rules are to be used.
+    Reload(Box<Ruleset>),
+}
+
+/// The engine, between any two sets of rules.
+pub(crate) struct Engine<'c> {
+    pub config: &'c Config,
+    pub store: Arc<Mutex<Store>>,
+    pub receive: Receiver<Message>,
+    pub reloaded: Receiver<Box<Ruleset>>,
+    pub outlets: Vec<Outlet>,
+    pub metrics: Arc<Metrics>,
+    pub health: Arc<Health>,
+    pub stop: Stop,
+    pub pool: rayon::ThreadPool,
+    /// How many sources are still to be read to their ends; none where they have no ends.
+    pub to_end: Option<usize>,
+    pub ids: Ids,
+    /// When what is old enough was deleted last.
+    pub retained: Option<Instant>,
+}
+
+/// The store, also where a thread that had it has gone.
+pub(crate) fn locked(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine<'_> {
+    /// Judges until it is told to stop, or other rules are there.
+    pub fn run(&mut self, ruleset: &Ruleset) -> Result<Exit, String> {
+        let mut stream = Stream::new(ruleset);
+        let mut feed = Feed::new(ruleset, self.config, Arc::clone(&self.metrics));
+        restore::restore(&locked(&self.store), stream.as_mut(), &mut feed, &mut self.ids)?;
+        restore::tidy(&mut locked(&self.store), ruleset, stream.as_mut())?;
+        feed.begin(stream.as_mut());
+        self.metrics.rules.set(i64::try_from(ruleset.active().count()).unwrap_or(i64::MAX));
+        let threads = self.pool.current_num_threads();
+        let detectors: Vec<Mutex<Detector<'_>>> = (0..threads).map(|_| Mutex::new(Detector::new(ruleset))).collect();
+        loop {
+            self.health.beat();
+            if let Ok(reloaded) = self.reloaded.try_recv() {
+                return Ok(Exit::Reload(reloaded));
+            }
+            self.retain();
+            let parcels = self.gather();
+            let idle = feed.idle(stream.as_mut());
+            if !parcels.is_empty() || !idle.is_empty() {
+                let mut work = Work { parcels, notes: idle, ..Work::default() };
+                self.judge(ruleset, &detectors, stream.as_mut(), &mut feed, &mut work);
+                if !self.commit(work)? {
+                    return Ok(Exit::Stop);
+                }
+            } else if self.stop.asked() || self.to_end == Some(0) {
+                return Ok(Exit::Stop);
+            }
+        }
+    }
+
+    /// Deletes what was kept long enough, once an hour.
+    fn retain(&mut self) {
+        if self.retained.is_some_and(|last| last.elapsed() < RETAIN_EVERY) {
+            return;
+        }
+        self.retained = Some(Instant::now());
+        let before = clock::now().saturating_sub(clock::nanos(self.config.store.retain));
+        let deleted = locked(&self.store).retain(before);
+        if let Err(error) = deleted {
+            say(&error.to_string());
+        }
+    }
+
+    /// What comes within the time of a commit, as much as one may hold.
+    fn gather(&mut self) -> Vec<Parcel> {
+        let mut parcels: Vec<Parcel> = Vec::new();
+        let (mut events, mut bytes) = (0, 0);
+        let mut until = Instant::now() + TICK;
+        while events < self.config.engine.commit_events && bytes < MOST_BYTES {
+            let left = until.saturating_duration_since(Instant::now());
+            // What has come by the time of stopping is finished; what has not is read again.
+            let left = if self.stop.asked() { Duration::ZERO } else { left.min(TICK) };
+            match self.receive.recv_timeout(left) {
+                Ok(Message::Parcel(parcel)) => {
+                    if parcels.is_empty() {
+                        until = Instant::now() + self.config.engine.commit_every;
+                    }
+                    events += parcel.pieces.iter().map(|(_, batch)| batch.records.len() as u64).sum::<u64>();
+                    bytes += parcel.bytes;
+                    parcels.push(*parcel);
+                }
+                Ok(Message::Ended) => {
+                    self.to_end = self.to_end.map(|left| left.saturating_sub(1));
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until && !self.stop.asked() => {}
+                Err(_) => break,
+            }
+            // Nothing more comes; waiting would only take time.
+            if self.to_end == Some(0) {
+                until = Instant::now();
+            }
+            if self.stop.asked() {
+                break;
+            }
+        }
+        parcels
+    }
+
+    /// What follows from some parcels.
+    fn judge<'r>(
+        &mut self,
+        ruleset: &'r Ruleset,
+        detectors: &[Mutex<Detector<'r>>],
+        stream: Option<&mut Stream<'r>>,
+        feed: &mut Feed<'_, 'r>,
+        work: &mut Work,
+    ) {
+        let now = clock::now();
+        work.commit.at = now;
+        for parcel in &work.parcels {
+            let repeated = parcel.id.as_ref().is_some_and(|id| !self.ids.take(&parcel.source, id, now));
+            if repeated {
+                self.metrics.repeated.with_label_values(&[&parcel.source]).inc();
+            }
+            work.done.push(Done { repeated, ..Done::default() });
+        }
+        let fresh: Vec<&Parcel> =
+            work.parcels.iter().zip(&work.done).filter(|(_, done)| !done.repeated).map(|(parcel, _)| parcel).collect();
+        let judged = self.pool.install(|| judge::judge(ruleset, detectors, &fresh));
+        let mut rows = Vec::new();
+        let told = feed.take(stream, &fresh, judged, now, &mut rows, &mut work.notes, &mut work.commit.state);
+        for (done, told) in work.done.iter_mut().filter(|done| !done.repeated).zip(told) {
+            *done = told;
+        }
+        self.ids.expire(now);
+        work.commit.state.extend(self.ids.changes());
+        let mut positions: BTreeMap<&str, &Position> = BTreeMap::new();
+        for position in work.parcels.iter().filter_map(|parcel| parcel.position.as_ref()) {
+            positions.insert(&position.source, position);
+        }
+        work.commit.positions = positions.into_values().cloned().collect();
+        self.findings(rows, work);
+        work.commit.notes.append(&mut work.notes);
+    }
+
+    /// Findings that the store does not have yet, and where they go.
+    fn findings(&self, rows: Vec<Row>, work: &mut Work) {
+        let mut last: BTreeMap<String, Row> = BTreeMap::new();
+        for row in rows {
+            match last.get(&row.row.uid) {
+                Some(known) if known.row.revision > row.row.revision => {}
+                _ => {
+                    last.insert(row.row.uid.clone(), row);
+                }
+            }
+        }
+        let store = locked(&self.store);
+        for (uid, Row { row, severity, arrived }) in last {
+            // An event that came twice is told once. Where the store cannot be read, it is told again.
+            if let Ok(Some(known)) = store.finding(&uid)
+                && known.revision >= row.revision
+            {
+                continue;
+            }
+            if row.revision == 0 {
+                self.metrics.findings.with_label_values(&[&row.rule]).inc();
+            }
+            work.arrived.push(arrived);
+            for outlet in self.outlets.iter().filter(|outlet| severity >= outlet.min_severity) {
+                let body = format!("{} {}", row.revision, row.body);
+                work.commit.outbox.push(Delivery { destination: outlet.name.clone(), key: uid.clone(), body });
+            }
+            work.commit.findings.push(row);
+        }
+    }
+
+    /// Writes a commit, however long that takes, and tells who waits for it. Gives false where the service stops
+    /// before that: then nothing of it was written.
+    fn commit(&self, work: Work) -> Result<bool, String> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            let begun = Instant::now();
+            let written = locked(&self.store).commit(&work.commit);
+            match written {
+                Ok(()) => {
+                    self.metrics.commit.observe(begun.elapsed().as_secs_f64());
+                    self.health.failing(false);
+                    break;
+                }
+                Err(error) => {
+                    self.metrics.failed_commits.inc();
+                    self.health.failing(true);
+                    match error.problem() {
+                        // These pass; what is to be written is still here, and nobody is told that it was.
+                        Problem::Full | Problem::Io(_) | Problem::InUse(_) => say(&format!("{error}; trying again")),
+                        _ => return Err(error.to_string()),
+                    }
+                    if self.stop.wait(wait) {
+                        return Ok(false);
+                    }
+                    wait = (wait * 2).min(Duration::from_secs(10));
+                }
+            }
+        }
+        for arrived in &work.arrived {
+            self.metrics.latency.observe(arrived.elapsed().as_secs_f64());
+        }
+        if !work.commit.outbox.is_empty() {
+            self.outlets.iter().for_each(Outlet::wake);
+        }
+        for (parcel, done) in work.parcels.into_iter().zip(work.done) {
+            if let Some(tell) = parcel.done {
+                // A client that has gone sends again, under the same id.
+                let _ = tell.send(done);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Records that other rules are used from now on.
+    pub fn note_reload(&self, ruleset: &Ruleset) -> Result<(), String> {
+        let now = clock::now();
+        let body = serde_json::json!({ "rules": ruleset.active().count() }).to_string();
+        let note = Note { kind: "reload".into(), time: now, body };
+        let commit = Commit { at: now, notes: vec![note], ..Commit::default() };
+        self.commit(Work { commit, ..Work::default() }).map(|_| ())
+    }
+}
+
+/// What one commit is made of.
+#[derive(Default)]
+struct Work {
+    parcels: Vec<Parcel>,
+    done: Vec<Done>,
+    commit: Commit,
+    notes: Vec<Note>,
+    /// When the events of each finding came.
+    arrived: Vec<Instant>,
+}

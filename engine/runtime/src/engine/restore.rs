@@ -1,0 +1,54 @@
+//! What the store has, back into memory.
+
+use tripline_detect::{Ruleset, Stream};
+use tripline_store::Store;
+
+use super::feed::Feed;
+use super::ids::{Ids, SPACE};
+use crate::log::say;
+
+/// Rows of sources begin so, in the space of all zeros.
+const OF_SOURCE: u8 = b's';
+
+/// Gives every row of the store's state back to what it belongs to.
+pub(super) fn restore<'r>(
+    store: &Store,
+    mut stream: Option<&mut Stream<'r>>,
+    feed: &mut Feed<'_, 'r>,
+    ids: &mut Ids,
+) -> Result<(), String> {
+    let mut bad = 0u64;
+    *ids = Ids::default();
+    let each = |space: &[u8; 16], key: &[u8], value: &[u8]| {
+        if *space == SPACE {
+            ids.restore(key, value);
+            return;
+        }
+        if let (true, Some((&OF_SOURCE, name))) = (*space == [0; 16], key.split_first())
+            && let Ok(name) = std::str::from_utf8(name)
+        {
+            feed.knows(name);
+        }
+        if let Some(stream) = stream.as_deref_mut()
+            && stream.machine().restore(space, key, value).is_err()
+        {
+            bad += 1;
+        }
+    };
+    store.state(each).map_err(|error| error.to_string())?;
+    if bad > 0 {
+        say(&format!("{bad} rows of the state of rules cannot be read and are left aside; their keys begin anew"));
+    }
+    Ok(())
+}
+
+/// Forgets the state of rules that are gone. Where a rule cannot be used, it may be gone by mistake alone, so all of it
+/// stays.
+pub(super) fn tidy(store: &mut Store, ruleset: &Ruleset, stream: Option<&mut Stream<'_>>) -> Result<(), String> {
+    if ruleset.has_errors() {
+        return Ok(());
+    }
+    let mut keep = stream.map_or_else(|| vec![[0; 16]], |stream| stream.machine().spaces());
+    keep.push(SPACE);
+    store.drop_spaces_except(&keep).map(|_| ()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,217 @@
+//! The service: sources → detection → store → outputs, for as long as it is let.
+//!
+//! One thread judges. It takes what sources send, judges it with [`tripline_detect`], and writes in one commit how far
+//! sources were read, what changed in the state of rules, findings, and deliveries. Clients are answered and files
+//! are read on from there alone, so a process that is killed at any instant loses nothing and doubles nothing. Each
+//! output has a worker that takes deliveries from the outbox. Other rules are compiled aside and swapped in between
+//! two commits, when the store has the whole state: a reload takes it back the way a start does.
+//!
+//! Invariants: memory is bounded, by the parcels that wait for the engine, by what HTTP sources let in, and by the
+//! caps of rules, whatever sources send; a secret is in no message, finding or store; what the clock decides is
+//! recorded in the commit that it takes effect with; an output that is not reached delays no other.
+//!
+//! Deliberately lacks: TLS for listeners (a proxy does that), several processes on one store, formats other than JSON,
+//! and knowledge of where rules come from (see [`Load`]).
+
+mod clock;
+pub mod codes;
+pub mod config;
+mod engine;
+mod log;
+mod metrics;
+mod output;
+mod parcel;
+mod reload;
+mod secret;
+mod serve;
+mod signals;
+mod source;
+
+use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tripline_detect::SourceChoice;
+use tripline_store::{Durability, Options, Store};
+
+pub use config::{Config, Secrets};
+pub use reload::{Load, Loaded};
+pub use secret::{Reference, Secret};
+
+/// Every code that any floor can report, by id.
+pub fn all_codes() -> Vec<&'static tripline_base::Code> {
+    let mut all = tripline_detect::all_codes();
+    all.extend(codes::ALL);
+    all.sort_by_key(|code| code.id);
+    all
+}
+
+use config::SourceKind;
+use engine::{Engine, Exit, locked};
+use log::say;
+use metrics::Metrics;
+use parcel::{Message, Stop, WAITING};
+use serve::{Health, Listeners, Token};
+
+/// How long outputs may take at the end of a service, and of one that reads files once.
+const LAST_WORDS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// What is run.
+pub struct Service {
+    /// The file of the configuration, which is read again when rules are.
+    pub path: PathBuf,
+    /// The configuration.
+    pub config: Config,
+    /// Its secrets.
+    pub secrets: Secrets,
+    /// Whether it ends when files have been read to their ends.
+    pub once: bool,
+    /// How rules are loaded.
+    pub load: Arc<dyn Load>,
+    /// The rules to begin with.
+    pub rules: Loaded,
+    /// What the system asks for.
+    pub signals: Signals,
+}
+
+/// What the system asks for, from the moment at which it is listened to.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    stop: Stop,
+    asked: reload::Asked,
+}
+
+impl Signals {
+    /// Listens: SIGTERM and SIGINT end the service, SIGHUP loads rules anew. Before it does anything else, as whoever
+    /// starts a service may stop it at once.
+    ///
+    /// # Errors
+    /// Where the system does not let it.
+    pub fn listen() -> Result<Self, String> {
+        let signals = Signals { stop: Stop::default(), asked: reload::Asked::default() };
+        signals::listen(signals.stop.clone(), signals.asked.clone())?;
+        Ok(signals)
+    }
+}
+
+/// Runs a service until it is told to stop.
+///
+/// # Errors
+/// Where it cannot begin, or the store is lost.
+pub fn run(service: Service) -> Result<(), String> {
+    let Service { path, config, secrets, once, load, rules, signals } = service;
+    let to_end = config.sources.iter().filter(|source| matches!(source.kind, SourceKind::File(_))).count();
+    if once && to_end < config.sources.len() {
+        return Err("--once needs sources that end, and an `http` source has no end".into());
+    }
+    let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
+    let health = Arc::new(Health::default());
+    let Signals { stop, asked } = signals;
+    let durability = if config.store.sync { Durability::Full } else { Durability::Normal };
+    let options = Options { durability, max_bytes: config.store.max_bytes, ..Options::default() };
+    let store = Store::open(&config.store.path, options).map_err(|error| error.to_string())?;
+    let store = Arc::new(Mutex::new(store));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.engine.threads).build();
+    let pool = pool.map_err(|error| error.to_string())?;
+    let (outlets, workers) = output::start(&config, &secrets, &store, &metrics)?;
+    let (send, receive) = sync_channel(WAITING);
+    let (reload, reloaded) = sync_channel(1);
+    let mut listeners = Listeners::default();
+    let mut readers = Vec::new();
+    for source in &config.sources {
+        let choice = match &source.event_source {
+            Some((name, _)) => SourceChoice::Named(name.clone()),
+            None => SourceChoice::Detect,
+        };
+        match &source.kind {
+            SourceKind::File(files) => {
+                let position = locked(&store).position(&source.name).map_err(|error| error.to_string())?;
+                let reader = source::file::Reader {
+                    name: source.name.as_str().into(),
+                    choice,
+                    config: files.clone(),
+                    folder: config.folder.clone(),
+                    once,
+                    send: send.clone(),
+                    stop: stop.clone(),
+                    metrics: Arc::clone(&metrics),
+                };
+                readers.push((reader, position));
+            }
+            SourceKind::Http(listener) => {
+                let token = Token::new(listener.token.as_ref().and_then(|token| secrets.of(token)));
+                let send: SyncSender<Message> = send.clone();
+                let metrics = Arc::clone(&metrics);
+                let intake = source::http::Intake::new(&source.name, choice, listener, token, send, metrics);
+                let what = format!("the source `{}`", source.name);
+                let at = listeners.bind(&what, listener.listen, intake.router())?;
+                say(&format!("{what} listens on http://{at}{}", listener.path));
+            }
+        }
+    }
+    drop(send);
+    if let Some(page) = &config.metrics {
+        let token = Token::new(page.token.as_ref().and_then(|token| secrets.of(token)));
+        let router = serve::metrics(Arc::clone(&metrics), Arc::clone(&health), token);
+        let at = listeners.bind("the page of metrics", page.listen, router)?;
+        say(&format!("metrics are on http://{at}/metrics"));
+    }
+    let (stopping, stopped) = watch::channel(false);
+    let serving = listeners.serve(stopped)?;
+    // Events are taken from here on: whatever could fail at the beginning has not.
+    for (reader, position) in readers {
+        std::thread::spawn(move || reader.run(position));
+    }
+    let watcher = reload::Watcher {
+        path,
+        config: config.clone(),
+        load,
+        beside: rules.beside,
+        asked,
+        stop: stop.clone(),
+        send: reload,
+        metrics: Arc::clone(&metrics),
+    };
+    std::thread::spawn(move || watcher.run());
+    let to_end = once.then_some(to_end);
+    let ids = engine::Ids::default();
+    let retained = None;
+    let engine = Engine {
+        config: &config,
+        store,
+        receive,
+        reloaded,
+        outlets,
+        metrics,
+        health,
+        stop,
+        pool,
+        to_end,
+        ids,
+        retained,
+    };
+    let judged = judge(engine, rules.ruleset);
+    // The engine has gone, and with it whoever waits for it.
+    let _ = stopping.send(true);
+    workers.finish(if once { LAST_WORDS.1 } else { LAST_WORDS.0 });
+    let _ = serving.join();
+    judged
+}
+
+fn judge(mut engine: Engine<'_>, mut ruleset: tripline_detect::Ruleset) -> Result<(), String> {
+    let told =
+        |ruleset: &tripline_detect::Ruleset| tripline_base::terminal::counted(ruleset.active().count() as u64, "rule");
+    say(&format!("{} at work", told(&ruleset)));
+    loop {
+        match engine.run(&ruleset)? {
+            Exit::Stop => return Ok(()),
+            Exit::Reload(other) => {
+                engine.note_reload(&other)?;
+                ruleset = *other;
+                say(&format!("reloaded: {} at work", told(&ruleset)));
+            }
+        }
+    }
+}

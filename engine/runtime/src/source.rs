@@ -1,0 +1,4 @@
+//! Where events come from.
+
+pub(crate) mod file;
+pub(crate) mod http;

@@ -1,0 +1,65 @@
+//! What a file is known by.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// How much of a file's beginning is compared.
+const PREFIX: u64 = 512;
+
+/// Device and number of a file.
+pub(super) type Id = (u64, u64);
+
+/// The id of a file.
+#[cfg(unix)]
+pub(super) fn id_of(_path: &Path, about: &Metadata) -> Id {
+    use std::os::unix::fs::MetadataExt as _;
+    (about.dev(), about.ino())
+}
+
+/// The id of a file: where the system has none, a hash of its path.
+#[cfg(not(unix))]
+pub(super) fn id_of(path: &Path, _about: &Metadata) -> Id {
+    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    (0, digest.iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte)))
+}
+
+/// How a file begins, as far as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Prefix {
+    length: u64,
+    hash: String,
+}
+
+impl Prefix {
+    /// Whether a file still begins so.
+    pub fn holds(&self, file: &File) -> bool {
+        self.length == 0 || hash(file, self.length).is_ok_and(|found| found == self.hash)
+    }
+
+    /// More of the file was read.
+    pub fn grow(&mut self, file: &File, read: u64) {
+        let length = read.min(PREFIX);
+        if length > self.length
+            && let Ok(hash) = hash(file, length)
+        {
+            *self = Prefix { length, hash };
+        }
+    }
+}
+
+fn hash(file: &File, length: u64) -> io::Result<String> {
+    let mut bytes = vec![0; usize::try_from(length.min(PREFIX)).unwrap_or(0)];
+    read_at(file, &mut bytes, 0)?;
+    Ok(Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Reads at a place.
+pub(super) fn read_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    use io::{Read as _, Seek as _};
+    file.seek(io::SeekFrom::Start(offset))?;
+    file.read_exact(bytes)
+}

@@ -1,0 +1,146 @@
+//! Lines of a file to batches of records, by byte: where a batch ends is where reading goes on.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tripline_formats::{Batch, MAX_RECORD, RecordRange, UnparsedLine, excerpt};
+
+use super::identity::read_at;
+
+/// How much is read at once, unless a line is longer.
+const CHUNK: usize = 1 << 20;
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Read {
+    pub offset: u64,
+    pub line: u64,
+    /// Whether the rest of a line is passed over.
+    pub skipping: bool,
+    /// How long the file is.
+    pub size: u64,
+    /// Whether a line without an end may be whole.
+    pub last: bool,
+}
+
+/// What was cut.
+pub(super) struct Cut {
+    pub pieces: Vec<(Arc<str>, Batch)>,
+    pub bytes: u64,
+    /// Where reading goes on.
+    pub next: Read,
+    /// Whether there may be more at once.
+    pub more: bool,
+}
+
+/// Cuts whole lines, about a megabyte of them.
+pub(super) fn cut(file: &File, path: &Path, from: &Read) -> io::Result<Cut> {
+    let left = usize::try_from(from.size.saturating_sub(from.offset)).unwrap_or(usize::MAX);
+    let mut want = CHUNK.min(left);
+    loop {
+        let mut bytes = vec![0; want];
+        read_at(file, &mut bytes, from.offset)?;
+        let all = want == left;
+        let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let end = if all && from.last {
+            // Half an event stays where it is, for who writes it on.
+            let rest = bytes.get(lines..).unwrap_or_default().trim_ascii();
+            let whole = from.skipping && lines == 0 || rest.is_empty() || tripline_formats::parse(rest).is_ok();
+            if whole { bytes.len() } else { lines }
+        } else {
+            lines
+        };
+        if end == 0 && want >= MAX_RECORD {
+            return Ok(too_long(path, from, &bytes));
+        }
+        if end == 0 && !all {
+            want = want.saturating_mul(4).min(left).min(MAX_RECORD);
+            continue;
+        }
+        bytes.truncate(end);
+        return Ok(records(path, from, bytes, !all));
+    }
+}
+
+/// A line that is longer than a record may be: what was read of it is passed over.
+fn too_long(path: &Path, from: &Read, bytes: &[u8]) -> Cut {
+    let mut batch = Batch::default();
+    if !from.skipping {
+        let reason = format!("the line is longer than {} MiB", MAX_RECORD >> 20);
+        batch.unparsed.push(UnparsedLine { line: from.line + 1, reason, excerpt: excerpt(bytes) });
+    }
+    let bytes = bytes.len() as u64;
+    let next = Read { offset: from.offset + bytes, skipping: true, ..*from };
+    Cut { pieces: vec![(path.to_string_lossy().into(), batch)], bytes, next, more: true }
+}
+
+fn records(path: &Path, from: &Read, buffer: Vec<u8>, more: bool) -> Cut {
+    let name: Arc<str> = path.to_string_lossy().into();
+    let mut batch = Batch::default();
+    let mut pieces = Vec::new();
+    let mut next = Read { offset: from.offset + buffer.len() as u64, ..*from };
+    let mut start = 0;
+    for line in buffer.split_inclusive(|byte| *byte == b'\n') {
+        let at = start;
+        start += line.len();
+        next.line += 1;
+        if std::mem::replace(&mut next.skipping, false) {
+            continue;
+        }
+        let before = line.len() - line.trim_ascii_start().len();
+        let record = line.trim_ascii();
+        if record.is_empty() {
+            continue;
+        }
+        // A line may hold several events: an array, or an envelope.
+        if record.starts_with(b"[") || record.starts_with(b"{\"Records\"") {
+            let mut reader = tripline_formats::Reader::new(io::Cursor::new(record.to_vec()));
+            while let Ok(Some(within)) = reader.next_batch() {
+                pieces.push((Arc::from(format!("{name}:{}", next.line)), within));
+            }
+            continue;
+        }
+        batch.records.push(RecordRange { range: at + before..at + before + record.len(), line: next.line });
+    }
+    let bytes = buffer.len() as u64;
+    batch.buffer = buffer;
+    pieces.insert(0, (name, batch));
+    Cut { pieces, bytes, next, more }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn all(text: &[u8], last: bool) -> (Vec<String>, u64) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text).unwrap();
+        let from = Read { size: text.len() as u64, last, ..Read::default() };
+        let cut = cut(&file, Path::new("a.jsonl"), &from).unwrap();
+        let mut told = Vec::new();
+        for (name, batch) in &cut.pieces {
+            for record in batch.iter() {
+                told.push(format!("{name}:{} {}", record.line, String::from_utf8_lossy(record.bytes)));
+            }
+        }
+        (told, cut.next.offset)
+    }
+
+    #[test]
+    fn a_line_waits_for_its_end_unless_it_is_the_last() {
+        let text = b"{\"a\":1}\n\n {\"a\":2} \n{\"a\":3}";
+        let both = vec!["a.jsonl:1 {\"a\":1}".to_string(), "a.jsonl:3 {\"a\":2}".to_string()];
+        assert_eq!(all(text, false), (both.clone(), 19));
+        assert_eq!(all(text, true).1, 26);
+        assert_eq!(all(b"{\"a\":1}\n\n {\"a\":2} \n{\"a\":", true), (both, 19), "half a line stays");
+    }
+
+    #[test]
+    fn events_of_one_line_have_names_of_their_own() {
+        let (told, _) = all(b"{\"Records\":[{\"a\":1},{\"a\":1}]}\n", false);
+        assert_eq!(told, ["a.jsonl:1:1 {\"a\":1}", "a.jsonl:1:2 {\"a\":1}"]);
+    }
+}

@@ -1,0 +1,213 @@
+//! Events that are sent here: a POST of lines of JSON or an array, answered once they are committed.
+
+use std::io::{Cursor, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use tokio::sync::{Semaphore, oneshot};
+use tripline_detect::SourceChoice;
+use tripline_formats::Batch;
+
+use crate::clock;
+use crate::config::Listener;
+use crate::metrics::Metrics;
+use crate::parcel::{BatchId, Done, Message, Parcel};
+use crate::serve::{Token, unauthorised};
+
+/// How long a client may take to send a body.
+const SENDING: Duration = Duration::from_secs(30);
+/// How long a request waits for its commit. Where it takes longer, the client sends again under the same id.
+const COMMITTING: Duration = Duration::from_secs(30);
+/// The longest id of a batch, in bytes.
+const LONGEST_ID: usize = 256;
+
+/// What all requests to one source share.
+pub(crate) struct Intake {
+    pub name: Arc<str>,
+    pub choice: SourceChoice,
+    pub config: Listener,
+    pub token: Token,
+    pub send: SyncSender<Message>,
+    pub metrics: Arc<Metrics>,
+    /// How much may wait at once, in KiB.
+    room: Arc<Semaphore>,
+    unnamed: AtomicU64,
+}
+
+impl Intake {
+    pub fn new(
+        name: &str,
+        choice: SourceChoice,
+        config: &Listener,
+        token: Token,
+        send: SyncSender<Message>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let room = Arc::new(Semaphore::new(usize::try_from(kibi(config.max_waiting)).unwrap_or(1)));
+        let (name, config) = (name.into(), config.clone());
+        Intake { name, choice, config, token, send, metrics, room, unnamed: AtomicU64::new(0) }
+    }
+
+    /// The routes of the source.
+    pub fn router(self) -> Router {
+        let path = self.config.path.clone();
+        Router::new().route(&path, post(take)).with_state(Arc::new(self))
+    }
+}
+
+fn kibi(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX)
+}
+
+async fn take(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    if !intake.token.admits(request.headers()) {
+        return unauthorised();
+    }
+    match taken(&intake, request).await {
+        Ok(told) => told,
+        Err(Refusal::Busy) => {
+            intake.metrics.refused.with_label_values(&[&intake.name]).inc();
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "busy; send it again\n").into_response()
+        }
+        Err(Refusal::Wrong(status, why)) => (status, format!("{why}\n")).into_response(),
+    }
+}
+
+/// Why a request is not answered with 200.
+enum Refusal {
+    /// Nothing is wrong with it; it may come again.
+    Busy,
+    /// It cannot be taken.
+    Wrong(StatusCode, String),
+}
+
+fn wrong(status: StatusCode, why: impl Into<String>) -> Refusal {
+    Refusal::Wrong(status, why.into())
+}
+
+async fn taken(intake: &Arc<Intake>, request: Request) -> Result<Response, Refusal> {
+    let most = intake.config.max_body;
+    let too_large = || wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes"));
+    let headers = request.headers();
+    let plain = plain(headers)?;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Err(too_large());
+    }
+    let id = id(headers)?;
+    // What is compressed, or comes in pieces, may become as large as a body may be.
+    let weight = length.filter(|_| plain).unwrap_or(most);
+    let room = Arc::clone(&intake.room).try_acquire_many_owned(kibi(weight)).map_err(|_| Refusal::Busy)?;
+    let body = body(request.into_body(), usize::try_from(most).unwrap_or(usize::MAX)).await?;
+    let (done, told) = oneshot::channel();
+    let handing = Arc::clone(intake);
+    let handed = tokio::task::spawn_blocking(move || hand_over(&handing, id, body, done)).await;
+    handed.map_err(|_| Refusal::Busy)??;
+    let told = tokio::time::timeout(COMMITTING, told).await;
+    drop(room);
+    match told {
+        Ok(Ok(done)) => {
+            let told = serde_json::json!({
+                "events": done.events, "unparsed": done.unparsed, "repeated": done.repeated
+            });
+            Ok(([(header::CONTENT_TYPE, "application/json")], told.to_string() + "\n").into_response())
+        }
+        _ => Err(Refusal::Busy),
+    }
+}
+
+/// Whether a body is not compressed.
+fn plain(headers: &HeaderMap) -> Result<bool, Refusal> {
+    match headers.get(header::CONTENT_ENCODING).map(|encoding| encoding.as_bytes().to_ascii_lowercase()) {
+        None => Ok(true),
+        Some(encoding) => match encoding.as_slice() {
+            b"identity" => Ok(true),
+            b"gzip" | b"x-gzip" | b"zstd" => Ok(false),
+            _ => Err(wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a body is plain, or compressed with gzip or zstd")),
+        },
+    }
+}
+
+fn id(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(id) = headers.get("idempotency-key") else { return Ok(None) };
+    match id.to_str() {
+        Ok(id) if !id.is_empty() && id.len() <= LONGEST_ID => Ok(Some(id.to_string())),
+        _ => {
+            let why = format!("`Idempotency-Key` has 1 to {LONGEST_ID} visible ASCII characters");
+            Err(wrong(StatusCode::BAD_REQUEST, why))
+        }
+    }
+}
+
+async fn body(body: Body, most: usize) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(SENDING, axum::body::to_bytes(body, most)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => {
+            let why = format!("the body ends too early, or has more than {most} bytes");
+            Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, why))
+        }
+        Err(_) => Err(wrong(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+    }
+}
+
+/// Cuts a body into events and waits until the engine takes them.
+fn hand_over(intake: &Intake, id: Option<String>, body: Bytes, done: oneshot::Sender<Done>) -> Result<(), Refusal> {
+    let at = Instant::now();
+    let name: Arc<str> = match &id {
+        Some(id) => format!("{}/{id}", intake.name).into(),
+        None => {
+            let number = intake.unnamed.fetch_add(1, Ordering::Relaxed);
+            format!("{}/{}-{number}", intake.name, clock::now()).into()
+        }
+    };
+    let (bytes, batches) = cut(body, intake.config.max_body)?;
+    let parcel = Parcel {
+        source: Arc::clone(&intake.name),
+        choice: intake.choice.clone(),
+        pieces: batches.into_iter().map(|batch| (Arc::clone(&name), batch)).collect(),
+        bytes,
+        position: None,
+        id: id.map(|id| BatchId {
+            id,
+            remember: clock::nanos(intake.config.remember),
+            most: intake.config.remember_ids,
+        }),
+        done: Some(done),
+        at,
+    };
+    intake.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Refusal::Busy)
+}
+
+fn cut(body: Bytes, most: u64) -> Result<(u64, Vec<Batch>), Refusal> {
+    let bad = |error: std::io::Error| wrong(StatusCode::BAD_REQUEST, error.to_string());
+    let input = tripline_formats::decompress(Cursor::new(body)).map_err(bad)?;
+    let mut reader = tripline_formats::Reader::new(input.take(most + 1));
+    let mut batches = Vec::new();
+    while let Some(batch) = reader.next_batch().map_err(bad)? {
+        batches.push(batch);
+    }
+    if reader.bytes_read() > most {
+        return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes, decompressed")));
+    }
+    Ok((reader.bytes_read(), batches))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_grows_beyond_its_bound_is_refused() {
+        let lines = |n: usize| Bytes::from("{\"a\":1}\n".repeat(n));
+        assert_eq!(cut(lines(10), 80).ok().map(|(bytes, batches)| (bytes, batches.len())), Some((80, 1)));
+        assert!(matches!(cut(lines(11), 80), Err(Refusal::Wrong(StatusCode::PAYLOAD_TOO_LARGE, _))));
+    }
+}

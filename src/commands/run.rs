@@ -1,0 +1,109 @@
+//! `tripline run`: the service.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tripline_base::{Diagnostic, SourceMap};
+use tripline_detect::DiskFiles;
+use tripline_runtime::config::Rules;
+use tripline_runtime::{Config, Load, Loaded, Service, Signals};
+use tripline_semantic::Files;
+
+use super::Outcome;
+use crate::load;
+
+/// Run as a service: from sources to outputs, until told to stop.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "tripline.toml")]
+    config: PathBuf,
+    /// Read files to their ends, deliver what was found, and stop
+    #[arg(long)]
+    once: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let signals = Signals::listen()?;
+    let mut sources = SourceMap::new();
+    let (config, said) = configuration(&mut sources, &args.config)?;
+    load::say(&said, &sources, true);
+    let refused = || "the configuration cannot be used".to_string();
+    let config = config.ok_or_else(refused)?;
+    let secrets = config.secrets().map_err(|said| {
+        load::say(&said, &sources, true);
+        refused()
+    })?;
+    let rules = Program.load(&config.rules)?;
+    for name in rules.ruleset.broken() {
+        eprintln!("tripline: the rule `{name}` has an error and is left out");
+    }
+    if config.rules.strict && rules.ruleset.has_errors() {
+        return Err("some rules cannot be used, and `strict` is set".into());
+    }
+    if rules.ruleset.active().next().is_none() {
+        return Err("there is no rule to evaluate".into());
+    }
+    if load::say(&config.unknown_sources(&rules.ruleset), &sources, true) > 0 {
+        return Err(refused());
+    }
+    let service = Service {
+        path: args.config.clone(),
+        config,
+        secrets,
+        once: args.once,
+        load: Arc::new(Program),
+        rules,
+        signals,
+    };
+    tripline_runtime::run(service).map(|()| 0)
+}
+
+/// Reads a configuration, and says what there is to say of it.
+pub fn configuration(sources: &mut SourceMap, path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>), String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+    Ok(Config::parse(sources, path, &text))
+}
+
+/// How this program loads rules.
+struct Program;
+
+impl Load for Program {
+    fn load(&self, rules: &Rules) -> Result<Loaded, String> {
+        let sigma = load::Sigma {
+            pipelines: rules.pipelines.clone(),
+            taxonomies: rules.taxonomies.clone(),
+            ..load::Sigma::default()
+        };
+        let (compiler, _) = load::compiler(&rules.paths, &sigma)?;
+        let read = Recorded::default();
+        let ruleset = compiler.compile(&read, load::now());
+        load::say(&ruleset.diagnostics, &ruleset.sources, false);
+        sigma.usable(&ruleset)?;
+        Ok(Loaded { ruleset, beside: read.0.into_inner().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    fn files(&self, rules: &Rules) -> Vec<PathBuf> {
+        let mut files = match rules.paths.is_empty() {
+            true => Vec::new(),
+            // What is not there any more is different from what was.
+            false => load::files(&rules.paths, &["trip", "yml", "yaml"]).unwrap_or_default(),
+        };
+        files.extend(rules.pipelines.iter().chain(&rules.taxonomies).cloned());
+        files
+    }
+}
+
+/// Files on disk, and which of them were asked for.
+#[derive(Default)]
+struct Recorded(Mutex<Vec<PathBuf>>);
+
+impl Files for Recorded {
+    fn read(&self, beside: &str, name: &str) -> Result<String, String> {
+        let folder = Path::new(beside).parent().unwrap_or_else(|| Path::new("."));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(folder.join(name));
+        DiskFiles.read(beside, name)
+    }
+}

@@ -1,0 +1,109 @@
+//! The listeners: what they take, what they refuse, and what the page of metrics says.
+
+use std::io::Write as _;
+
+use super::{Place, TOKEN, events, port, request, until};
+
+#[test]
+fn a_listener_takes_what_it_may_and_refuses_the_rest() {
+    let place = Place::new();
+    let (push, page) = (port(), port());
+    place.configure(
+        "a",
+        &format!(
+            "[[source]]\nname = \"push\"\nkind = \"http\"\nlisten = \"127.0.0.1:{push}\"\nmax_body = \"64KiB\"\nmax_waiting = \"64KiB\"\n\
+             token = {{ env = \"DEMO_TOKEN\" }}\n[metrics]\nlisten = \"127.0.0.1:{page}\"\n"
+        ),
+    );
+    let service = place.start("a", &[]);
+    until("the listener", || request(page, "GET /healthz HTTP/1.1", b"").is_some_and(|(status, _)| status == 200));
+    let lines = events(100);
+    let post = |more: &str, body: &[u8]| {
+        request(push, &format!("POST /events HTTP/1.1\r\nAuthorization: Bearer {TOKEN}{more}"), body).unwrap()
+    };
+    let all = lines.concat();
+    assert_eq!(request(push, "POST /events HTTP/1.1", all.as_bytes()).unwrap().0, 401);
+    let wrong = "POST /events HTTP/1.1\r\nAuthorization: Bearer hunter2";
+    assert_eq!(request(push, wrong, all.as_bytes()).unwrap().0, 401);
+    assert_eq!(request(push, "GET /events HTTP/1.1", b"").unwrap().0, 405);
+    let (status, told) = post("\r\nIdempotency-Key: one", all.as_bytes());
+    assert!(status == 200 && told.contains(&format!("\"events\":{}", lines.len())), "{told}");
+    let (status, told) = post("\r\nIdempotency-Key: one", all.as_bytes());
+    assert!(status == 200 && told.contains("\"repeated\":true"), "{told}");
+    let array = format!("[{}]", lines[..3].join(","));
+    assert!(post("", array.as_bytes()).1.contains("\"events\":3"));
+    assert!(post("", b"no event\n{\"a\":1}\n").1.contains("\"unparsed\":1"));
+    let mut packed = Vec::new();
+    let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::default());
+    encoder.write_all(all.as_bytes()).unwrap();
+    encoder.finish().unwrap();
+    assert_eq!(post("\r\nContent-Encoding: gzip", &packed).0, 200);
+    assert_eq!(post("\r\nContent-Encoding: br", &packed).0, 415);
+    assert_eq!(post("", &vec![b' '; 65_537]).0, 413);
+    let mut bomb = Vec::new();
+    let mut encoder = flate2::write::GzEncoder::new(&mut bomb, flate2::Compression::default());
+    encoder.write_all(&vec![b'\n'; 1 << 20]).unwrap();
+    encoder.finish().unwrap();
+    assert_eq!(post("\r\nContent-Encoding: gzip", &bomb).0, 413);
+    assert_eq!(post(&format!("\r\nIdempotency-Key: {}", "x".repeat(257)), b"").0, 400);
+    // A client that takes its time has all the room there is.
+    let mut slow = std::net::TcpStream::connect(("127.0.0.1", push)).unwrap();
+    let head = "Host: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 100";
+    write!(slow, "POST /events HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n{head}\r\n\r\n").unwrap();
+    until("back-pressure", || {
+        let (status, told) = post("\r\nIdempotency-Key: two", lines[0].as_bytes());
+        status == 503 && told.to_ascii_lowercase().contains("retry-after: 1")
+    });
+    drop(slow);
+    until("room", || post("\r\nIdempotency-Key: two", lines[0].as_bytes()).0 == 200);
+    let page = request(page, "GET /metrics HTTP/1.1", b"").unwrap().1;
+    for wanted in [
+        "tripline_events_total{source=\"push\"}",
+        "tripline_bytes_total{source=\"push\"}",
+        "tripline_unparsed_total{source=\"push\"} 1",
+        "tripline_unknown_source_total{source=\"push\"} 1",
+        "tripline_repeated_batches_total{source=\"push\"}",
+        "tripline_refused_requests_total{source=\"push\"}",
+        "tripline_findings_total{rule=\"demo_blocked_address\"}",
+        "tripline_keys{rule=\"demo_many_denials\"}",
+        "tripline_keys{rule=\"demo_countries\"}",
+        "tripline_waiting_events",
+        "tripline_lag_seconds{event_source=\"demo.idp\"}",
+        "tripline_late_total{event_source=\"demo.idp\"}",
+        "tripline_commit_seconds_bucket",
+        "tripline_finding_latency_seconds_bucket",
+        "tripline_rules 5",
+    ] {
+        assert!(page.contains(wanted), "{wanted} is not in\n{page}");
+    }
+    service.stop();
+    assert!(!place.log("a").contains(TOKEN));
+}
+
+#[test]
+fn what_lies_too_far_ahead_is_set_aside_and_what_is_silent_is_idle() {
+    let place = Place::new();
+    place.configure("a", "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"\nsource = \"demo.idp\"\n");
+    let text = std::fs::read_to_string(place.path("a.toml")).unwrap();
+    place.write("a.toml", &text.replace("[engine]\n", "[engine]\nidle_after = \"1s\"\n"));
+    let ahead = "{\"product\":\"demo-idp\",\"id\":\"a\",\"at\":\"2200-01-01T00:00:00Z\",\"user\":\"u\",\"ip\":\"203.0.113.9\",\"result\":\"ok\"}\n";
+    // Refused at the very end: nothing comes that would move the watermark over it.
+    let burst: String = (0..5)
+        .map(|id| format!("{{\"product\":\"demo-idp\",\"id\":\"b{id}\",\"at\":\"2026-01-09T00:00:0{id}Z\",\"user\":\"burst\",\"result\":\"denied\"}}\n"))
+        .collect();
+    place.append("live.jsonl", &(events(50).concat() + ahead + &burst));
+    let service = place.start("a", &[]);
+    until("idle", || {
+        let store = tripline_store::Store::read_only(place.path("a.db"));
+        store.is_ok_and(|store| store.notes(Some("idle"), 10).is_ok_and(|notes| !notes.is_empty()))
+    });
+    service.stop();
+    let store = tripline_store::Store::read_only(place.path("a.db")).unwrap();
+    let notes = store.notes(Some("ahead"), 10).unwrap();
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].body.contains("\"count\":1") && notes[0].body.contains("live.jsonl:"), "{notes:?}");
+    let found = place.findings("a");
+    let last = found.values().find(|(rule, _, _, body)| rule == "demo_many_denials" && body.contains("of burst"));
+    assert!(last.is_some_and(|(_, _, revision, body)| *revision == 1 && body.contains("\"sequence\":1")), "{last:?}");
+    assert!(found.values().any(|(rule, time, ..)| rule == "demo_blocked_address" && *time > Some(i64::MAX / 4)));
+}
