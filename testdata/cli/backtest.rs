@@ -1,5 +1,7 @@
 //! `tripline backtest` and `tripline diff`, over the example and a small archive with a threshold rule.
 
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::Command;
 
