@@ -1,5 +1,7 @@
 //! `tripline backtest` and `tripline diff`, over the example and a small archive with a threshold rule.
 
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::Command;
 
@@ -281,6 +283,14 @@ fn the_files_as_they_are_are_compared_with_a_revision() {
     let run = |revisions: &str| {
         json(&fine(&["diff", revisions, "--format", "json", "--rules", &rules, "--on", &files[0], &files[1]]))
     };
+    // Hidden folders are passed over in both.
+    std::fs::create_dir(dir.path().join("rules/.old")).unwrap();
+    std::fs::rename(dir.path().join("rules/stays.trip"), dir.path().join("rules/.old/stays.trip")).unwrap();
+    git(dir.path(), &["add", "--all", "rules"]);
+    git(dir.path(), &["commit", "--quiet", "-m", "three"]);
+    assert_eq!(run("two..HEAD")["lost"], 3);
+    assert_eq!(run("two..")["lost"], 3);
+    git(dir.path(), &["reset", "--quiet", "--hard", "two"]);
     let same = run("two..");
     assert_eq!((&same["gained"], &same["lost"], &same["changed"]), (&0.into(), &0.into(), &0.into()));
     assert_eq!(same["head"]["commit"], serde_json::Value::Null);

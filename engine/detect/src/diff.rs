@@ -165,3 +165,57 @@ fn rule(
     changed.sort_by(|a, b| order(&a.1, &b.1));
     OfRule { name, standing, found, gained, lost, changed }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+    use tripline_semantic::NoFiles;
+
+    use super::*;
+    use crate::Compiler;
+
+    fn ruleset(text: &str) -> Ruleset {
+        let mut compiler = Compiler::new();
+        compiler.add("r.trip", text);
+        compiler.compile(&NoFiles, 0)
+    }
+
+    fn seen(uid: &str, title: &str) -> Seen {
+        Seen {
+            uid: uid.into(),
+            title: title.into(),
+            severity: Severity::Low,
+            count: 1,
+            time: None,
+            origin: Origin { file: "f".into(), line: 1 },
+            source: "s".into(),
+            entities: Vec::new(),
+            content: None,
+        }
+    }
+
+    fn side(rule: &str, found: &[(&str, &str)]) -> Side {
+        let found = found.iter().map(|(uid, title)| ((*uid).to_string(), seen(uid, title))).collect();
+        Side { rules: BTreeMap::from([(rule.to_string(), found)]) }
+    }
+
+    #[test]
+    fn findings_are_gained_lost_changed_or_the_same() {
+        let rules = ruleset("rule r { title: \"x\" on authentication }");
+        let (before, after) =
+            (side("r", &[("a", "x"), ("b", "x"), ("c", "x")]), side("r", &[("b", "y"), ("c", "x"), ("d", "x")]));
+        let out = compare((&rules, before), (&rules, after));
+        let uids = |all: &[Seen]| all.iter().map(|seen| seen.uid.clone()).collect::<Vec<_>>();
+        assert_eq!((uids(&out[0].gained), uids(&out[0].lost)), (vec!["d".to_string()], vec!["a".to_string()]));
+        assert_eq!((out[0].changed.len(), out[0].changed[0].1.title.as_str()), (1, "y"));
+        assert_eq!((out[0].found, out[0].standing), ((3, 3), (Standing::Runs, Standing::Runs)));
+    }
+
+    #[test]
+    fn a_rule_with_an_id_may_have_another_name() {
+        let of = |name: &str| ruleset(&format!("rule {name} {{ id: \"one\" title: \"x\" on authentication }}"));
+        let out = compare((&of("old"), side("one", &[("a", "x")])), (&of("new"), side("one", &[("a", "x")])));
+        assert_eq!((out.len(), out[0].name.as_str(), out[0].differs()), (1, "new", false));
+    }
+}

@@ -22,6 +22,8 @@ pub struct Tree<'r> {
     repo: &'r Repo,
     /// What stands before the names of its files.
     prefix: String,
+    /// The paths that were named, from the top.
+    named: Vec<String>,
     /// Name and size of each file's content, by its path from the top.
     blobs: BTreeMap<String, (String, u64)>,
 }
@@ -81,7 +83,7 @@ impl Repo {
                 blobs.insert(path.to_string(), (name.to_string(), size));
             }
         }
-        Ok(Tree { repo: self, prefix: format!("{prefix}:"), blobs })
+        Ok(Tree { repo: self, prefix: format!("{prefix}:"), named: inside, blobs })
     }
 
     /// A path as git has it: from the top, with `/`.
@@ -97,7 +99,12 @@ impl Repo {
 impl Tree<'_> {
     /// The rules of the revision: names and bytes.
     pub fn texts(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
-        let hidden = |path: &str| path.rsplit('/').skip(1).any(|folder| folder.starts_with('.'));
+        // As on disk: a hidden folder is passed over, unless it is named.
+        let below = |path: &str| self.named.iter().filter(|name| path.starts_with(*name)).map(String::len).max();
+        let hidden = |path: &str| {
+            let rest = path.get(below(path).unwrap_or(0)..).unwrap_or("");
+            rest.rsplit('/').skip(1).any(|folder| folder.starts_with('.'))
+        };
         let is_rules = |path: &str| {
             let path = Path::new(path);
             path.extension().is_some_and(|e| e == "trip") || load::is_sigma(path)

@@ -9,11 +9,11 @@ use crate::{Compiler, Several};
 const RULES: &str = r#"
 rule grouped {
   title: "x"
-  on base_event
+  on authentication
   alert { key: [user.name] window: 1h }
 }
-rule alone { title: "x" on base_event }
-rule quiet { title: "x" on base_event }
+rule alone { title: "x" on authentication }
+rule quiet { title: "x" on authentication }
 "#;
 
 fn ruleset() -> Ruleset {
