@@ -135,6 +135,14 @@ impl Cutter {
         chunk.len() - rest.len()
     }
 
+    /// Takes all of these bytes.
+    pub(crate) fn feed_all(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let used = self.feed(bytes, usize::MAX);
+            bytes = bytes.get(used..).unwrap_or_default();
+        }
+    }
+
     /// The input ended.
     pub(crate) fn finish(&mut self) {
         match self.state {

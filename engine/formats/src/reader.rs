@@ -113,7 +113,7 @@ impl Reader {
     }
 
     fn feed_carry(&mut self) {
-        self.cutter.feed(&self.carry, usize::MAX);
+        self.cutter.feed_all(&self.carry);
         self.carry.clear();
     }
 

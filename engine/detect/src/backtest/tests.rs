@@ -1,3 +1,5 @@
+//! Counting findings: by rule, day, key and entity.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use tripline_event::Origin;

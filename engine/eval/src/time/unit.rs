@@ -394,7 +394,7 @@ impl Unit {
         self.place += 1;
         let several = waiting.len() > 1;
         waiting.sort_by_key(|(input, _)| *input);
-        let mut of_sequences: BTreeMap<usize, BTreeMap<Key, Waiting>> = BTreeMap::new();
+        let mut of_sequences: BTreeMap<usize, Vec<(Key, Waiting)>> = BTreeMap::new();
         let mut to_remember = Vec::new();
         // An event of which several inputs of a window keep the same counts once under a key.
         let mut counted: Vec<(usize, Key, Arc<[Value<'static>]>)> = Vec::new();
@@ -443,8 +443,8 @@ impl Unit {
                             counted.push(this);
                         }
                         all.extend(windows.event(window, key, &taken, &mut out));
+                        all.extend(windows.evict(window));
                     }
-                    all.extend(windows.evict(window));
                     for due in all {
                         self.reschedule(input.node, due);
                     }
@@ -453,7 +453,11 @@ impl Unit {
                     let Some(step) = sequence.steps.get(input.step) else { continue };
                     let of_node = of_sequences.entry(input.node).or_default();
                     for key in keys(&captures, &step.key) {
-                        of_node.entry(key).or_default().push((input.step, Arc::clone(&captures)));
+                        let fit = (input.step, Arc::clone(&captures));
+                        match of_node.iter_mut().find(|(known, _)| *known == key) {
+                            Some((_, fits)) => fits.push(fit),
+                            None => of_node.push((key, vec![fit])),
+                        }
                     }
                 }
                 What::Feature(_) => {}
@@ -467,8 +471,8 @@ impl Unit {
             for (key, mut fits) in by_key {
                 fits.sort_by_key(|(step, _)| *step);
                 all.extend(sequences.event(sequence, key, from, self.place, &fits, &mut out));
+                all.extend(sequences.evict(sequence));
             }
-            all.extend(sequences.evict(sequence));
             for due in all {
                 self.reschedule(node, due);
             }

@@ -41,7 +41,7 @@ impl Cutter {
                 self.line += 1;
             } else {
                 let line = line.to_vec();
-                self.feed(&line, usize::MAX);
+                self.feed_all(&line);
             }
             at += used;
         }

@@ -101,3 +101,13 @@ proptest! {
         prop_assert_eq!(cut_with(&text, step, max_batch, max_record), whole);
     }
 }
+
+/// A line that was too long, then a blank one: the blank one counts.
+#[test]
+fn a_blank_line_after_one_that_is_too_long_counts() {
+    let text = b"{\"a\":1}\n\r\n{";
+    for (step, max_batch) in [(1, 1), (usize::MAX, 1 << 20), (3, 4)] {
+        let cut = cut_with(text, step, max_batch, 1);
+        assert_eq!(format!("{:?}", cut.records), "[(3, \"{\")]", "step {step}, batch {max_batch}");
+    }
+}

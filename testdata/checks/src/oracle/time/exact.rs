@@ -42,7 +42,8 @@ pub(super) fn mean(numbers: &[Number]) -> f64 {
 fn mean_of(numbers: &[Number], by: u64) -> f64 {
     let total = numbers.iter().fold(Signed::default(), |sum, number| sum.plus(&number.units()));
     let size = nearest(&total.size, &Big::of(by), UNIT);
-    if total.negative { -size } else { size }
+    // Nothing is not less than nothing.
+    if total.negative && size > 0.0 { -size } else { size }
 }
 
 /// The standard deviation of a whole population: the root of its variance, which is rounded once.
