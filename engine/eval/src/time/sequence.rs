@@ -40,6 +40,8 @@ pub struct Wait {
     /// The places and times of these events, each once.
     pub(crate) places: VecDeque<(u64, i64)>,
     pub(crate) gate: Gate,
+    /// The time of the last event; the key is kept until that is too old.
+    pub(crate) last: i64,
     pub(crate) due: Option<i64>,
 }
 
@@ -75,16 +77,12 @@ impl Sequences {
         fits: &[(usize, Arc<[Value<'static>]>)],
         out: &mut Out<'_, '_>,
     ) -> Option<Due> {
-        let known = self.waits.contains_key(&key);
-        // What only rules out begins nothing.
         let starts = |(step, _): &(usize, _)| sequence.steps.get(*step).is_some_and(|step| !step.negated);
-        if !known && !fits.iter().any(starts) {
-            return None;
-        }
         let key = Arc::new(key);
         let wait = self.waits.entry(Arc::clone(&key)).or_insert_with(|| Wait::new(sequence));
         self.lru.touch(&mut wait.stamp, &key);
         let before = wait.due;
+        wait.last = from.time;
         wait.prune(sequence, from.time);
         let ready = wait.gate.event(sequence, from.time, fits);
         for (step, captures) in fits {
@@ -106,7 +104,7 @@ impl Sequences {
                 tell(sequence, &key, &found, (from.time, uid), out);
             }
         }
-        Some(self.settle(sequence, key, before))
+        Some(self.settle(sequence, key, from.time, before))
     }
 
     /// A key was to be looked at now: a deadline, or nothing but events that are too old.
@@ -141,14 +139,14 @@ impl Sequences {
         if let Some(wait) = self.waits.get_mut(key) {
             wait.prune(sequence, now);
         }
-        Some(self.settle(sequence, Arc::clone(key), None))
+        Some(self.settle(sequence, Arc::clone(key), now, None))
     }
 
-    /// When the key is to be looked at again; forgets it where nothing is left.
-    fn settle(&mut self, sequence: &Sequence, key: Arc<Key>, before: Option<i64>) -> Due {
+    /// When the key is to be looked at again; forgets it where its last event is too old.
+    fn settle(&mut self, sequence: &Sequence, key: Arc<Key>, now: i64, before: Option<i64>) -> Due {
         self.changed.insert(Arc::clone(&key));
         let Some(wait) = self.waits.get_mut(&key) else { return Due { key, before, after: None } };
-        wait.due = wait.next_due(sequence);
+        wait.due = wait.next_due(sequence, now);
         let after = wait.due;
         if after.is_none() {
             self.waits.remove(&key);
@@ -187,7 +185,7 @@ fn tell(sequence: &Sequence, key: &Key, found: &Found, (now, uid): (i64, String)
     out.fired(&sequence.say, over, &mut firing, key, events.into_iter());
 }
 
-keep!(Wait { stamp, steps, places, gate, due });
+keep!(Wait { stamp, steps, places, gate, last, due });
 keep!(Held { place, from, captures });
 keep!(Gate { starts });
 
@@ -221,6 +219,7 @@ impl Wait {
             steps: sequence.steps.iter().map(|_| VecDeque::new()).collect(),
             places: VecDeque::new(),
             gate: Gate::new(sequence),
+            last: i64::MIN,
             due: None,
         }
     }
@@ -258,11 +257,11 @@ impl Wait {
         dropped
     }
 
-    /// The next deadline, or when the oldest event becomes too old.
-    fn next_due(&self, sequence: &Sequence) -> Option<i64> {
+    /// The next deadline, or when the last event becomes too old; none where it is.
+    fn next_due(&self, sequence: &Sequence, now: i64) -> Option<i64> {
         let positive = self.steps.iter().zip(&sequence.steps).filter(|(_, step)| !step.negated);
-        let first = positive.filter_map(|(list, _)| list.front()).map(|held| held.from.time).min()?;
-        Some(first.saturating_add(sequence.within))
+        let first = positive.filter_map(|(list, _)| list.front()).map(|held| held.from.time).min();
+        Some(first.unwrap_or(self.last).saturating_add(sequence.within)).filter(|due| *due > now)
     }
 }
 
