@@ -211,11 +211,11 @@ impl Memo {
                         }
                         _ => buckets.push_back(Times { number: now, n: 1, since: time, until: time }),
                     }
-                }
-                while self.values.len() > feature.caps.per_key {
-                    let oldest = self.values.iter().min_by_key(|(_, (last, _))| *last);
-                    let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
-                    self.values.remove(&oldest);
+                    while self.values.len() > feature.caps.per_key {
+                        let oldest = self.values.iter().min_by_key(|(_, (last, _))| *last);
+                        let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
+                        self.values.remove(&oldest);
+                    }
                 }
             }
             Memory::First | Memory::Last => {
