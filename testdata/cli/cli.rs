@@ -184,6 +184,12 @@ rule first { title: "t" on finding from many alert { title: "after {title}" } }
         assert!(events.len() >= 3 && events[0]["uid"].as_str().unwrap().contains("cloudtrail.jsonl:"), "{finding}");
         assert!(finding.get("evidences").is_none());
     }
+    // Nothing is late in files, in whatever order they are named.
+    let ways: Vec<String> = [[QUICKSTART[0], QUICKSTART[1]], [QUICKSTART[1], QUICKSTART[0]]]
+        .iter()
+        .map(|files| out(&tripline(&["scan", "--format", "summary", "--rules", rules, "--", files[0], files[1]])))
+        .collect();
+    assert_eq!(ways[0], ways[1]);
     let cost = tripline(&["check", "--cost", rules]);
     let line = out(&cost).lines().find(|line| line.ends_with("window many")).map(str::to_string).unwrap();
     assert!(line.contains(" 50 ") && line.contains(" 20 ") && line.contains("340.0 kB"), "{line}");

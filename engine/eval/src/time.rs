@@ -123,7 +123,8 @@ pub struct Machine<'p> {
 }
 
 impl<'p> Machine<'p> {
-    /// A machine that has seen nothing.
+    /// A machine that has seen nothing. No event is late, and none is released before the end, until it is told how
+    /// late events may be.
     pub fn new(plan: &'p Plan, program: &'p Program) -> Self {
         let time = &plan.time;
         let mut takers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -137,7 +138,7 @@ impl<'p> Machine<'p> {
             units: time.units.iter().map(|unit| Unit::new(time, &unit.nodes)).collect(),
             clocks: vec![Clock::default(); plan.sources.len()],
             coverage: vec![Coverage::default(); plan.sources.len()],
-            lateness: vec![0; plan.sources.len()],
+            lateness: vec![i64::MAX; plan.sources.len()],
             takers,
             counts: Counts::default(),
             names: state::names(plan),

@@ -157,3 +157,22 @@ fn a_link_that_leads_nowhere_is_found() {
     assert_eq!(found("COMMANDS.md#no").as_deref(), Some("`COMMANDS.md#no`: no heading is `#no`"));
     assert_eq!(found("../README.md").as_deref(), Some("`../README.md` leads out of the book"));
 }
+
+/// Every metric that the dashboard draws is one that the page of the service names.
+#[test]
+fn the_dashboard_draws_what_there_is() {
+    let text = std::fs::read_to_string(root().join("examples/service/grafana.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/RUN.md")).unwrap();
+    let metric = regex::Regex::new(r"tripline_([a-z_]+)").unwrap();
+    let mut drawn = 0;
+    for target in dashboard["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap())
+    {
+        for found in metric.captures_iter(target["expr"].as_str().unwrap()) {
+            let name = found[1].trim_end_matches("_bucket");
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+            drawn += 1;
+        }
+    }
+    assert!(drawn >= 20, "{drawn}");
+}
