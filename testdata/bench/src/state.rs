@@ -55,6 +55,8 @@ pub fn run(keys: usize, each: usize) -> Result<(), String> {
 
 fn one(name: &str, ruleset: &Ruleset, keys: usize, each: usize) -> Result<(), String> {
     let mut stream = Stream::new(ruleset).ok_or("there is no rule over several events")?;
+    // What came is released at once.
+    (0..ruleset.ir.sources.len()).for_each(|source| stream.machine().set_lateness(source, 0));
     let mut detector = Detector::new(ruleset);
     let choice = SourceChoice::Named("t.s".into());
     let before = resident();
