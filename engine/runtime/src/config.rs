@@ -1,8 +1,6 @@
 //! What a service does: `tripline.toml`, typed, with diagnostics that point at words.
 
 mod read;
-mod table;
-mod unit;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tripline_base::{Diagnostic, SourceMap, Span};
+use tripline_config::{Place, Secrets};
 use tripline_detect::Ruleset;
 
 use crate::codes;
-use crate::secret::{Reference, Secret};
 
 /// A configuration without errors.
 #[derive(Clone, Debug)]
@@ -121,7 +119,7 @@ pub struct Listener {
     /// The path of the URL.
     pub path: String,
     /// What clients show.
-    pub token: Option<(Reference, Span)>,
+    pub token: Option<Place>,
     /// The largest body, also once it is decompressed.
     pub max_body: u64,
     /// How much may wait at once, all bodies together.
@@ -158,11 +156,11 @@ pub enum OutputKind {
 #[derive(Clone, Debug)]
 pub struct Webhook {
     /// Its address, which may be a secret.
-    pub url: (Reference, Span),
+    pub url: Place,
     /// What is sent as `Authorization: Bearer`.
-    pub token: Option<(Reference, Span)>,
+    pub token: Option<Place>,
     /// Further headers.
-    pub headers: Vec<(String, (Reference, Span))>,
+    pub headers: Vec<(String, Place)>,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// How often it is tried.
@@ -179,7 +177,7 @@ pub struct Metrics {
     /// Its address.
     pub listen: SocketAddr,
     /// What readers show.
-    pub token: Option<(Reference, Span)>,
+    pub token: Option<Place>,
 }
 
 impl Config {
@@ -211,7 +209,7 @@ impl Config {
     /// # Errors
     /// A diagnostic for each that is not there.
     pub fn secrets(&self) -> Result<Secrets, Vec<Diagnostic>> {
-        let mut wanted: Vec<&(Reference, Span)> = Vec::new();
+        let mut wanted: Vec<&Place> = Vec::new();
         for source in &self.sources {
             if let SourceKind::Http(listener) = &source.kind {
                 wanted.extend(&listener.token);
@@ -225,25 +223,6 @@ impl Config {
             }
         }
         wanted.extend(self.metrics.iter().filter_map(|metrics| metrics.token.as_ref()));
-        let mut found = Vec::new();
-        let mut said = Vec::new();
-        for (reference, span) in wanted {
-            match reference.read(&self.folder) {
-                Ok(secret) => found.push((*span, secret)),
-                Err(why) => said.push(Diagnostic::new(&codes::NO_SECRET, *span, format!("there is no secret: {why}"))),
-            }
-        }
-        if said.is_empty() { Ok(Secrets(found)) } else { Err(said) }
-    }
-}
-
-/// The secrets that were read.
-#[derive(Clone, Debug, Default)]
-pub struct Secrets(Vec<(Span, Secret)>);
-
-impl Secrets {
-    /// The secret that a place of the configuration names.
-    pub(crate) fn of(&self, place: &(Reference, Span)) -> Option<&Secret> {
-        self.0.iter().find(|(span, _)| *span == place.1).map(|(_, secret)| secret)
+        Secrets::read(wanted, &self.folder)
     }
 }

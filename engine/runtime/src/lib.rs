@@ -22,7 +22,6 @@ mod metrics;
 mod output;
 mod parcel;
 mod reload;
-mod secret;
 mod serve;
 mod signals;
 mod source;
@@ -36,13 +35,14 @@ use tokio::sync::watch;
 use tripline_detect::SourceChoice;
 use tripline_store::{Durability, Options, Store};
 
-pub use config::{Config, Secrets};
+pub use config::Config;
 pub use reload::{Load, Loaded};
-pub use secret::{Reference, Secret};
+pub use tripline_config::{Reference, Secret, Secrets};
 
 /// Every code that any floor can report, by id.
 pub fn all_codes() -> Vec<&'static tripline_base::Code> {
     let mut all = tripline_detect::all_codes();
+    all.extend(tripline_config::codes::ALL);
     all.extend(codes::ALL);
     all.sort_by_key(|code| code.id);
     all

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tripline_store::{Due, Outcome, Store};
 
+use crate::Secrets;
 use crate::clock;
-use crate::config::{Config, Output, OutputKind, Secrets};
+use crate::config::{Config, Output, OutputKind};
 use crate::engine::locked;
 use crate::log::say;
 use crate::metrics::Metrics;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::secret::Secret;
+use tripline_config::Secret;
 
 /// A service whose engine did nothing for so long (nanoseconds) is not well.
 const STUCK: i64 = 60_000_000_000;

@@ -6,9 +6,10 @@ use std::process::Command;
 use tripline_checks::root;
 
 /// Crates with their floors; a crate may use lower floors only.
-const FLOORS: [(&str, u32); 16] = [
+const FLOORS: [(&str, u32); 17] = [
     ("tripline-base", 0),
     ("tripline-event", 0),
+    ("tripline-config", 1),
     ("tripline-formats", 1),
     ("tripline-schema", 1),
     ("tripline-syntax", 1),

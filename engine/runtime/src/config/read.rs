@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-use tripline_base::{Diagnostic, Level, SourceMap, Span, did_you_mean};
+use toml::de::DeTable;
+use tripline_base::{Diagnostic, SourceMap, Span, did_you_mean};
+use tripline_config::codes::{BAD_VALUE, NAME_TWICE};
+use tripline_config::{At, Place, Reference, Said, Table};
 
-use super::table::{At, Said, Table};
 use super::{Config, Engine, Files, Keep, Listener, Metrics, Output, OutputKind, Rules, Source, SourceKind, Webhook};
 use crate::codes;
-use crate::secret::Reference;
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,33 +19,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const RETAIN: Duration = Duration::from_secs(365 * 86_400);
 
 pub(super) fn read(sources: &mut SourceMap, path: &Path, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
-    let name = path.display().to_string();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let parsed = DeTable::parse(text);
-    let file = sources.add(name, masked(text, parsed.as_ref().ok()));
-    let mut said = Said { file, diagnostics: Vec::new() };
-    let root = match &parsed {
-        Ok(root) => root,
-        Err(error) => {
-            let at = error.span().unwrap_or(0..0);
-            let at = said.span(at.start..at.end.max((at.start + 1).min(text.len())));
-            let message = error.message().lines().next().unwrap_or("it cannot be read").to_string();
-            said.push(
-                Diagnostic::new(&codes::NOT_TOML, at, message).help("a text stands in quotes: `name = \"value\"`"),
-            );
-            return (None, said.diagnostics);
-        }
-    };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let config = whole(root.get_ref(), folder, &mut said);
-    tripline_base::diagnostic::sort(&mut said.diagnostics);
-    let usable = said.diagnostics.iter().all(|one| one.level() != Level::Error);
-    (usable.then_some(config).flatten(), said.diagnostics)
+    tripline_config::read(sources, &path.display().to_string(), text, |root, said| whole(root, folder, said))
 }
 
-fn whole(root: &DeTable<'_>, folder: &Path, said: &mut Said) -> Option<Config> {
-    let top = Span::new(said.file, 0, 0);
-    let mut root = Table::new("the configuration", top, root);
+fn whole(root: &mut Table<'_>, folder: &Path, said: &mut Said<'_>) -> Option<Config> {
+    let top = root.span;
     let store = root.table("store", said).map(|table| keep(table, folder, said));
     let engine = root.table("engine", said);
     let engine = engine_of(engine, said);
@@ -71,14 +49,13 @@ fn whole(root: &DeTable<'_>, folder: &Path, said: &mut Said) -> Option<Config> {
     }
     let outputs = declared.into_iter().filter_map(|table| output(table, folder, &mut names, said)).collect();
     let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
-    root.finish(said);
     let store = store.unwrap_or_else(|| {
         Some(Keep { path: folder.join("tripline.db"), max_bytes: None, retain: RETAIN, sync: true })
     })?;
     Some(Config { folder: folder.to_path_buf(), store, engine, rules, sources, outputs, metrics })
 }
 
-fn keep(mut table: Table<'_>, folder: &Path, said: &mut Said) -> Option<Keep> {
+fn keep(mut table: Table<'_>, folder: &Path, said: &mut Said<'_>) -> Option<Keep> {
     let path = table.text("path", said).map_or_else(|| PathBuf::from("tripline.db"), |path| path.value.into());
     let max = table.size("max_size", 0, ("1MiB", "16384GiB"), said);
     let sync = table.flag("sync", true, said);
@@ -87,7 +64,7 @@ fn keep(mut table: Table<'_>, folder: &Path, said: &mut Said) -> Option<Keep> {
     Some(Keep { path: folder.join(path), max_bytes: (max > 0).then_some(max), retain, sync })
 }
 
-fn engine_of(table: Option<Table<'_>>, said: &mut Said) -> Engine {
+fn engine_of(table: Option<Table<'_>>, said: &mut Said<'_>) -> Engine {
     let empty = DeTable::new();
     let mut table = table.unwrap_or_else(|| Table::new("[engine]", Span::new(said.file, 0, 0), &empty));
     let late = table.durations("lateness_of", said);
@@ -105,7 +82,7 @@ fn engine_of(table: Option<Table<'_>>, said: &mut Said) -> Engine {
     engine
 }
 
-fn rules_of(table: Option<Table<'_>>, folder: &Path, said: &mut Said) -> Rules {
+fn rules_of(table: Option<Table<'_>>, folder: &Path, said: &mut Said<'_>) -> Rules {
     let empty = DeTable::new();
     let mut table = table.unwrap_or_else(|| Table::new("[rules]", Span::new(said.file, 0, 0), &empty));
     let mut under = |key| -> Vec<PathBuf> { table.paths(key, said).iter().map(|path| folder.join(path)).collect() };
@@ -118,12 +95,12 @@ fn rules_of(table: Option<Table<'_>>, folder: &Path, said: &mut Said) -> Rules {
 }
 
 /// The name of a source or an output, which no other has.
-fn named(table: &mut Table<'_>, names: &mut BTreeSet<String>, example: &str, said: &mut Said) -> Option<String> {
+fn named(table: &mut Table<'_>, names: &mut BTreeSet<String>, example: &str, said: &mut Said<'_>) -> Option<String> {
     let name = table.needed("name", example, said)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.value.is_empty() || name.value.len() > 64 || !name.value.chars().all(plain) {
         said.push(Diagnostic::new(
-            &codes::BAD_VALUE,
+            &BAD_VALUE,
             name.span,
             "a name has 1 to 64 characters: letters, digits, `.`, `_` and `-`",
         ));
@@ -131,26 +108,26 @@ fn named(table: &mut Table<'_>, names: &mut BTreeSet<String>, example: &str, sai
     }
     if !names.insert(name.value.clone()) {
         let message = format!("the name `{}` is taken", name.value);
-        said.push(Diagnostic::new(&codes::NAME_TWICE, name.span, message).help("give each its own name"));
+        said.push(Diagnostic::new(&NAME_TWICE, name.span, message).help("give each its own name"));
         return None;
     }
     Some(name.value)
 }
 
-fn kind(table: &mut Table<'_>, kinds: &[&str], said: &mut Said) -> Option<At<String>> {
+fn kind(table: &mut Table<'_>, kinds: &[&str], said: &mut Said<'_>) -> Option<At<String>> {
     let found = table.needed("kind", &format!("\"{}\"", kinds.first().unwrap_or(&"")), said)?;
     if kinds.contains(&found.value.as_str()) {
         return Some(found);
     }
     said.push(
-        Diagnostic::new(&codes::BAD_VALUE, found.span, format!("there is no kind `{}`", found.value))
+        Diagnostic::new(&BAD_VALUE, found.span, format!("there is no kind `{}`", found.value))
             .maybe_help(did_you_mean(&found.value, kinds.iter().copied()))
             .help(format!("the kinds are {}", kinds.join(", "))),
     );
     None
 }
 
-fn source(mut table: Table<'_>, names: &mut BTreeSet<String>, said: &mut Said) -> Option<Source> {
+fn source(mut table: Table<'_>, names: &mut BTreeSet<String>, said: &mut Said<'_>) -> Option<Source> {
     let name = named(&mut table, names, "\"okta\"", said);
     let kind = kind(&mut table, &["file", "http"], said)?;
     let event_source = table.text("source", said).map(|source| (source.value, source.span));
@@ -163,7 +140,7 @@ fn source(mut table: Table<'_>, names: &mut BTreeSet<String>, said: &mut Said) -
                 && let Err(error) = globset::Glob::new(&path.value)
             {
                 let message = format!("the pattern cannot be used: {}", error.kind());
-                said.push(Diagnostic::new(&codes::BAD_VALUE, path.span, message));
+                said.push(Diagnostic::new(&BAD_VALUE, path.span, message));
             }
             path.map(|path| SourceKind::File(Files { path: path.value, follow, poll }))
         }
@@ -174,15 +151,15 @@ fn source(mut table: Table<'_>, names: &mut BTreeSet<String>, said: &mut Said) -
 }
 
 /// An address, and a token where it is reached from elsewhere.
-fn address(table: &mut Table<'_>, example: &str, said: &mut Said) -> Option<(SocketAddr, Option<(Reference, Span)>)> {
+fn address(table: &mut Table<'_>, example: &str, said: &mut Said<'_>) -> Option<(SocketAddr, Option<Place>)> {
     let written = table.needed("listen", example, said);
     let has_token = table.has("token");
-    let token = table.secret("token", false, said).map(|token| (token.value, token.span));
+    let token = table.secret("token", false, said);
     let written = written?;
     let text = written.value.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let Ok(listen) = text.as_ref().unwrap_or(&written.value).parse::<SocketAddr>() else {
         said.push(
-            Diagnostic::new(&codes::BAD_VALUE, written.span, "`listen` takes an address and a port")
+            Diagnostic::new(&BAD_VALUE, written.span, "`listen` takes an address and a port")
                 .help(format!("such as `listen = {example}`")),
         );
         return None;
@@ -197,14 +174,14 @@ fn address(table: &mut Table<'_>, example: &str, said: &mut Said) -> Option<(Soc
     Some((listen, token))
 }
 
-fn listener(table: &mut Table<'_>, said: &mut Said) -> Option<Listener> {
+fn listener(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Listener> {
     let address = address(table, "\"127.0.0.1:8514\"", said);
     let path = table.text("path", said);
     if let Some(path) = &path
         && (!path.value.starts_with('/') || path.value.contains(['{', '}', '?', '#', '*', ' ']))
     {
         let message = "`path` begins with `/` and has no `{`, `}`, `*`, `?`, `#` or space";
-        said.push(Diagnostic::new(&codes::BAD_VALUE, path.span, message));
+        said.push(Diagnostic::new(&BAD_VALUE, path.span, message));
         return None;
     }
     let max_body = table.size("max_body", 16 << 20, ("1KiB", "256MiB"), said);
@@ -223,7 +200,7 @@ fn listener(table: &mut Table<'_>, said: &mut Said) -> Option<Listener> {
     })
 }
 
-fn output(mut table: Table<'_>, folder: &Path, names: &mut BTreeSet<String>, said: &mut Said) -> Option<Output> {
+fn output(mut table: Table<'_>, folder: &Path, names: &mut BTreeSet<String>, said: &mut Said<'_>) -> Option<Output> {
     let name = named(&mut table, names, "\"alerts\"", said);
     let kind = kind(&mut table, &["stdout", "file", "webhook"], said)?;
     let severity = table.text("min_severity", said);
@@ -233,13 +210,9 @@ fn output(mut table: Table<'_>, folder: &Path, names: &mut BTreeSet<String>, sai
             Some(at) => i64::try_from(at).unwrap_or(0) + 1,
             None => {
                 said.push(
-                    Diagnostic::new(
-                        &codes::BAD_VALUE,
-                        written.span,
-                        format!("there is no severity `{}`", written.value),
-                    )
-                    .maybe_help(did_you_mean(&written.value, SEVERITIES))
-                    .help(format!("the severities are {}", SEVERITIES.join(", "))),
+                    Diagnostic::new(&BAD_VALUE, written.span, format!("there is no severity `{}`", written.value))
+                        .maybe_help(did_you_mean(&written.value, SEVERITIES))
+                        .help(format!("the severities are {}", SEVERITIES.join(", "))),
                 );
                 0
             }
@@ -257,33 +230,29 @@ fn output(mut table: Table<'_>, folder: &Path, names: &mut BTreeSet<String>, sai
     Some(Output { name: name?, min_severity, kind: kind? })
 }
 
-fn webhook(table: &mut Table<'_>, said: &mut Said) -> Option<Webhook> {
-    if !table.has("url") {
-        table.lacks("url", "\"https://…\"", said);
-    }
-    let url = table.secret("url", true, said);
-    if let Some(At { value: Reference::Plain(url), span }) = &url
+fn webhook(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Webhook> {
+    let url = table.needed_secret("url", true, said);
+    if let Some(Place { reference: Reference::Plain(url), span }) = &url
         && crate::output::endpoint(url).is_err()
     {
         let message = "`url` takes an address that begins with `https://` or `http://`, without name and password";
-        said.push(Diagnostic::new(&codes::BAD_VALUE, *span, message));
+        said.push(Diagnostic::new(&BAD_VALUE, *span, message));
     }
-    let token = table.secret("token", false, said).map(|token| (token.value, token.span));
+    let token = table.secret("token", false, said);
     let headers = table.secrets("headers", said);
     for (name, at) in &headers {
         if axum::http::HeaderName::try_from(name.as_str()).is_err() {
-            said.push(Diagnostic::new(&codes::BAD_VALUE, at.span, format!("`{name}` is no name of a header")));
+            said.push(Diagnostic::new(&BAD_VALUE, at.span, format!("`{name}` is no name of a header")));
         }
     }
     let timeout = table.duration("timeout", 10 * SECOND, ("100ms", "5m"), said);
     let attempts = table.number("attempts", 12, 1..=1000, said);
     let backoff = table.duration("backoff", SECOND, ("10ms", "1h"), said);
     let concurrency = table.number("concurrency", 4, 1..=64, said);
-    let url = url?;
     Some(Webhook {
-        url: (url.value, url.span),
+        url: url?,
         token,
-        headers: headers.into_iter().map(|(name, at)| (name, (at.value, at.span))).collect(),
+        headers,
         timeout,
         attempts: u32::try_from(attempts).unwrap_or(12),
         backoff,
@@ -291,95 +260,8 @@ fn webhook(table: &mut Table<'_>, said: &mut Said) -> Option<Webhook> {
     })
 }
 
-fn metrics(mut table: Table<'_>, said: &mut Said) -> Option<Metrics> {
+fn metrics(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Metrics> {
     let address = address(&mut table, "\"127.0.0.1:9464\"", said);
     table.finish(said);
     address.map(|(listen, token)| Metrics { listen, token })
-}
-
-/// Keys whose values may be shown. Whatever stands under another one may be a secret under a misspelt name.
-const SHOWN: [&str; 38] = [
-    "retain",
-    "store",
-    "engine",
-    "rules",
-    "source",
-    "output",
-    "metrics",
-    "name",
-    "kind",
-    "path",
-    "paths",
-    "pipelines",
-    "taxonomies",
-    "follow",
-    "poll",
-    "listen",
-    "max_size",
-    "sync",
-    "lateness_of",
-    "commit_every",
-    "commit_events",
-    "max_ahead",
-    "lateness",
-    "idle_after",
-    "threads",
-    "watch",
-    "watch_every",
-    "strict",
-    "max_body",
-    "max_waiting",
-    "remember",
-    "remember_ids",
-    "min_severity",
-    "timeout",
-    "attempts",
-    "backoff",
-    "concurrency",
-    "env",
-];
-
-/// The text without what may be secret, each byte of it replaced by `*`: diagnostics show lines of the text.
-fn masked(text: &str, root: Option<&Spanned<DeTable<'_>>>) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    let mut cover = |range: std::ops::Range<usize>| {
-        if let Some(part) = bytes.get_mut(range) {
-            part.iter_mut().filter(|byte| !byte.is_ascii_whitespace()).for_each(|byte| *byte = b'*');
-        }
-    };
-    match root {
-        Some(root) => hide(root.get_ref(), None, &mut cover),
-        None => {
-            // What cannot be read is not understood: lines are shown that begin with a key that may be.
-            let mut at = 0;
-            for line in text.split_inclusive('\n') {
-                let key = line.split('=').next().unwrap_or_default().trim();
-                if !(SHOWN.contains(&key) || line.starts_with(['[', '#'])) {
-                    cover(at..at + line.len());
-                }
-                at += line.len();
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Covers the texts of a table; `shown` is what its key says, where it has one.
-fn hide(table: &DeTable<'_>, shown: Option<bool>, cover: &mut dyn FnMut(std::ops::Range<usize>)) {
-    for (key, value) in table.iter() {
-        let name = key.get_ref().as_ref();
-        // The name of a file that holds a secret is none.
-        let own = SHOWN.contains(&name) || (shown == Some(false) && name == "file");
-        let names_a_place = shown == Some(false) && matches!(name, "env" | "file");
-        hide_value(value, own && (shown != Some(false) || names_a_place), cover);
-    }
-}
-
-fn hide_value(value: &Spanned<DeValue<'_>>, shown: bool, cover: &mut dyn FnMut(std::ops::Range<usize>)) {
-    match value.get_ref() {
-        DeValue::Table(table) => hide(table, Some(shown), cover),
-        DeValue::Array(items) => items.iter().for_each(|item| hide_value(item, shown, cover)),
-        _ if !shown => cover(value.span()),
-        _ => {}
-    }
 }

@@ -7,8 +7,9 @@ use reqwest::{Client, StatusCode, Url};
 use tripline_store::{Due, Outcome};
 
 use super::{Destination, parts};
+use crate::Secrets;
 use crate::clock;
-use crate::config::{Secrets, Webhook};
+use crate::config::Webhook;
 
 /// The longest wait between two attempts.
 const LONGEST: Duration = Duration::from_secs(3600);

@@ -4,6 +4,10 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use tripline_base::{Diagnostic, Span};
+
+use crate::codes;
+
 /// The longest secret, in bytes.
 const LONGEST: u64 = 64 << 10;
 
@@ -76,5 +80,41 @@ impl Reference {
             return Err("it holds a control character".into());
         }
         Ok(Secret(text.to_string()))
+    }
+}
+
+/// A place of the configuration that names a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where the secret is kept.
+    pub reference: Reference,
+    /// Where that is written.
+    pub span: Span,
+}
+
+/// The secrets that were read.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(Vec<(Span, Secret)>);
+
+impl Secrets {
+    /// Reads the secrets that these places name; relative paths begin at `folder`.
+    ///
+    /// # Errors
+    /// A diagnostic for each that is not there.
+    pub fn read<'p>(places: impl IntoIterator<Item = &'p Place>, folder: &Path) -> Result<Self, Vec<Diagnostic>> {
+        let mut found = Vec::new();
+        let mut said = Vec::new();
+        for Place { reference, span } in places {
+            match reference.read(folder) {
+                Ok(secret) => found.push((*span, secret)),
+                Err(why) => said.push(Diagnostic::new(&codes::NO_SECRET, *span, format!("there is no secret: {why}"))),
+            }
+        }
+        if said.is_empty() { Ok(Secrets(found)) } else { Err(said) }
+    }
+
+    /// The secret that a place names.
+    pub fn of(&self, place: &Place) -> Option<&Secret> {
+        self.0.iter().find(|(span, _)| *span == place.span).map(|(_, secret)| secret)
     }
 }

@@ -6,30 +6,56 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use tripline_base::{Diagnostic, FileId, Span, did_you_mean};
+use tripline_base::{Diagnostic, FileId, SourceMap, Span, did_you_mean};
 
-use super::unit;
-use crate::codes;
-use crate::secret::Reference;
+use crate::secret::{Place, Reference};
+use crate::{codes, unit};
 
 /// What is said of a configuration.
-pub(super) struct Said {
+#[derive(Debug)]
+pub struct Said<'s> {
+    /// The file that is read.
     pub file: FileId,
+    /// Its text, among others.
+    pub sources: &'s SourceMap,
+    /// What was said so far.
     pub diagnostics: Vec<Diagnostic>,
+    /// Values that may be shown.
+    pub(crate) shown: Vec<Range<usize>>,
 }
 
-impl Said {
+impl<'s> Said<'s> {
+    pub(crate) fn new(file: FileId, sources: &'s SourceMap) -> Self {
+        Said { file, sources, diagnostics: Vec::new(), shown: Vec::new() }
+    }
+
+    /// A place in the file.
     pub fn span(&self, range: Range<usize>) -> Span {
         Span::new(self.file, range.start, range.end)
     }
 
+    /// Says something.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Says that a value cannot be used.
+    pub fn bad(&mut self, at: Span, message: impl Into<String>) {
+        self.push(Diagnostic::new(&codes::BAD_VALUE, at, message));
+    }
+
+    fn show(&mut self, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Array(items) => items.iter().for_each(|item| self.show(item)),
+            DeValue::Table(_) => {}
+            _ => self.shown.push(value.span()),
+        }
     }
 }
 
 /// A table that is being read.
-pub(super) struct Table<'t> {
+#[derive(Debug)]
+pub struct Table<'t> {
     /// What it is, for messages: `[engine]`.
     pub name: String,
     /// Its words in the file.
@@ -39,21 +65,32 @@ pub(super) struct Table<'t> {
 }
 
 /// A value and where it stands.
-pub(super) struct At<T> {
+#[derive(Clone, Debug)]
+pub struct At<T> {
+    /// The value.
     pub value: T,
+    /// Its words in the file, quotes among them.
     pub span: Span,
 }
 
 impl<'t> Table<'t> {
+    /// A table, by what messages call it.
     pub fn new(name: &str, span: Span, table: &'t DeTable<'t>) -> Self {
         let entries = table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span(), value)).collect();
         Table { name: name.to_string(), span, entries, asked: Vec::new() }
     }
 
-    fn get(&mut self, key: &'static str) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
+    fn find(&mut self, key: &'static str) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
         self.asked.push(key);
         let (_, at, value) = self.entries.iter().find(|(name, ..)| *name == key)?;
         Some((at.clone(), value))
+    }
+
+    /// A value that is no secret.
+    fn get(&mut self, key: &'static str, said: &mut Said<'_>) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
+        let (at, value) = self.find(key)?;
+        said.show(value);
+        Some((at, value))
     }
 
     /// Whether the key is there.
@@ -61,7 +98,7 @@ impl<'t> Table<'t> {
         self.entries.iter().any(|(name, ..)| *name == key)
     }
 
-    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, said: &mut Said) {
+    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, said: &mut Said<'_>) {
         let found = article(value.get_ref().type_str());
         said.push(
             Diagnostic::new(
@@ -73,8 +110,9 @@ impl<'t> Table<'t> {
         );
     }
 
-    pub fn text(&mut self, key: &'static str, said: &mut Said) -> Option<At<String>> {
-        let (_, value) = self.get(key)?;
+    /// A text.
+    pub fn text(&mut self, key: &'static str, said: &mut Said<'_>) -> Option<At<String>> {
+        let (_, value) = self.get(key, said)?;
         match value.get_ref().as_str() {
             Some(text) => Some(At { value: text.to_string(), span: said.span(value.span()) }),
             None => {
@@ -85,14 +123,15 @@ impl<'t> Table<'t> {
     }
 
     /// Like [`Table::text`], and says so where it is not there.
-    pub fn needed(&mut self, key: &'static str, example: &str, said: &mut Said) -> Option<At<String>> {
+    pub fn needed(&mut self, key: &'static str, example: &str, said: &mut Said<'_>) -> Option<At<String>> {
         if !self.has(key) {
             self.lacks(key, example, said);
         }
         self.text(key, said)
     }
 
-    pub fn lacks(&mut self, key: &'static str, example: &str, said: &mut Said) {
+    /// Says that a key is needed, with an example of its value.
+    pub fn lacks(&mut self, key: &'static str, example: &str, said: &mut Said<'_>) {
         self.asked.push(key);
         said.push(
             Diagnostic::new(&codes::MISSING_KEY, self.span, format!("{} has no `{key}`", self.name))
@@ -101,8 +140,8 @@ impl<'t> Table<'t> {
     }
 
     /// A text or a list of texts.
-    pub fn texts(&mut self, key: &'static str, said: &mut Said) -> Option<Vec<At<String>>> {
-        let (_, value) = self.get(key)?;
+    pub fn texts(&mut self, key: &'static str, said: &mut Said<'_>) -> Option<Vec<At<String>>> {
+        let (_, value) = self.get(key, said)?;
         if let Some(text) = value.get_ref().as_str() {
             return Some(vec![At { value: text.to_string(), span: said.span(value.span()) }]);
         }
@@ -120,26 +159,29 @@ impl<'t> Table<'t> {
         Some(out)
     }
 
-    pub fn paths(&mut self, key: &'static str, said: &mut Said) -> Vec<PathBuf> {
+    /// A path or a list of paths, as written.
+    pub fn paths(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<PathBuf> {
         self.texts(key, said).unwrap_or_default().into_iter().map(|text| text.value.into()).collect()
     }
 
-    pub fn flag(&mut self, key: &'static str, default: bool, said: &mut Said) -> bool {
-        let Some((_, value)) = self.get(key) else { return default };
+    /// `true` or `false`.
+    pub fn flag(&mut self, key: &'static str, default: bool, said: &mut Said<'_>) -> bool {
+        let Some((_, value)) = self.get(key, said) else { return default };
         value.get_ref().as_bool().unwrap_or_else(|| {
             self.wrong(key, value, "`true` or `false`", said);
             default
         })
     }
 
+    /// A whole number within bounds.
     pub fn number(
         &mut self,
         key: &'static str,
         default: u64,
         bounds: std::ops::RangeInclusive<u64>,
-        said: &mut Said,
+        said: &mut Said<'_>,
     ) -> u64 {
-        let Some((_, value)) = self.get(key) else { return default };
+        let Some((_, value)) = self.get(key, said) else { return default };
         let Some(written) = value.get_ref().as_integer() else {
             self.wrong(key, value, "a whole number", said);
             return default;
@@ -155,14 +197,15 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// A duration within bounds, which are written as durations.
     pub fn duration(
         &mut self,
         key: &'static str,
         default: Duration,
         bounds: (&str, &str),
-        said: &mut Said,
+        said: &mut Said<'_>,
     ) -> Duration {
-        let Some((_, value)) = self.get(key) else { return default };
+        let Some((_, value)) = self.get(key, said) else { return default };
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(key, value, "a duration such as `\"5m\"`", said);
             return default;
@@ -181,8 +224,9 @@ impl<'t> Table<'t> {
         })
     }
 
-    pub fn size(&mut self, key: &'static str, default: u64, bounds: (&str, &str), said: &mut Said) -> u64 {
-        let Some((_, value)) = self.get(key) else { return default };
+    /// A size in bytes within bounds, which are written as sizes.
+    pub fn size(&mut self, key: &'static str, default: u64, bounds: (&str, &str), said: &mut Said<'_>) -> u64 {
+        let Some((_, value)) = self.get(key, said) else { return default };
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(key, value, "a size such as `\"16MiB\"`", said);
             return default;
@@ -199,19 +243,28 @@ impl<'t> Table<'t> {
         })
     }
 
-    fn bad(&self, key: &str, at: Range<usize>, wanted: &str, said: &mut Said) {
+    fn bad(&self, key: &str, at: Range<usize>, wanted: &str, said: &mut Said<'_>) {
         said.push(Diagnostic::new(&codes::BAD_VALUE, said.span(at), format!("`{key}` takes {wanted}")));
     }
 
     /// A reference to a secret: `{ env = "NAME" }` or `{ file = "PATH" }`; a plain text where one is allowed.
-    pub fn secret(&mut self, key: &'static str, plain: bool, said: &mut Said) -> Option<At<Reference>> {
-        let (_, value) = self.get(key)?;
+    pub fn secret(&mut self, key: &'static str, plain: bool, said: &mut Said<'_>) -> Option<Place> {
+        let (_, value) = self.find(key)?;
         reference(key, value, plain, said)
     }
 
+    /// Like [`Table::secret`], and says so where it is not there.
+    pub fn needed_secret(&mut self, key: &'static str, plain: bool, said: &mut Said<'_>) -> Option<Place> {
+        if !self.has(key) {
+            let example = if plain { "\"https://…\"" } else { "{ env = \"NAME\" }" };
+            self.lacks(key, example, said);
+        }
+        self.secret(key, plain, said)
+    }
+
     /// References by name, as in a table of headers.
-    pub fn secrets(&mut self, key: &'static str, said: &mut Said) -> Vec<(String, At<Reference>)> {
-        let Some((_, value)) = self.get(key) else { return Vec::new() };
+    pub fn secrets(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<(String, Place)> {
+        let Some((_, value)) = self.find(key) else { return Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             self.wrong(key, value, "a table", said);
             return Vec::new();
@@ -221,8 +274,8 @@ impl<'t> Table<'t> {
     }
 
     /// A table within.
-    pub fn table(&mut self, key: &'static str, said: &mut Said) -> Option<Table<'t>> {
-        let (at, value) = self.get(key)?;
+    pub fn table(&mut self, key: &'static str, said: &mut Said<'_>) -> Option<Table<'t>> {
+        let (at, value) = self.get(key, said)?;
         match value.get_ref().as_table() {
             Some(table) => Some(Table::new(&format!("[{key}]"), said.span(at), table)),
             None => {
@@ -233,8 +286,8 @@ impl<'t> Table<'t> {
     }
 
     /// Tables within, each under `[[key]]`.
-    pub fn tables(&mut self, key: &'static str, said: &mut Said) -> Vec<Table<'t>> {
-        let Some((at, value)) = self.get(key) else { return Vec::new() };
+    pub fn tables(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<Table<'t>> {
+        let Some((at, value)) = self.get(key, said) else { return Vec::new() };
         let Some(items) = value.get_ref().as_array() else {
             said.push(
                 Diagnostic::new(&codes::WRONG_TYPE, said.span(at), format!("there may be several of `{key}`"))
@@ -252,15 +305,51 @@ impl<'t> Table<'t> {
         out
     }
 
+    /// Names of a table with texts, in the order of the names.
+    pub fn text_map(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<(At<String>, At<String>)> {
+        let Some((_, value)) = self.find(key) else { return Vec::new() };
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong(key, value, "a table of texts", said);
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for (name, value) in table.iter() {
+            said.show(value);
+            match value.get_ref().as_str() {
+                Some(text) => {
+                    let at = At { value: text.to_string(), span: said.span(value.span()) };
+                    out.push((At { value: name.get_ref().to_string(), span: said.span(name.span()) }, at));
+                }
+                None => self.wrong(name.get_ref(), value, "a text in quotes", said),
+            }
+        }
+        out
+    }
+
+    /// One of some words, with help where it is none of them.
+    pub fn choice(&mut self, key: &'static str, choices: &[&'static str], said: &mut Said<'_>) -> Option<&'static str> {
+        let found = self.text(key, said)?;
+        let known = choices.iter().copied().find(|choice| *choice == found.value);
+        if known.is_none() {
+            said.push(
+                Diagnostic::new(&codes::BAD_VALUE, found.span, format!("there is no `{}` for `{key}`", found.value))
+                    .maybe_help(did_you_mean(&found.value, choices.iter().copied()))
+                    .help(format!("it is one of {}", choices.join(", "))),
+            );
+        }
+        known
+    }
+
     /// Names of a table with durations.
-    pub fn durations(&mut self, key: &'static str, said: &mut Said) -> Vec<(At<String>, Duration)> {
-        let Some((_, value)) = self.get(key) else { return Vec::new() };
+    pub fn durations(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<(At<String>, Duration)> {
+        let Some((_, value)) = self.find(key) else { return Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             self.wrong(key, value, "a table of durations", said);
             return Vec::new();
         };
         let mut out = Vec::new();
         for (name, value) in table.iter() {
+            said.show(value);
             match value.get_ref().as_str().and_then(unit::duration) {
                 Some(duration) => {
                     let name = At { value: name.get_ref().to_string(), span: said.span(name.span()) };
@@ -273,7 +362,7 @@ impl<'t> Table<'t> {
     }
 
     /// Says what nobody asked for.
-    pub fn finish(self, said: &mut Said) {
+    pub fn finish(&self, said: &mut Said<'_>) {
         for (name, at, _) in &self.entries {
             if self.asked.contains(name) {
                 continue;
@@ -293,12 +382,12 @@ impl<'t> Table<'t> {
     }
 }
 
-fn reference(key: &str, value: &Spanned<DeValue<'_>>, plain: bool, said: &mut Said) -> Option<At<Reference>> {
+fn reference(key: &str, value: &Spanned<DeValue<'_>>, plain: bool, said: &mut Said<'_>) -> Option<Place> {
     let span = said.span(value.span());
     let help = "name where it is kept: `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
     if let Some(text) = value.get_ref().as_str() {
         if plain {
-            return Some(At { value: Reference::Plain(text.to_string()), span });
+            return Some(Place { reference: Reference::Plain(text.to_string()), span });
         }
         said.push(Diagnostic::new(&codes::WRITTEN_SECRET, span, format!("`{key}` is a secret")).help(help));
         return None;
@@ -318,7 +407,10 @@ fn reference(key: &str, value: &Spanned<DeValue<'_>>, plain: bool, said: &mut Sa
             Diagnostic::new(&codes::WRONG_TYPE, span, format!("`{key}` does not say where it is kept")).help(help),
         );
     }
-    found.map(|value| At { value, span })
+    if found.is_some() {
+        value.get_ref().as_table().into_iter().flat_map(|table| table.iter()).for_each(|(_, value)| said.show(value));
+    }
+    found.map(|reference| Place { reference, span })
 }
 
 fn article(name: &str) -> String {
