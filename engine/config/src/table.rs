@@ -285,6 +285,21 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// Every table within, by its name.
+    pub fn every_table(&mut self, said: &mut Said<'_>) -> Vec<(String, Table<'t>)> {
+        let mut out = Vec::new();
+        for (name, at, value) in &self.entries {
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    let title = format!("{}.{name}]", self.name.trim_end_matches(']'));
+                    out.push((name.to_string(), Table::new(&title, said.span(at.clone()), table)));
+                }
+                None => self.wrong(name, value, "a table", said),
+            }
+        }
+        out
+    }
+
     /// Tables within, each under `[[key]]`.
     pub fn tables(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<Table<'t>> {
         let Some((at, value)) = self.get(key, said) else { return Vec::new() };

@@ -223,3 +223,17 @@ pub fn lower_expression(
 ) -> ir::Id {
     lower::Lowering::new(arena, options, arm, view).value(value)
 }
+
+/// A program of lists and tables alone, for expressions that stand outside of rules.
+pub fn bare(program: &Program) -> ir::Program {
+    ir::Program {
+        lists: program.lists.iter().map(|list| Arc::clone(&list.items)).collect(),
+        tables: program.tables.iter().map(|table| Arc::new(table.rows.clone())).collect(),
+        ..ir::Program::default()
+    }
+}
+
+/// Lowers an expression whose value people read: an enum is its caption. See [`lower_expression`].
+pub fn lower_shown(value: &typed::Typed, arena: &mut ir::Arena, options: Options) -> ir::Id {
+    lower::Lowering::new(arena, options, None, None).shown(value)
+}

@@ -7,6 +7,7 @@ mod feature;
 mod inputs;
 mod literal;
 mod mapping;
+mod outside;
 mod path;
 mod rule;
 mod stateful;
@@ -15,6 +16,7 @@ mod test;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use outside::{Outside, Record};
 use tripline_base::{Code, Diagnostic, Level, SourceMap, Span, did_you_mean};
 use tripline_schema::{Class, ocsf};
 use tripline_syntax::ast;
@@ -106,6 +108,8 @@ struct Scope {
     class: Option<&'static Class>,
     /// Plain paths are those of findings.
     finding: bool,
+    /// Plain paths are the fields of a record.
+    record: Option<std::sync::Arc<Record>>,
     /// Whether `raw.…` may be read.
     raw: bool,
     /// Whether `raw.…` reaches through arrays.
@@ -149,6 +153,7 @@ impl Scope {
         Scope {
             class: None,
             finding: false,
+            record: None,
             raw: true,
             loose: false,
             bindings: Vec::new(),

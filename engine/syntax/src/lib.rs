@@ -17,7 +17,7 @@ pub mod scan;
 pub mod template;
 
 pub use recover::{Parse, parse_expression, parse_file};
-pub use template::{Piece, parse_template};
+pub use template::{Piece, parse_template, parse_template_between};
 
 /// A file longer than this (bytes) is refused.
 pub const MAX_FILE: usize = 4 << 20;

@@ -28,7 +28,24 @@ pub fn parse_template(text: &Text, sources: &SourceMap) -> (Vec<Piece>, Vec<Diag
     pieces(file, all, start, raw, text.quote)
 }
 
+/// Takes apart a template that stands in a text which is not of this language, at `start..end` of a file. There a brace
+/// that is only a brace is written twice; with [`Quote::Single`] there are no other escapes.
+pub fn parse_template_between(
+    file: FileId,
+    all: &str,
+    start: usize,
+    end: usize,
+    quote: Quote,
+) -> (Vec<Piece>, Vec<Diagnostic>) {
+    cut(file, all, start, all.get(start..end).unwrap_or(""), quote, true)
+}
+
 fn pieces(file: FileId, all: &str, start: usize, raw: &str, quote: Quote) -> (Vec<Piece>, Vec<Diagnostic>) {
+    cut(file, all, start, raw, quote, false)
+}
+
+/// `doubled`: a brace that is only a brace is written twice, and not behind a backslash.
+fn cut(file: FileId, all: &str, start: usize, raw: &str, quote: Quote, doubled: bool) -> (Vec<Piece>, Vec<Diagnostic>) {
     let mut out = Vec::new();
     let mut diagnostics = Vec::new();
     let mut words_from = 0;
@@ -49,13 +66,23 @@ fn pieces(file: FileId, all: &str, start: usize, raw: &str, quote: Quote) -> (Ve
     while let Some(c) = bytes.get(at) {
         match c {
             b'\\' if quote != Quote::Single => at += 2,
+            b'{' | b'}' if doubled && bytes.get(at + 1) == Some(c) => {
+                words(words_from, at + 1, &mut out);
+                at += 2;
+                words_from = at;
+            }
             b'{' => {
                 words(words_from, at, &mut out);
                 let Some(length) = raw.get(at..).and_then(closing) else {
                     let span = Span::new(file, start + at, start + at + 1);
                     diagnostics.push(
-                        Diagnostic::new(&codes::BAD_TEMPLATE, span, "this `{` of the template is never closed")
-                            .help("close it with `}`, or write `\\{` for a brace that is only a brace"),
+                        Diagnostic::new(&codes::BAD_TEMPLATE, span, "this `{` of the template is never closed").help(
+                            if doubled {
+                                "close it with `}`, or write `{{` for a brace that is only a brace"
+                            } else {
+                                "close it with `}`, or write `\\{` for a brace that is only a brace"
+                            },
+                        ),
                     );
                     return (out, diagnostics);
                 };

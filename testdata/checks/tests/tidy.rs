@@ -6,7 +6,7 @@ use std::process::Command;
 use tripline_checks::root;
 
 /// Crates with their floors; a crate may use lower floors only.
-const FLOORS: [(&str, u32); 17] = [
+const FLOORS: [(&str, u32); 20] = [
     ("tripline-base", 0),
     ("tripline-event", 0),
     ("tripline-config", 1),
@@ -19,8 +19,11 @@ const FLOORS: [(&str, u32); 17] = [
     ("tripline-plan", 4),
     ("tripline-eval", 5),
     ("tripline-detect", 6),
+    ("tripline-alert", 6),
     ("tripline-store", 6),
-    ("tripline-runtime", 7),
+    ("tripline-connect", 7),
+    ("tripline-destinations", 8),
+    ("tripline-runtime", 8),
     ("tripline", 9),
     ("tripline-bench", 10),
     ("tripline-checks", 10),

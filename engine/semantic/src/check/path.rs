@@ -90,6 +90,9 @@ impl Checker<'_> {
         if scope.finding {
             return self.finding_path(root, path);
         }
+        if let Some(record) = scope.record.clone() {
+            return self.record_path(&record, root, path);
+        }
         match scope.class {
             Some(class) => self.class_path(class, root, path, scope),
             None => {

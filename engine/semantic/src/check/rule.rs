@@ -491,6 +491,11 @@ impl Checker<'_> {
 
     pub(super) fn template(&mut self, text: &ast::Text, scope: &Scope) -> Template {
         let (pieces, diagnostics) = parse_template(text, self.sources);
+        self.pieces(pieces, diagnostics, scope)
+    }
+
+    /// Types the pieces of a template.
+    pub(super) fn pieces(&mut self, pieces: Vec<Piece>, diagnostics: Vec<Diagnostic>, scope: &Scope) -> Template {
         for diagnostic in diagnostics {
             self.report(diagnostic);
         }

@@ -1,24 +1,24 @@
-//! Findings as lines of JSON: to standard output, or at the end of a file.
+//! Writes lines, and syncs a file before it says that it has them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tripline_store::{Due, Outcome};
+use tripline_connect::{Destination, Made, Outcome, Parcel, Sending};
 
-use super::{Destination, parts};
-use crate::clock;
+use super::encode::line;
 
 /// How many lines are written at once.
 const MOST: usize = 256;
-/// When what could not be written is tried again (nanoseconds).
-const AGAIN: i64 = 1_000_000_000;
+/// When what could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Lines of JSON.
 pub(super) struct Lines {
     /// The file; standard output where there is none.
-    file: Option<(PathBuf, File)>,
+    file: Option<(PathBuf, Mutex<File>)>,
 }
 
 impl Lines {
@@ -27,16 +27,17 @@ impl Lines {
     }
 
     pub fn file(path: &Path) -> io::Result<Self> {
-        Ok(Lines { file: Some((path.to_path_buf(), open(path)?)) })
+        Ok(Lines { file: Some((path.to_path_buf(), Mutex::new(open(path)?))) })
     }
 
-    fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        let Some((path, file)) = &mut self.file else {
+    fn write(&self, text: &[u8]) -> io::Result<()> {
+        let Some((path, file)) = &self.file else {
             let mut out = io::stdout().lock();
             out.write_all(text)?;
             return out.flush();
         };
-        if !same(path, file) {
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        if !same(path, &file) {
             // It was rotated away.
             *file = open(path)?;
         }
@@ -47,6 +48,18 @@ impl Lines {
             let _ = file.set_len(before);
         }
         written
+    }
+
+    fn outcome(&self, parcels: &[Parcel]) -> Outcome {
+        let mut text = String::new();
+        for parcel in parcels {
+            text.push_str(&line(&parcel.content));
+            text.push('\n');
+        }
+        match self.write(text.as_bytes()) {
+            Ok(()) => Outcome::Taken,
+            Err(error) => Outcome::Later { reason: error.kind().to_string(), after: Some(AGAIN) },
+        }
     }
 }
 
@@ -82,47 +95,17 @@ fn same(path: &Path, _file: &File) -> bool {
 }
 
 impl Destination for Lines {
-    fn most(&self) -> usize {
-        MOST
+    fn send<'a>(&'a self, parcel: &'a Parcel) -> Sending<'a, Made> {
+        let outcome = self.outcome(std::slice::from_ref(parcel));
+        Box::pin(async { outcome.into() })
     }
 
-    fn pause(&self) -> Duration {
-        Duration::from_millis(200)
+    fn send_all<'a>(&'a self, parcels: &'a [Parcel]) -> Sending<'a, Vec<Made>> {
+        let outcome = self.outcome(parcels);
+        Box::pin(async move { parcels.iter().map(|_| outcome.clone().into()).collect() })
     }
 
-    fn deliver(&mut self, due: &[Due]) -> Vec<Outcome> {
-        let mut text = String::new();
-        for due in due {
-            text.push_str(parts(&due.body).1);
-            text.push('\n');
-        }
-        let outcome = match self.write(text.as_bytes()) {
-            Ok(()) => Outcome::Delivered,
-            // Nothing here is given up: what cannot be written today can be tomorrow.
-            Err(error) => Outcome::Failed { retry_at: clock::now() + AGAIN, reason: error.kind().to_string() },
-        };
-        vec![outcome; due.len()]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn due(body: &str) -> Due {
-        Due { id: 1, key: "u".into(), body: body.into(), attempts: 0, at: 0 }
-    }
-
-    #[test]
-    fn a_line_that_a_crash_cut_off_does_not_spoil_the_next() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.ndjson");
-        std::fs::write(&path, "{\"a\":1}\n{\"half").unwrap();
-        let mut lines = Lines::file(&path).unwrap();
-        assert_eq!(lines.deliver(&[due("0 {\"b\":2}")]), [Outcome::Delivered]);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"a\":1}\n{\"half\n{\"b\":2}\n");
-        std::fs::rename(&path, folder.path().join("old")).unwrap();
-        lines.deliver(&[due("0 {\"c\":3}")]);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"c\":3}\n");
+    fn batch(&self) -> Option<usize> {
+        Some(MOST)
     }
 }
