@@ -209,6 +209,7 @@ fn listener(table: &mut Table<'_>, said: &mut Said) -> Option<Listener> {
     }
     let max_body = table.size("max_body", 16 << 20, ("1KiB", "256MiB"), said);
     let max_waiting = table.size("max_waiting", 64 << 20, ("1KiB", "4GiB"), said).max(max_body);
+    let connections = table.number("max_connections", 256, 1..=10_000, said);
     let remember = table.duration("remember", 86_400 * SECOND, ("1m", "30d"), said);
     let ids = table.number("remember_ids", 100_000, 1..=10_000_000, said);
     let (listen, token) = address?;
@@ -218,6 +219,7 @@ fn listener(table: &mut Table<'_>, said: &mut Said) -> Option<Listener> {
         token,
         max_body,
         max_waiting,
+        max_connections: usize::try_from(connections).unwrap_or(256),
         remember,
         remember_ids: usize::try_from(ids).unwrap_or(usize::MAX),
     })
@@ -298,7 +300,7 @@ fn metrics(mut table: Table<'_>, said: &mut Said) -> Option<Metrics> {
 }
 
 /// Keys whose values may be shown. Whatever stands under another one may be a secret under a misspelt name.
-const SHOWN: [&str; 38] = [
+const SHOWN: [&str; 39] = [
     "retain",
     "store",
     "engine",
@@ -329,6 +331,7 @@ const SHOWN: [&str; 38] = [
     "strict",
     "max_body",
     "max_waiting",
+    "max_connections",
     "remember",
     "remember_ids",
     "min_severity",
