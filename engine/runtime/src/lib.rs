@@ -103,7 +103,8 @@ impl Signals {
 /// # Errors
 /// Where it cannot begin, or the store is lost.
 pub fn run(service: Service) -> Result<(), String> {
-    let Service { path, config, secrets, once, load, rules, looked, signals } = service;
+    let Service { path, config, secrets, once, load, rules, mut looked, signals } = service;
+    looked.add(rules.beside.iter().cloned());
     let to_end = config.sources.iter().filter(|source| matches!(source.kind, SourceKind::File(_))).count();
     if once && to_end < config.sources.len() {
         return Err("--once needs sources that end, and an `http` source has no end".into());

@@ -74,7 +74,7 @@ impl Look {
     }
 
     /// Looks at other files as well. Those that were looked at stay as they were.
-    fn add(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+    pub(crate) fn add(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         for path in files {
             let about = std::fs::metadata(&path).ok().map(|about| stamp(&about));
             self.0.entry(path).or_insert(about);
@@ -121,7 +121,6 @@ impl Watcher {
         self.watch(&mut watch, &mut complained);
         // As before the rules were loaded: what changed since is loaded.
         let mut before = self.looked.clone();
-        before.add(self.beside.iter().cloned());
         let mut changing: Option<Look> = None;
         let mut next = Instant::now();
         while !self.stop.wait(Duration::from_millis(25)) {
