@@ -4,9 +4,9 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use tripline_base::terminal::visible;
+use tripline_base::terminal::{counted, visible};
 use tripline_detect::scan::{Told, Totals, Wanted, finish, scan};
-use tripline_detect::{Ruleset, SourceChoice, Stream};
+use tripline_detect::{Load, Ruleset, SourceChoice, Stream};
 
 use crate::load;
 
@@ -17,6 +17,8 @@ pub struct Replayed {
     /// Events that rules over several events did not take, as they came too late. Where everything is sorted first
     /// there are none.
     pub late: u64,
+    /// Rules and features that gave something up, each with how much.
+    pub gave_up: Vec<(String, Load)>,
     /// Sentences about files that could not be read to their end.
     pub failed: Vec<String>,
     /// How long it took.
@@ -64,8 +66,30 @@ pub fn replay(
     if let Some(stream) = stream.as_mut().filter(|_| !gone) {
         finish(ruleset, wanted, &mut totals, stream, &mut |told| gone |= !tell("", told));
     }
-    let late = stream.map_or(0, |stream| stream.counts().late.values().sum());
-    Replayed { totals, late, failed, seconds: begun.elapsed().as_secs_f64().max(1e-9), gone }
+    let late = stream.as_ref().map_or(0, |stream| stream.counts().late.values().sum());
+    let loads = stream.map(|stream| stream.loads()).unwrap_or_default().into_iter();
+    let gave_up = |load: &Load| [load.evicted, load.dropped, load.limited, load.uncovered].iter().any(|n| *n > 0);
+    let gave_up = loads.filter(|(_, load)| gave_up(load)).map(|(name, load)| (name.to_string(), load)).collect();
+    Replayed { totals, late, gave_up, failed, seconds: begun.elapsed().as_secs_f64().max(1e-9), gone }
+}
+
+impl Replayed {
+    /// Says what rules and features gave up, on standard error: a line for each.
+    pub fn say_what_was_given_up(&self) {
+        for (name, load) in &self.gave_up {
+            let parts = [
+                (load.evicted, "key", "evicted"),
+                (load.dropped, "event", "dropped beyond `per_key`"),
+                (load.limited, "search", "given up at 100,000 combinations"),
+                (load.uncovered, "absence", "not told, as a source was not covered"),
+            ];
+            let parts = parts.iter().filter(|(n, ..)| *n > 0).map(|(n, what, how)| match *what {
+                "search" if *n > 1 => format!("{n} searches {how}"),
+                _ => format!("{} {how}", counted(*n, what)),
+            });
+            eprintln!("`{}` gave up: {}", visible(name), parts.collect::<Vec<_>>().join(", "));
+        }
+    }
 }
 
 /// Rules and logs apart: `--rules DIR FILE` names a log too, as what is no rule file and no folder is one.

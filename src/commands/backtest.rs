@@ -110,6 +110,7 @@ pub fn run(args: &Args) -> Outcome {
             eprintln!("tripline: wrote {} ({findings})", visible(&path.display().to_string()));
         }
     }
+    replayed.say_what_was_given_up();
     if replayed.failed.is_empty() { Ok(0) } else { Err(replayed.failed.join("\n")) }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tripline_base::{Diagnostic, SourceMap};
 use tripline_detect::DiskFiles;
 use tripline_runtime::config::Rules;
-use tripline_runtime::{Config, Load, Loaded, Service, Signals};
+use tripline_runtime::{Config, Load, Loaded, Look, Service, Signals};
 use tripline_semantic::Files;
 
 use super::Outcome;
@@ -35,6 +35,7 @@ pub fn run(args: &Args) -> Outcome {
         load::say(&said, &sources, true);
         refused()
     })?;
+    let looked = Look::at(&Program, &config.rules, &args.config);
     let rules = Program.load(&config.rules)?;
     for name in rules.ruleset.broken() {
         eprintln!("tripline: the rule `{name}` has an error and is left out");
@@ -55,6 +56,7 @@ pub fn run(args: &Args) -> Outcome {
         once: args.once,
         load: Arc::new(Program),
         rules,
+        looked,
         signals,
     };
     tripline_runtime::run(service).map(|()| 0)

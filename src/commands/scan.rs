@@ -95,6 +95,7 @@ pub fn run(args: &Args) -> Outcome {
         return Ok(0);
     }
     print::summary(&ruleset, &replayed.totals, replayed.seconds);
+    replayed.say_what_was_given_up();
     if !replayed.failed.is_empty() {
         return Err(replayed.failed.join("\n"));
     }

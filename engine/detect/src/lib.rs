@@ -35,5 +35,5 @@ pub use observe::content;
 pub use ocsf::{event_json, finding_json};
 pub use sigma::{ANY_SOURCE, Converted};
 pub use stream::Stream;
-pub use tripline_eval::time::End;
+pub use tripline_eval::time::{End, Load};
 pub use tripline_ir::Shape;

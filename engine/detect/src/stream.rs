@@ -1,7 +1,8 @@
 //! Events one after another through rules over several events: what single events gave goes in, findings come out.
 
-use tripline_eval::time::{Counts, End, Fired, Machine};
+use tripline_eval::time::{Counts, End, Fired, Load, Machine};
 use tripline_event::Origin;
+use tripline_ir::time::Owner;
 
 use crate::finding::Several;
 use crate::{Finding, Ruleset, Shown, Taken};
@@ -67,6 +68,17 @@ impl<'r> Stream<'r> {
     /// What was counted.
     pub fn counts(&self) -> &Counts {
         self.machine.counts()
+    }
+
+    /// What each rule and feature holds and gave up, by its name, always in the same order.
+    pub fn loads(&self) -> Vec<(&'r str, Load)> {
+        let program = &self.ruleset.program;
+        let name = |node: usize| match self.ruleset.ir.time.nodes.get(node).map(|node| node.owner) {
+            Some(Owner::Rule(at)) => program.rules.get(at).map_or("", |rule| rule.name.as_str()),
+            Some(Owner::Feature(at)) => program.features.get(at).map_or("", |feature| feature.name.as_str()),
+            None => "",
+        };
+        self.machine.loads().into_iter().map(|(node, load)| (name(node), load)).collect()
     }
 
     fn finding(&self, fired: Fired) -> Finding {

@@ -124,6 +124,8 @@ pub struct Listener {
     pub max_body: u64,
     /// How much may wait at once, all bodies together.
     pub max_waiting: u64,
+    /// How many clients may be connected at once.
+    pub max_connections: usize,
     /// How long the ids of batches are remembered.
     pub remember: Duration,
     /// How many ids are remembered at most.

@@ -80,6 +80,7 @@ impl Engine<'_> {
                 return Ok(Exit::Reload(reloaded));
             }
             self.retain();
+            feed.count(stream.as_mut());
             let parcels = self.gather();
             let idle = feed.idle(stream.as_mut());
             if !parcels.is_empty() || !idle.is_empty() {

@@ -36,7 +36,7 @@ use tripline_detect::SourceChoice;
 use tripline_store::{Durability, Options, Store};
 
 pub use config::Config;
-pub use reload::{Load, Loaded};
+pub use reload::{Load, Loaded, Look};
 pub use tripline_config::{Reference, Secret, Secrets};
 
 /// Every code that any floor can report, by id.
@@ -72,6 +72,8 @@ pub struct Service {
     pub load: Arc<dyn Load>,
     /// The rules to begin with.
     pub rules: Loaded,
+    /// What their files were like before they were loaded.
+    pub looked: Look,
     /// What the system asks for.
     pub signals: Signals,
 }
@@ -101,7 +103,8 @@ impl Signals {
 /// # Errors
 /// Where it cannot begin, or the store is lost.
 pub fn run(service: Service) -> Result<(), String> {
-    let Service { path, config, secrets, once, load, rules, signals } = service;
+    let Service { path, config, secrets, once, load, rules, mut looked, signals } = service;
+    looked.add(rules.beside.iter().cloned());
     let to_end = config.sources.iter().filter(|source| matches!(source.kind, SourceKind::File(_))).count();
     if once && to_end < config.sources.len() {
         return Err("--once needs sources that end, and an `http` source has no end".into());
@@ -146,7 +149,7 @@ pub fn run(service: Service) -> Result<(), String> {
                 let metrics = Arc::clone(&metrics);
                 let intake = source::http::Intake::new(&source.name, choice, listener, token, send, metrics);
                 let what = format!("the source `{}`", source.name);
-                let at = listeners.bind(&what, listener.listen, intake.router())?;
+                let at = listeners.bind(&what, listener.listen, listener.max_connections, intake.router())?;
                 say(&format!("{what} listens on http://{at}{}", listener.path));
             }
         }
@@ -155,7 +158,7 @@ pub fn run(service: Service) -> Result<(), String> {
     if let Some(page) = &config.metrics {
         let token = Token::new(page.token.as_ref().and_then(|token| secrets.of(token)));
         let router = serve::metrics(Arc::clone(&metrics), Arc::clone(&health), token);
-        let at = listeners.bind("the page of metrics", page.listen, router)?;
+        let at = listeners.bind("the page of metrics", page.listen, serve::READERS, router)?;
         say(&format!("metrics are on http://{at}/metrics"));
     }
     let (stopping, stopped) = watch::channel(false);
@@ -169,6 +172,7 @@ pub fn run(service: Service) -> Result<(), String> {
         config: config.clone(),
         load,
         beside: rules.beside,
+        looked,
         asked,
         stop: stop.clone(),
         send: reload,

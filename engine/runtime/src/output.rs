@@ -149,9 +149,14 @@ impl Worker {
         loop {
             if counted.is_none_or(|counted| counted.elapsed() > Duration::from_secs(1)) {
                 counted = Some(Instant::now());
-                if let Ok(pending) = locked(&self.store).pending(&self.name) {
-                    let pending = i64::try_from(pending).unwrap_or(i64::MAX);
-                    self.metrics.pending.with_label_values(&[&self.name]).set(pending);
+                let counted = {
+                    let store = locked(&self.store);
+                    [(&self.metrics.pending, store.pending(&self.name)), (&self.metrics.dead, store.dead(&self.name))]
+                };
+                for (gauge, count) in counted {
+                    if let Ok(count) = count {
+                        gauge.with_label_values(&[&self.name]).set(i64::try_from(count).unwrap_or(i64::MAX));
+                    }
                 }
             }
             let due = locked(&self.store).due(&self.name, clock::now(), destination.most());
@@ -200,7 +205,6 @@ impl Worker {
             match outcome {
                 Outcome::Delivered => self.metrics.delivered.with_label_values(&[&self.name]).inc(),
                 Outcome::Dead { reason } => {
-                    self.metrics.dead.with_label_values(&[&self.name]).inc();
                     say(&format!("the output `{}` gives a finding up ({reason}); it stays in the store", self.name));
                 }
                 Outcome::Failed { .. } => {}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tripline_detect::SourceChoice;
 use tripline_formats::Batch;
 use tripline_store::Position;
@@ -28,6 +28,9 @@ pub(crate) struct Parcel {
     pub id: Option<BatchId>,
     /// Told once everything is committed; dropped where it is not.
     pub done: Option<oneshot::Sender<Done>>,
+    /// What it takes of the room that its source has; given back when the parcel is let go.
+    #[expect(dead_code, reason = "it is held, not read")]
+    pub room: Option<OwnedSemaphorePermit>,
     /// When they came.
     pub at: Instant,
 }

@@ -1,10 +1,16 @@
 //! Other rules while the service runs: compiled aside, and handed to the engine where they have no error.
 
-use std::path::PathBuf;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::time::{Duration, Instant, SystemTime};
+#[cfg(not(unix))]
+use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 use tripline_base::SourceMap;
 use tripline_detect::Ruleset;
@@ -13,6 +19,7 @@ use crate::config::{Config, Rules};
 use crate::log::say;
 use crate::metrics::Metrics;
 use crate::parcel::Stop;
+use watch::Watch;
 
 /// Rules as they were loaded.
 pub struct Loaded {
@@ -48,8 +55,49 @@ impl Asked {
     }
 }
 
-/// What the files are like: what has another is to be loaded.
-type Look = Vec<(PathBuf, Option<(u64, Option<SystemTime>)>)>;
+/// How long after a hint files are looked at, and how long what is being written is waited for.
+const SETTLE: Duration = Duration::from_millis(100);
+/// How often files are looked at, hint or not.
+const SELDOM: Duration = Duration::from_secs(60);
+
+/// What files are like at a moment: where they are otherwise later, they are to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look(BTreeMap<PathBuf, Option<Stamp>>);
+
+impl Look {
+    /// Looks at the configuration and the files of its rules.
+    pub fn at(load: &dyn Load, rules: &Rules, config: &Path) -> Self {
+        let mut look = Look(BTreeMap::new());
+        look.add(load.files(rules));
+        look.add([config.to_path_buf()]);
+        look
+    }
+
+    /// Looks at other files as well. Those that were looked at stay as they were.
+    pub(crate) fn add(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        for path in files {
+            let about = std::fs::metadata(&path).ok().map(|about| stamp(&about));
+            self.0.entry(path).or_insert(about);
+        }
+    }
+}
+
+/// What a file is told by from what it was before: number, length, and when it was changed.
+type Stamp = (u64, u64, i64, i64);
+
+#[cfg(unix)]
+fn stamp(about: &Metadata) -> Stamp {
+    use std::os::unix::fs::MetadataExt as _;
+    // The time of the change of anything about it, which nobody sets back.
+    (about.ino(), about.len(), about.ctime(), about.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn stamp(about: &Metadata) -> Stamp {
+    let modified = about.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let modified = modified.unwrap_or_default();
+    (0, about.len(), i64::try_from(modified.as_secs()).unwrap_or(i64::MAX), i64::from(modified.subsec_nanos()))
+}
 
 /// Watches files and waits for signals.
 pub(crate) struct Watcher {
@@ -57,6 +105,8 @@ pub(crate) struct Watcher {
     pub config: Config,
     pub load: Arc<dyn Load>,
     pub beside: Vec<PathBuf>,
+    /// What the files were like before they were loaded.
+    pub looked: Look,
     pub asked: Asked,
     pub stop: Stop,
     pub send: SyncSender<Box<Ruleset>>,
@@ -66,20 +116,37 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Runs until the service stops.
     pub fn run(mut self) {
-        let mut before = self.look();
+        let mut watch = None;
+        let (mut told, mut complained) = (false, false);
+        self.watch(&mut watch, &mut complained);
+        // As before the rules were loaded: what changed since is loaded.
+        let mut before = self.looked.clone();
         let mut changing: Option<Look> = None;
-        let mut looked = Instant::now();
+        let mut next = Instant::now();
         while !self.stop.wait(Duration::from_millis(25)) {
             let mut due = self.asked.take();
             if let (false, Some(every)) = (due, self.config.rules.watch) {
-                if looked.elapsed() < every {
+                if watch.as_ref().is_some_and(Watch::told) {
+                    told = true;
+                    next = next.min(Instant::now() + SETTLE);
+                }
+                if Instant::now() < next {
                     continue;
                 }
-                looked = Instant::now();
+                if std::mem::take(&mut told) {
+                    // Folders and links may be others now. What happens between this and the look is seen by the look.
+                    self.watch(&mut watch, &mut complained);
+                }
                 let now = self.look();
                 // What is still being written is waited for: two looks are to see the same.
                 due = now != before && changing.as_ref() == Some(&now);
                 changing = (now != before).then_some(now);
+                next = Instant::now()
+                    + match (&watch, &changing) {
+                        (None, _) => every,
+                        (Some(_), Some(_)) => SETTLE,
+                        (Some(_), None) => every.max(SELDOM),
+                    };
             }
             if due {
                 changing = None;
@@ -88,21 +155,43 @@ impl Watcher {
                 if !self.reload() {
                     return;
                 }
+                // Other files may have been read.
+                before.add(self.beside.iter().cloned());
+                self.watch(&mut watch, &mut complained);
             }
         }
     }
 
+    /// Asks the system to tell of changes; where it does not, files are looked at now and then. That is said once.
+    fn watch(&self, watch: &mut Option<Watch>, complained: &mut bool) {
+        // The system has a bound for those that are there at once.
+        *watch = None;
+        if let Some(every) = self.config.rules.watch {
+            let files: Vec<PathBuf> = self.look().0.into_keys().collect();
+            let folders = self.config.rules.paths.iter().filter(|path| !path.is_file()).cloned();
+            match Watch::begin(&files, &folders.collect::<Vec<_>>()) {
+                Ok(begun) => {
+                    *watch = Some(begun);
+                    if std::mem::take(complained) {
+                        say("the system tells of changed rules again");
+                    }
+                }
+                Err(why) => {
+                    if !std::mem::replace(complained, true) {
+                        say(&format!(
+                            "rules are looked at every {every:?}, as the system does not tell of changes: {why}"
+                        ));
+                    }
+                }
+            }
+        }
+        self.metrics.watched.set(i64::from(watch.is_some()));
+    }
+
     fn look(&self) -> Look {
-        let mut files = self.load.files(&self.config.rules);
-        files.extend(self.beside.iter().cloned());
-        files.push(self.path.clone());
-        files.sort();
-        files.dedup();
-        let about = |path: PathBuf| {
-            let about = std::fs::metadata(&path).ok().map(|about| (about.len(), about.modified().ok()));
-            (path, about)
-        };
-        files.into_iter().map(about).collect()
+        let mut look = Look::at(self.load.as_ref(), &self.config.rules, &self.path);
+        look.add(self.beside.iter().cloned());
+        look
     }
 
     /// Gives false where nobody takes rules any more.
@@ -121,8 +210,10 @@ impl Watcher {
     }
 
     fn load(&mut self) -> Result<Ruleset, String> {
-        let rules = self.rules()?;
-        let loaded = self.load.load(&rules)?;
+        // What is watched is what would be loaded, also where it is refused: to be mended it has to change.
+        self.config.rules = self.rules()?;
+        let loaded = self.load.load(&self.config.rules)?;
+        self.beside = loaded.beside;
         if loaded.ruleset.has_errors() {
             return Err("the rules have errors".into());
         }
@@ -133,8 +224,6 @@ impl Watcher {
         if let Some(unknown) = unknown.first() {
             return Err(format!("the configuration cannot be kept with these rules: {}", unknown.message));
         }
-        self.beside = loaded.beside;
-        self.config.rules = rules;
         Ok(loaded.ruleset)
     }
 

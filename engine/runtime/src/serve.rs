@@ -1,16 +1,22 @@
-//! What the listeners share: a thread for them, tokens, and the page of metrics.
+//! What the listeners share: a thread for them, what they put up with, tokens, and the page of metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::metrics::Metrics;
@@ -88,19 +94,38 @@ pub(crate) fn metrics(metrics: Arc<Metrics>, health: Arc<Health>, token: Token) 
     Router::new().route("/metrics", get(page)).route("/healthz", get(well)).with_state((metrics, health, token))
 }
 
+/// How long a client may take for the head of a request, and may keep a connection that it does not use.
+const HEAD: Duration = Duration::from_secs(10);
+/// The largest head of a request, and how much of a body is read ahead (bytes).
+const AHEAD: usize = 64 << 10;
+/// How long a connection is used. One that is in use then gets the answer to its last request.
+const AGE: Duration = Duration::from_secs(600);
+/// How long the last request of a connection may take.
+const LAST: Duration = Duration::from_secs(90);
+/// How many readers of metrics may be connected at once.
+pub(crate) const READERS: usize = 64;
+
+/// A listener that is bound.
+struct Bound {
+    listener: std::net::TcpListener,
+    router: Router,
+    /// How many clients may be connected at once.
+    most: usize,
+}
+
 /// Listeners that are bound, with what they answer.
 #[derive(Default)]
-pub(crate) struct Listeners(Vec<(std::net::TcpListener, Router)>);
+pub(crate) struct Listeners(Vec<Bound>);
 
 impl Listeners {
-    /// Binds an address.
-    pub fn bind(&mut self, what: &str, address: SocketAddr, router: Router) -> Result<SocketAddr, String> {
-        let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+    /// Binds an address. Of the clients, so many are connected at once; the others wait in the system's queue.
+    pub fn bind(&mut self, what: &str, at: SocketAddr, most: usize, router: Router) -> Result<SocketAddr, String> {
+        let bound = std::net::TcpListener::bind(at).and_then(|listener| {
             listener.set_nonblocking(true)?;
             Ok((listener.local_addr()?, listener))
         });
-        let (local, listener) = bound.map_err(|error| format!("{what} cannot listen on {address}: {error}"))?;
-        self.0.push((listener, router));
+        let (local, listener) = bound.map_err(|error| format!("{what} cannot listen on {at}: {error}"))?;
+        self.0.push(Bound { listener, router, most });
         Ok(local)
     }
 
@@ -113,21 +138,62 @@ impl Listeners {
             .map_err(|error| format!("the listeners cannot be started: {error}"))?;
         Ok(std::thread::spawn(move || {
             runtime.block_on(async move {
-                let mut serving = tokio::task::JoinSet::new();
-                for (listener, router) in self.0 {
-                    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { continue };
-                    let mut stop = stop.clone();
-                    let stopped = async move {
-                        let _ = stop.wait_for(|stop| *stop).await;
-                    };
-                    serving.spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
+                let mut serving = JoinSet::new();
+                for Bound { listener, router, most } in self.0 {
+                    let Ok(listener) = TcpListener::from_std(listener) else { continue };
+                    serving.spawn(accept(listener, router, most, stop.clone()));
                 }
                 let _ = stop.wait_for(|stop| *stop).await;
-                // Connections that are kept open and idle are not waited for.
+                // Who is slow is not waited for.
                 let all = async { while serving.join_next().await.is_some() {} };
-                let _ = tokio::time::timeout(std::time::Duration::from_secs(2), all).await;
+                let _ = tokio::time::timeout(Duration::from_secs(2), all).await;
             });
             runtime.shutdown_background();
         }))
     }
+}
+
+/// Takes clients until told to stop, and waits for those that are there.
+async fn accept(listener: TcpListener, router: Router, most: usize, mut stop: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(most));
+    let mut connected = JoinSet::new();
+    loop {
+        let come = async {
+            let place = Arc::clone(&room).acquire_owned().await.ok()?;
+            Some((listener.accept().await, place))
+        };
+        let come = tokio::select! {
+            come = come => come,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        while connected.try_join_next().is_some() {}
+        match come {
+            Some((Ok((stream, _)), place)) => {
+                connected.spawn(converse(stream, router.clone(), stop.clone(), place));
+            }
+            // The process has no file left, or the client has gone: others may have more luck.
+            Some((Err(_), _)) => tokio::time::sleep(Duration::from_millis(50)).await,
+            None => break,
+        }
+    }
+    drop(listener);
+    while connected.join_next().await.is_some() {}
+}
+
+/// Answers one client, for as long as it keeps to the limits.
+async fn converse(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>, _place: OwnedSemaphorePermit) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(AHEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // Whatever was wrong with it was said to the client.
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = tokio::time::sleep(AGE) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(LAST, connection).await;
 }

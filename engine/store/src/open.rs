@@ -19,8 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of 4 KiB that the write-ahead log holds before SQLite copies them to the file.
 const CHECKPOINT: i64 = 4_000;
 
+/// An index that the first stores lacked; whoever opens one for writing adds it.
+const DEAD: &str = "CREATE INDEX outbox_dead ON outbox(destination) WHERE state = 2";
+
 /// The tables, as SQLite repeats them when asked.
-const SCHEMA: [&str; 12] = [
+const SCHEMA: [&str; 13] = [
     "CREATE TABLE position(source TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE state(space BLOB, key BLOB, value BLOB NOT NULL, PRIMARY KEY(space, key)) STRICT, WITHOUT ROWID",
     "CREATE TABLE journal(seq INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT",
@@ -34,6 +37,7 @@ const SCHEMA: [&str; 12] = [
      reason TEXT NOT NULL, body TEXT NOT NULL) STRICT",
     "CREATE INDEX outbox_due ON outbox(destination, due, id) WHERE state = 0",
     "CREATE INDEX outbox_key ON outbox(destination, key, id) WHERE state = 0",
+    DEAD,
     "CREATE TABLE note(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, time INTEGER NOT NULL, body TEXT NOT NULL) STRICT",
     "CREATE INDEX note_time ON note(time)",
 ];
@@ -93,12 +97,16 @@ pub(crate) fn writable(path: &Path, options: &Options) -> Result<Connection, Pro
     let mut conn =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     guard(&conn)?;
-    if identify(&conn)? == Identity::Empty {
+    let identity = identify(&conn)?;
+    if identity == Identity::Empty {
         create(&mut conn)?;
     }
     // SQLite opens for reading what it cannot open for writing.
     if conn.is_readonly("main")? {
         return Err(Problem::ReadOnly);
+    }
+    if identity == (Identity::Store { indexed: false }) {
+        conn.execute(DEAD, [])?;
     }
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -132,7 +140,7 @@ pub(crate) fn readable(path: &Path) -> Result<Connection, Problem> {
 fn admitted(conn: Connection) -> Result<Connection, Problem> {
     guard(&conn)?;
     match identify(&conn)? {
-        Identity::Store => Ok(conn),
+        Identity::Store { .. } => Ok(conn),
         Identity::Empty => Err(Problem::NotAStore),
     }
 }
@@ -173,7 +181,10 @@ fn guard(conn: &Connection) -> Result<(), Problem> {
 #[derive(PartialEq, Eq)]
 enum Identity {
     Empty,
-    Store,
+    Store {
+        /// Whether it has every index.
+        indexed: bool,
+    },
 }
 
 fn identify(conn: &Connection) -> Result<Identity, Problem> {
@@ -192,13 +203,12 @@ fn identify(conn: &Connection) -> Result<Identity, Problem> {
         (APPLICATION, other) => return Err(Problem::Damaged(format!("there is no format {other}"))),
         _ => return Err(Problem::NotAStore),
     }
-    let mut known = SCHEMA;
-    known.sort_unstable();
-    found.sort_unstable();
-    if found != known {
+    let lacks = |text: &&str| !found.iter().any(|found| found == text);
+    let lacking: Vec<&str> = SCHEMA.into_iter().filter(lacks).collect();
+    if found.len() + lacking.len() != SCHEMA.len() || lacking.iter().any(|text| *text != DEAD) {
         return Err(Problem::Damaged("its tables are not those of a store".to_owned()));
     }
-    Ok(Identity::Store)
+    Ok(Identity::Store { indexed: lacking.is_empty() })
 }
 
 /// Makes the tables. A process that ends here leaves a store or an empty file.

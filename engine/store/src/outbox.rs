@@ -127,8 +127,10 @@ pub(crate) fn due(
     Ok(found)
 }
 
-pub(crate) fn pending(conn: &Connection, destination: &str) -> Result<u64, Problem> {
-    let mut query = conn.prepare_cached("SELECT count(*) FROM outbox WHERE destination = ?1 AND state = 0")?;
+pub(crate) fn count(conn: &Connection, destination: &str, state: DeliveryState) -> Result<u64, Problem> {
+    // The state is written out, so that its index serves.
+    let text = format!("SELECT count(*) FROM outbox WHERE destination = ?1 AND state = {}", state as i64);
+    let mut query = conn.prepare_cached(&text)?;
     let count: i64 = query.query_row([destination], |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }

@@ -9,7 +9,7 @@ use crate::error::{Problem, StoreError};
 use crate::lock::Lock;
 use crate::rows::{Commit, FindingRow, Note, Position, Space};
 use crate::state::{self, Folding};
-use crate::{Due, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome, Queued, Retained};
+use crate::{DeliveryState, Due, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome, Queued, Retained};
 use crate::{findings, open, outbox};
 
 /// An open store.
@@ -220,19 +220,22 @@ impl Store {
     /// # Errors
     /// Where the store cannot be read.
     pub fn pending(&self, destination: &str) -> Result<u64, StoreError> {
-        self.wrap("read", outbox::pending(&self.conn, destination))
+        self.wrap("read", outbox::count(&self.conn, destination, DeliveryState::Pending))
+    }
+
+    /// How many deliveries to a destination were given up and are kept.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn dead(&self, destination: &str) -> Result<u64, StoreError> {
+        self.wrap("read", outbox::count(&self.conn, destination, DeliveryState::Dead))
     }
 
     /// Deliveries in this state or all, the oldest first, at most so many, beginning after an id (0 for the first).
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub fn outbox(
-        &self,
-        state: Option<crate::DeliveryState>,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<Queued>, StoreError> {
+    pub fn outbox(&self, state: Option<DeliveryState>, after: i64, limit: usize) -> Result<Vec<Queued>, StoreError> {
         self.wrap("read", outbox::list(&self.conn, state, after, limit))
     }
 

@@ -31,6 +31,16 @@ pub fn report(done: &Done<'_>) -> Value {
             out
         })
         .collect();
+    let gave_up = done.replayed.gave_up.iter().map(|(name, load)| {
+        json!({
+            "name": name,
+            "evicted_keys": load.evicted,
+            "dropped_events": load.dropped,
+            "search_limit": load.limited,
+            "not_covered": load.uncovered,
+        })
+    });
+    let gave_up: Vec<Value> = gave_up.collect();
     let mut out = json!({
         "from": time(report.period.from),
         "to": time(report.period.to),
@@ -51,6 +61,7 @@ pub fn report(done: &Done<'_>) -> Value {
             "without_time": totals.without_time,
             "late": done.replayed.late,
             "redelivered": totals.redelivered,
+            "gave_up": gave_up,
             "failed": done.replayed.failed,
             "seconds": done.replayed.seconds,
             "events_per_second": done.speed(),

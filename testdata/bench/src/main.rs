@@ -2,6 +2,7 @@
 //! parser. One stage can be run alone, so that a tool that counts instructions sees nothing else.
 
 mod corpus;
+mod service;
 mod state;
 
 use std::io::Cursor;
@@ -42,6 +43,27 @@ struct Args {
     /// Events of each key, with `--state`
     #[arg(long, default_value_t = 3)]
     each: usize,
+    /// Measure the service instead: the program, built for release
+    #[arg(long, value_name = "PROGRAM")]
+    service: Option<PathBuf>,
+    /// Where its log and store are, with `--service`
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
+    /// How many events a second it gets
+    #[arg(long, default_value_t = 20_000)]
+    rate: u64,
+    /// For how many seconds
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Over HTTP instead of a file
+    #[arg(long)]
+    http: bool,
+    /// Measure how many changes of state it commits instead, over so many events
+    #[arg(long)]
+    durable: Option<usize>,
+    /// How many keys they have
+    #[arg(long, default_value_t = 100_000)]
+    keys: usize,
 }
 
 fn main() {
@@ -105,6 +127,18 @@ impl Bench<'_> {
 fn run(args: &Args) -> Result<(), String> {
     if let Some(keys) = args.state {
         return state::run(keys.max(1), args.each.max(1));
+    }
+    if let Some(program) = &args.service {
+        return match args.durable {
+            Some(events) => service::durable(program, &args.folder, events, args.keys.max(1)),
+            None => service::latency(&service::Asked {
+                program,
+                folder: &args.folder,
+                rate: args.rate.max(1),
+                seconds: args.seconds.max(1),
+                http: args.http,
+            }),
+        };
     }
     let bytes = match &args.events {
         Some(path) => std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?,

@@ -1,6 +1,8 @@
 //! The listeners: what they take, what they refuse, and what the page of metrics says.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use super::{Place, TOKEN, events, port, request, until};
 
@@ -56,7 +58,7 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
     });
     drop(slow);
     until("room", || post("\r\nIdempotency-Key: two", lines[0].as_bytes()).0 == 200);
-    let page = request(page, "GET /metrics HTTP/1.1", b"").unwrap().1;
+    let told = || request(page, "GET /metrics HTTP/1.1", b"").unwrap().1;
     for wanted in [
         "tripline_events_total{source=\"push\"}",
         "tripline_bytes_total{source=\"push\"}",
@@ -74,7 +76,7 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
         "tripline_finding_latency_seconds_bucket",
         "tripline_rules 5",
     ] {
-        assert!(page.contains(wanted), "{wanted} is not in\n{page}");
+        until(wanted, || told().contains(wanted));
     }
     service.stop();
     assert!(!place.log("a").contains(TOKEN));
@@ -106,4 +108,49 @@ fn what_lies_too_far_ahead_is_set_aside_and_what_is_silent_is_idle() {
     let last = found.values().find(|(rule, _, _, body)| rule == "demo_many_denials" && body.contains("of burst"));
     assert!(last.is_some_and(|(_, _, revision, body)| *revision == 1 && body.contains("\"sequence\":1")), "{last:?}");
     assert!(found.values().any(|(rule, time, ..)| rule == "demo_blocked_address" && *time > Some(i64::MAX / 4)));
+}
+
+#[test]
+fn clients_that_send_nothing_keep_no_other_from_sending() {
+    let place = Place::new();
+    let push = port();
+    place.configure(
+        "a",
+        &format!("[[source]]\nname = \"push\"\nkind = \"http\"\nlisten = \"127.0.0.1:{push}\"\nmax_connections = 4\n"),
+    );
+    let service = place.start("a", &[]);
+    until("the listener", || request(push, "GET /events HTTP/1.1", b"").is_some());
+    // One has said nothing, one begins a head, one sends its head byte by byte, one has sent a request and stays.
+    let mut slow: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(("127.0.0.1", push)).unwrap()).collect();
+    slow[1].write_all(b"POST /events HTTP/1.1\r\nHost: lo").unwrap();
+    slow[3].write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let begun = Instant::now();
+    let mut drip = slow[2].try_clone().unwrap();
+    let dripping = std::thread::spawn(move || {
+        let head = b"POST /events HTTP/1.1\r\nX-Long: ".iter().copied().chain(std::iter::repeat_n(b'x', 10_000));
+        for byte in head {
+            if drip.write_all(&[byte]).is_err() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    });
+    // A fifth client waits for its turn, and gets it when those are sent away.
+    let (status, told) = request(push, "POST /events HTTP/1.1", b"{\"a\":1}\n").unwrap();
+    assert_eq!(status, 200, "{told}");
+    assert!(begun.elapsed() > Duration::from_secs(5), "there was room for four");
+    assert!(dripping.join().unwrap(), "a head that comes byte by byte is not waited for");
+    for stream in &mut slow {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut answer = Vec::new();
+        // It ends, in whatever way.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.len() < 1_000);
+    }
+    let head = format!("POST /events HTTP/1.1\r\nX-Long: {}", "x".repeat(200_000));
+    let refused = request(push, &head, b"");
+    assert!(refused.is_none_or(|(status, _)| status == 431), "a head has its bound");
+    assert_eq!(request(push, "POST /events HTTP/1.1", b"{\"a\":1}\n").unwrap().0, 200);
+    service.stop();
 }

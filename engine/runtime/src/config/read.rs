@@ -186,6 +186,7 @@ fn listener(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Listener> {
     }
     let max_body = table.size("max_body", 16 << 20, ("1KiB", "256MiB"), said);
     let max_waiting = table.size("max_waiting", 64 << 20, ("1KiB", "4GiB"), said).max(max_body);
+    let connections = table.number("max_connections", 256, 1..=10_000, said);
     let remember = table.duration("remember", 86_400 * SECOND, ("1m", "30d"), said);
     let ids = table.number("remember_ids", 100_000, 1..=10_000_000, said);
     let (listen, token) = address?;
@@ -195,6 +196,7 @@ fn listener(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Listener> {
         token,
         max_body,
         max_waiting,
+        max_connections: usize::try_from(connections).unwrap_or(256),
         remember,
         remember_ids: usize::try_from(ids).unwrap_or(usize::MAX),
     })

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tripline_detect::{Ruleset, Stream};
+use prometheus::IntCounterVec;
+use tripline_detect::{Load, Ruleset, Stream};
 use tripline_store::{Change, Note};
 
 use super::judge::{One, Row};
@@ -27,13 +28,15 @@ pub(super) struct Feed<'c, 'r> {
     late: BTreeMap<Arc<str>, u64>,
     redelivered: BTreeMap<Arc<str>, u64>,
     excepted: BTreeMap<(usize, usize), u64>,
-    loads: BTreeMap<usize, (u64, u64)>,
+    loads: Vec<Load>,
     without_time: u64,
     looked: Option<Instant>,
 }
 
 impl<'c, 'r> Feed<'c, 'r> {
     pub fn new(ruleset: &'r Ruleset, config: &'c Config, metrics: Arc<Metrics>) -> Self {
+        // Rules that are gone hold nothing.
+        metrics.keys.reset();
         Feed {
             ruleset,
             config,
@@ -43,7 +46,7 @@ impl<'c, 'r> Feed<'c, 'r> {
             late: BTreeMap::new(),
             redelivered: BTreeMap::new(),
             excepted: BTreeMap::new(),
-            loads: BTreeMap::new(),
+            loads: Vec::new(),
             without_time: 0,
             looked: None,
         }
@@ -173,7 +176,6 @@ impl<'c, 'r> Feed<'c, 'r> {
             rows.extend(stream.advance().iter().map(|finding| Row::new(self.ruleset, finding, arrived)));
             let changes = stream.machine().changes().into_iter();
             state.extend(changes.map(|row| Change { space: row.space, key: row.key, value: row.value }));
-            self.count(stream, now);
         }
         done
     }
@@ -182,12 +184,14 @@ impl<'c, 'r> Feed<'c, 'r> {
         self.ruleset.program.rules.get(rule).map_or("", |rule| rule.name.as_str())
     }
 
-    /// What the rules over several events count and hold, as metrics; once a second.
-    fn count(&mut self, stream: &mut Stream<'r>, now: i64) {
+    /// What the rules over several events count and hold, as metrics; once a second, whether events come or not.
+    pub fn count(&mut self, stream: Option<&mut Stream<'r>>) {
+        let Some(stream) = stream else { return };
         if self.looked.is_some_and(|looked| looked.elapsed() < Duration::from_secs(1)) {
             return;
         }
         self.looked = Some(Instant::now());
+        let now = clock::now();
         let metrics = Arc::clone(&self.metrics);
         let counts = stream.counts();
         for (source, n) in &counts.late {
@@ -205,26 +209,22 @@ impl<'c, 'r> Feed<'c, 'r> {
         metrics.without_time.inc_by(stream.without_time.saturating_sub(self.without_time));
         self.without_time = stream.without_time;
         metrics.waiting.set(i64::try_from(stream.machine().waiting()).unwrap_or(i64::MAX));
-        for (node, load) in stream.machine().loads() {
-            let name = [self.owner(node)];
-            let (evicted, dropped) = self.loads.insert(node, (load.evicted, load.dropped)).unwrap_or_default();
-            metrics.keys.with_label_values(&name).set(i64::try_from(load.keys).unwrap_or(i64::MAX));
-            metrics.evicted.with_label_values(&name).inc_by(load.evicted.saturating_sub(evicted));
-            metrics.dropped.with_label_values(&name).inc_by(load.dropped.saturating_sub(dropped));
+        let loads = stream.loads();
+        self.loads.resize(loads.len(), Load::default());
+        for ((name, load), before) in loads.into_iter().zip(&mut self.loads) {
+            metrics.keys.with_label_values(&[name]).set(i64::try_from(load.keys).unwrap_or(i64::MAX));
+            let count = |counter: &IntCounterVec, now: u64, before: u64| {
+                counter.with_label_values(&[name]).inc_by(now.saturating_sub(before));
+            };
+            count(&metrics.evicted, load.evicted, before.evicted);
+            count(&metrics.dropped, load.dropped, before.dropped);
+            count(&metrics.limited, load.limited, before.limited);
+            count(&metrics.uncovered, load.uncovered, before.uncovered);
+            *before = load;
         }
         for (source, latest) in &self.latest {
             let name = self.ruleset.ir.sources.get(*source).map_or("", |source| source.name.as_str());
             metrics.lag.with_label_values(&[name]).set(now.saturating_sub(*latest) as f64 / 1e9);
-        }
-    }
-
-    /// The name of the rule or feature that a node belongs to.
-    fn owner(&self, node: usize) -> &'r str {
-        use tripline_ir::time::Owner;
-        match self.ruleset.ir.time.nodes.get(node).map(|node| node.owner) {
-            Some(Owner::Rule(rule)) => self.rule(rule),
-            Some(Owner::Feature(at)) => self.ruleset.program.features.get(at).map_or("", |f| f.name.as_str()),
-            None => "",
         }
     }
 }

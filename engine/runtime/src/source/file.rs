@@ -167,6 +167,7 @@ impl Reader {
                     position: Some(position),
                     id: None,
                     done: None,
+                    room: None,
                     at: Instant::now(),
                 };
                 self.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Stopped)?;

@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tripline_detect::SourceChoice;
 use tripline_formats::Batch;
 
@@ -109,11 +109,9 @@ async fn taken(intake: &Arc<Intake>, request: Request) -> Result<Response, Refus
     let body = body(request.into_body(), usize::try_from(most).unwrap_or(usize::MAX)).await?;
     let (done, told) = oneshot::channel();
     let handing = Arc::clone(intake);
-    let handed = tokio::task::spawn_blocking(move || hand_over(&handing, id, body, done)).await;
+    let handed = tokio::task::spawn_blocking(move || hand_over(&handing, id, body, done, room)).await;
     handed.map_err(|_| Refusal::Busy)??;
-    let told = tokio::time::timeout(COMMITTING, told).await;
-    drop(room);
-    match told {
+    match tokio::time::timeout(COMMITTING, told).await {
         Ok(Ok(done)) => {
             let told = serde_json::json!({
                 "events": done.events, "unparsed": done.unparsed, "repeated": done.repeated
@@ -158,8 +156,15 @@ async fn body(body: Body, most: usize) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Cuts a body into events and waits until the engine takes them.
-fn hand_over(intake: &Intake, id: Option<String>, body: Bytes, done: oneshot::Sender<Done>) -> Result<(), Refusal> {
+/// Cuts a body into events and waits until the engine takes them. Its room is its own until it is committed, whether
+/// the client still waits or not.
+fn hand_over(
+    intake: &Intake,
+    id: Option<String>,
+    body: Bytes,
+    done: oneshot::Sender<Done>,
+    room: OwnedSemaphorePermit,
+) -> Result<(), Refusal> {
     let at = Instant::now();
     let name: Arc<str> = match &id {
         Some(id) => format!("{}/{id}", intake.name).into(),
@@ -181,6 +186,7 @@ fn hand_over(intake: &Intake, id: Option<String>, body: Bytes, done: oneshot::Se
             most: intake.config.remember_ids,
         }),
         done: Some(done),
+        room: Some(room),
         at,
     };
     intake.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Refusal::Busy)
@@ -210,5 +216,31 @@ mod tests {
         let records = |batches: Vec<Batch>| batches.iter().map(|batch| batch.records.len()).sum::<usize>();
         assert_eq!(cut(lines(10), 80).ok().map(|(bytes, batches)| (bytes, records(batches))), Some((80, 10)));
         assert!(matches!(cut(lines(11), 80), Err(Refusal::Wrong(StatusCode::PAYLOAD_TOO_LARGE, _))));
+    }
+
+    #[test]
+    fn bodies_of_clients_that_went_away_take_their_room_until_they_are_committed() {
+        let (send, receive) = std::sync::mpsc::sync_channel(8);
+        let config = Listener {
+            listen: ([127, 0, 0, 1], 0).into(),
+            path: "/events".into(),
+            token: None,
+            max_body: 1 << 20,
+            max_waiting: 1 << 20,
+            max_connections: 1,
+            remember: Duration::from_secs(60),
+            remember_ids: 1,
+        };
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let intake = Arc::new(Intake::new("a", SourceChoice::Detect, &config, Token::new(None), send, metrics));
+        let all = intake.room.available_permits();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let request = Request::new(Body::from("{\"a\":1}\n"));
+        let gone = async { tokio::time::timeout(Duration::from_millis(200), taken(&intake, request)).await };
+        assert!(runtime.block_on(gone).is_err(), "nobody commits, so nobody is answered");
+        let parcel = receive.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(intake.room.available_permits() < all);
+        drop(parcel);
+        assert_eq!(intake.room.available_permits(), all);
     }
 }
