@@ -115,6 +115,8 @@ pub struct Machine<'p> {
     /// Per rule, the inputs that take its findings.
     takers: BTreeMap<usize, Vec<usize>>,
     counts: Counts,
+    /// What was found and not told yet.
+    found: Vec<Fired>,
     /// Sources by name, and nodes by what they mean.
     names: BTreeMap<String, usize>,
     meanings: BTreeMap<[u8; 16], usize>,
@@ -141,6 +143,7 @@ impl<'p> Machine<'p> {
             lateness: vec![i64::MAX; plan.sources.len()],
             takers,
             counts: Counts::default(),
+            found: Vec::new(),
             names: state::names(plan),
             meanings: time.nodes.iter().enumerate().map(|(at, node)| (node.meaning, at)).collect(),
             changed_sources: BTreeSet::new(),
@@ -176,6 +179,13 @@ impl<'p> Machine<'p> {
 
     /// An event of a source came, whether anything takes it or not.
     pub fn saw(&mut self, source: usize, time: i64) {
+        let Some(clock) = self.clocks.get(source) else { return };
+        let behind = self.watermark(source).is_some_and(|watermark| time < watermark);
+        // It was not waited for and now is, so watermarks stay where they are for a while. What lies before them is
+        // judged by what was known until now: where batches end must not matter.
+        if clock.idle || clock.latest.is_none() && !clock.expected {
+            self.release();
+        }
         if let Some(clock) = self.clocks.get_mut(source) {
             if clock.idle || clock.latest < Some(time) {
                 self.changed_sources.insert(source);
@@ -183,7 +193,8 @@ impl<'p> Machine<'p> {
             clock.latest = clock.latest.max(Some(time));
             clock.idle = false;
         }
-        if self.coverage.get_mut(source).is_some_and(|coverage| coverage.saw(time)) {
+        // What it is too late for was told already.
+        if !behind && self.coverage.get_mut(source).is_some_and(|coverage| coverage.saw(time)) {
             self.changed_sources.insert(source);
         }
     }
@@ -225,10 +236,18 @@ impl<'p> Machine<'p> {
     /// Whether an event may be late: its own source is beyond it. What is late is told at each event, not at each
     /// [`Machine::advance`], so that it does not depend on how many events come between two of these.
     fn behind(&self, from: &From) -> bool {
-        let Some(source) = self.names.get(&*from.source) else { return true };
-        let latest = self.clocks.get(*source).and_then(|clock| clock.latest);
-        let lateness = self.lateness.get(*source).copied().unwrap_or(0);
-        latest.is_none_or(|latest| from.time < latest.saturating_sub(lateness))
+        let source = self.names.get(&*from.source);
+        source.and_then(|source| self.watermark(*source)).is_none_or(|watermark| from.time < watermark)
+    }
+
+    /// The watermark of a source of which something came.
+    fn watermark(&self, source: usize) -> Option<i64> {
+        let latest = self.clocks.get(source)?.latest?;
+        match self.lateness.get(source) {
+            // Nothing is ever late, however far apart times lie.
+            Some(&i64::MAX) => Some(i64::MIN),
+            lateness => Some(latest.saturating_sub(lateness.copied().unwrap_or(0))),
+        }
     }
 
     /// Whether the watermark of a unit, as of what was seen until now, lies beyond a time.
@@ -309,7 +328,11 @@ impl<'p> Machine<'p> {
 
     /// Judges everything that lies before the watermarks.
     pub fn advance(&mut self) -> Vec<Fired> {
-        let mut out = Vec::new();
+        self.release();
+        latest(std::mem::take(&mut self.found))
+    }
+
+    fn release(&mut self) {
         let mut far: Vec<Far> = Vec::with_capacity(self.units.len());
         for at in 0..self.units.len() {
             far.push(self.far(at, &far));
@@ -320,14 +343,13 @@ impl<'p> Machine<'p> {
                 unit.release(&self.rules, watermark, &mut World { coverage, counts, found: &mut found, twins: 0 });
             }
             self.hand_on(&found);
-            out.extend(found);
+            self.found.extend(found);
         }
-        latest(out)
     }
 
     /// Judges everything, as nothing more comes.
     pub fn finish(&mut self, end: End) -> Vec<Fired> {
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut self.found);
         for at in 0..self.units.len() {
             let nodes = self.rules.time.units.get(at).map_or(&[][..], |unit| unit.nodes.as_slice());
             let until = nodes.iter().map(|node| {
@@ -389,7 +411,7 @@ impl<'p> Machine<'p> {
             match clock.latest {
                 Some(latest) if clock.idle => Far::Idle(latest.saturating_add(1)),
                 None if clock.idle => Far::Open,
-                Some(latest) => Far::To(latest.saturating_sub(self.lateness.get(*source).copied().unwrap_or(0))),
+                Some(_) => Far::To(self.watermark(*source).unwrap_or(i64::MIN)),
                 None if clock.expected => Far::Blocked,
                 None => Far::Open,
             }

@@ -43,12 +43,22 @@ impl<'r> Live<'r> {
     }
 
     fn send(&mut self, source: &str, text: &str) {
+        self.take(source, text);
+        self.found.extend(self.stream.advance());
+    }
+
+    /// Takes an event in, and judges nothing yet.
+    fn take(&mut self, source: &str, text: &str) {
         self.line += 1;
         let origin = Origin { file: "live".into(), line: self.line };
         let choice = SourceChoice::Named(source.into());
         let judged = self.detector.judge(&choice, text.as_bytes(), Some(&origin)).expect("an event");
         self.stream.take(&judged.taken);
-        self.found.extend(self.stream.advance());
+    }
+
+    fn idle(&mut self, source: &str) {
+        let at = self.ruleset.ir.source(source).expect("a source");
+        self.stream.machine().idle(at);
     }
 
     /// An event of a user, in seconds after the first of January 2026.
@@ -276,4 +286,85 @@ fn a_source_that_is_slow_holds_up_only_the_rules_that_can_reach_it() {
     // The other source never sent anything.
     assert_eq!(live.found.len(), 1, "the threshold was told while the other rule waits");
     assert!(live.stream.machine().waiting() >= 4);
+}
+
+/// Any two events of a user within ten seconds, of either source.
+const BOTH: &str = "rule both { title: \"t\" on event group by raw.u within 10s having count() >= 2
+    alert { title: \"{count()} of {raw.u}\" } }";
+
+#[test]
+fn events_of_a_source_that_was_idle_are_late_wherever_batches_end() {
+    let ruleset = compile(BOTH);
+    for advancing in [true, false] {
+        let mut live = Live::new(&ruleset, 5);
+        let send = if advancing { Live::send } else { Live::take };
+        send(&mut live, "t.s", "{\"t\":1767225600,\"u\":\"bob\"}");
+        send(&mut live, "u.s", "{\"t\":1767225600,\"u\":\"eve\"}");
+        live.idle("u.s");
+        // The watermark goes on to 0:55 without the idle source, and stays there.
+        send(&mut live, "t.s", "{\"t\":1767225660,\"u\":\"bob\"}");
+        for second in [52, 53, 54, 55, 56] {
+            let user = if second < 55 { "eve" } else { "amy" };
+            send(&mut live, "u.s", &format!("{{\"t\":{},\"u\":\"{user}\"}}", 1_767_225_600 + second));
+        }
+        assert_eq!(live.end(), ["both: 2 of amy"], "advancing: {advancing}");
+        assert_eq!(live.stream.counts().late.values().sum::<u64>(), 3, "advancing: {advancing}");
+    }
+}
+
+#[test]
+fn events_of_a_source_that_nobody_knew_are_late_wherever_batches_end() {
+    let ruleset = compile(BOTH);
+    for advancing in [true, false] {
+        let mut live = Live::new(&ruleset, 5);
+        let send = if advancing { Live::send } else { Live::take };
+        send(&mut live, "t.s", "{\"t\":1767225660,\"u\":\"bob\"}");
+        send(&mut live, "u.s", "{\"t\":1767225650,\"u\":\"eve\"}");
+        send(&mut live, "u.s", "{\"t\":1767225655,\"u\":\"eve\"}");
+        assert_eq!(live.end(), [""; 0], "advancing: {advancing}");
+        assert_eq!(live.stream.counts().late.values().sum::<u64>(), 1, "advancing: {advancing}");
+    }
+}
+
+#[test]
+fn where_all_sources_are_idle_everything_is_released_and_what_comes_before_it_is_late() {
+    let ruleset = compile(BOTH);
+    let mut live = Live::new(&ruleset, 60);
+    live.at(0.0, "bob", "x");
+    live.at(1.0, "bob", "x");
+    assert_eq!(live.found.len(), 0, "the lateness has not passed");
+    live.idle("t.s");
+    // In one batch with the event that wakes the source.
+    live.take("t.s", "{\"t\":1767225601000000000,\"u\":\"bob\"}");
+    live.take("t.s", "{\"t\":1767225601000000001,\"u\":\"bob\"}");
+    assert_eq!(live.end(), ["both: 3 of bob"]);
+    assert_eq!(live.stream.counts().late.values().sum::<u64>(), 1);
+}
+
+#[test]
+fn a_late_event_covers_nothing() {
+    let ruleset = compile(
+        "feature seen = set of message by user.uid over 1h warmup 30s on authentication from t.s
+         rule fresh { title: \"fresh\" on authentication from t.s where message is new in seen
+           alert { title: \"{message}\" } }",
+    );
+    let mut live = Live::new(&ruleset, 5);
+    live.at(20.0, "bob", "a");
+    live.at(40.0, "bob", "b");
+    // Had it counted, the source would have been covered for 35 seconds at the event before.
+    live.at(5.0, "bob", "late");
+    live.at(51.0, "bob", "c");
+    assert_eq!(live.end(), ["fresh: c"]);
+}
+
+#[test]
+fn an_event_dated_2262_in_a_file_makes_none_before_1970_late() {
+    let ruleset = compile(THREE);
+    let mut live = Live::new(&ruleset, i64::MAX / SECOND);
+    (0..ruleset.ir.sources.len()).for_each(|source| live.stream.machine().set_lateness(source, i64::MAX));
+    live.take("t.s", "{\"t\":\"2262-01-01T00:00:00Z\",\"u\":\"bob\"}");
+    for second in 0..3 {
+        live.take("t.s", &format!("{{\"t\":\"1950-01-01T00:00:0{second}Z\",\"u\":\"bob\"}}"));
+    }
+    assert_eq!(live.end(), ["three: 3 of bob"]);
 }

@@ -1,11 +1,12 @@
 //! The engine against the oracle over several events: generated rules and streams, judged at once and as they come, in
 //! any order of arrival within the allowed lateness, in batches of any size, with state kept and taken back at any
-//! instant. All must give what the oracle gives.
+//! instant; then also with events that come too late, and with what the clock decided. All must give what the oracle
+//! gives.
 
 use proptest::prelude::*;
 use tripline_checks::generate::time::{Sent, program, stream};
-use tripline_checks::oracle::time::Finding as Wanted;
-use tripline_checks::streaming::{Arrival, LATENESS, found, wanted};
+use tripline_checks::oracle::time::{Arrival as Came, Came as One, Finding as Wanted};
+use tripline_checks::streaming::{Arrival, LATENESS, found, found_as_they_came, wanted, wanted_as_they_came};
 use tripline_detect::{Compiler, Detector, Ruleset, SourceChoice};
 use tripline_semantic::NoFiles;
 
@@ -39,6 +40,53 @@ fn arrivals(times: &[Option<i64>], moves: &[i64]) -> Vec<usize> {
         .collect();
     order.sort_unstable();
     order.into_iter().map(|(_, at)| at).collect()
+}
+
+const SECOND: i64 = 1_000_000_000;
+const SOURCES: [&str; 2] = ["t.s", "u.s"];
+
+/// How events come, and what the clock decides meanwhile.
+#[derive(Clone, Debug)]
+struct Schedule {
+    /// How much later than its time each event comes, in turn.
+    moves: Vec<i64>,
+    lateness: [i64; 2],
+    expected: [bool; 2],
+    /// After how many of the others which source is idle.
+    idle: Vec<(usize, usize)>,
+    /// Every how many events one is set aside; none, where 0.
+    ahead: usize,
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let lateness = || proptest::sample::select(&[0, SECOND, 10 * SECOND, 60 * SECOND, 600 * SECOND][..]);
+    let moves = proptest::collection::vec(prop_oneof![2 => Just(0), 1 => 0..20 * SECOND, 1 => 0..200 * SECOND], 1..20);
+    let idle = proptest::collection::vec((0..60usize, 0..2usize), 0..6);
+    let ahead = prop_oneof![2 => Just(0usize), 1 => 2..20usize];
+    (moves, [lateness(), lateness()], any::<[bool; 2]>(), idle, ahead)
+        .prop_map(|(moves, lateness, expected, idle, ahead)| Schedule { moves, lateness, expected, idle, ahead })
+}
+
+impl Schedule {
+    /// What came, one after another.
+    fn came(&self, times: &[Option<i64>]) -> Came {
+        let moved = |at: usize| self.moves.get(at % self.moves.len()).copied().unwrap_or(0);
+        let mut order: Vec<(i64, usize)> =
+            times.iter().enumerate().map(|(at, time)| (time.map_or(0, |time| time + moved(at)), at)).collect();
+        order.sort_unstable();
+        let is_ahead = |at: usize| self.ahead > 0 && at % self.ahead == 1;
+        let one = |(_, at): (i64, usize)| if is_ahead(at) { One::Ahead(at) } else { One::Event(at) };
+        let mut came: Vec<One> = order.into_iter().map(one).collect();
+        for (after, source) in &self.idle {
+            came.insert((*after).min(came.len()), One::Idle(SOURCES[*source].to_string()));
+        }
+        let of = |source: usize| SOURCES[source].to_string();
+        Came {
+            came,
+            lateness: (0..2).map(|source| (of(source), self.lateness[source])).collect(),
+            expected: (0..2).filter(|source| self.expected[*source]).map(of).collect(),
+        }
+    }
 }
 
 fn differs(found: &[Wanted], wanted: &[Wanted], ruleset: &Ruleset) -> Option<String> {
@@ -91,6 +139,36 @@ proptest! {
         let wanted = found(&ruleset, &sent, covered, None);
         if let Some(said) = differs(&found(&ruleset, &sent, covered, Some(&arrival)), &wanted, &ruleset) {
             prop_assert!(false, "covered: {covered}, {arrival:?}\n{said}\n{text}\n{}", lines(&sent));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_is_late_and_what_the_clock_decided_is_as_the_oracle_says(
+        text in program(),
+        sent in stream(),
+        covered in any::<bool>(),
+        schedule in schedule(),
+        batch in 1usize..12,
+        restart in 0usize..4,
+    ) {
+        let ruleset = compile(&text);
+        prop_assume!(!ruleset.has_errors());
+        let came = schedule.came(&times(&ruleset, &sent));
+        let wanted = wanted_as_they_came(&ruleset, &sent, covered, Some(&came));
+        // As it came, and as its record is replayed.
+        for (batch, restart) in [(1, 0), (batch, restart)] {
+            let found = found_as_they_came(&ruleset, &sent, covered, &came, batch, restart);
+            if let Some(said) = differs(&found, &wanted, &ruleset) {
+                prop_assert!(
+                    false,
+                    "covered: {covered}, in batches of {batch}, again after {restart}: {came:?}\n{said}\n{text}\n{}",
+                    lines(&sent)
+                );
+            }
         }
     }
 }

@@ -4,11 +4,11 @@
 //! Invariants: no state is carried from one event to the next that could be found out anew; nothing here knows how the
 //! engine keeps its windows, matches and features.
 //!
-//! Deliberately lacks: watermarks and lateness (everything is sorted first), counters, and the limit on the search for
-//! a match.
+//! Deliberately lacks: counters, and the limit on the search for a match.
 
 mod aggregate;
 mod alert;
+mod arrival;
 mod exact;
 mod feature;
 mod finding;
@@ -21,8 +21,10 @@ use std::collections::BTreeSet;
 use tripline_event::{Value, parse_json};
 use tripline_schema::Class;
 use tripline_semantic::Program;
-use tripline_semantic::typed::{Kind, Over, Rule, Severity, Subject, TemplatePiece, Typed};
+use tripline_semantic::typed::{Over, Rule, Severity, TemplatePiece, Typed};
 
+use arrival::Arrived;
+pub use arrival::{Arrival, Came};
 use feature::Observation;
 pub(super) use record::Around;
 use record::Record;
@@ -55,6 +57,8 @@ pub struct Fired<'f> {
     pub key: &'f [String],
     /// Where.
     pub at: At<'f>,
+    /// How many events that nothing tells apart from this one came before it.
+    pub twins: usize,
 }
 
 /// Where a rule fired.
@@ -138,16 +142,32 @@ struct Told {
     uid: String,
     /// Title and severity as it fired.
     fired: (String, Severity),
+    /// When it was there, where events come one after another; none where its event was set aside.
+    step: Option<usize>,
 }
 
 /// The findings of all stateful rules over events in any order, sorted.
 pub fn findings(program: &Program, events: &[Event], options: &Options<'_>) -> Vec<Finding> {
-    let world = World::new(program, events, options);
+    all_findings(&World::new(program, events, options, None))
+}
+
+/// As [`findings`], over events as they came: some are late for some rules, and some were set aside.
+pub fn findings_as_they_came(
+    program: &Program,
+    events: &[Event],
+    arrival: &Arrival,
+    options: &Options<'_>,
+) -> Vec<Finding> {
+    all_findings(&World::new(program, events, options, Some(arrival)))
+}
+
+fn all_findings(world: &World<'_>) -> Vec<Finding> {
+    let program = world.program;
     let mut told: Vec<Told> = world.stateless();
     let mut done: BTreeSet<usize> = BTreeSet::new();
     let rules = || program.rules.iter().enumerate().filter(|(_, rule)| rule.stateful.is_some() && !rule.broken);
     for (at, rule) in rules().filter(|(_, rule)| !is_on_findings(rule)) {
-        told.extend(world.judge(at, rule, &world.records));
+        told.extend(world.judge(at, rule, &world.events_of(at)));
     }
     // A rule on findings comes after those that it names; there are no circles.
     while let Some((at, rule)) = rules().find(|(at, rule)| {
@@ -155,8 +175,9 @@ pub fn findings(program: &Program, events: &[Event], options: &Options<'_>) -> V
         is_on_findings(rule) && !done.contains(at) && !rules().filter(|(_, r)| is_on_findings(r)).any(waits)
     }) {
         let taken = told.iter().filter(|one| program.rules.get(one.finding.rule).is_some_and(|of| takes(rule, of)));
-        let mut records = world.taken(taken);
-        records.extend(world.records.iter().cloned());
+        let in_time = |one: &&Told| one.step.is_some_and(|step| world.is_found_in_time(at, one.finding.time, step));
+        let mut records = world.taken(taken.filter(in_time));
+        records.extend(world.events_of(at));
         records.sort_by_cached_key(|record| (record.time, record.among()));
         let judged = world.judge(at, rule, &records);
         told.extend(judged);
@@ -203,19 +224,27 @@ pub(super) struct World<'w> {
     records: Vec<Record<'w>>,
     /// What each feature observed, in the order of events.
     observed: Vec<Vec<Observation>>,
+    /// How they came, where they did not come all at once.
+    arrived: Option<Arrived>,
 }
 
 impl<'w> World<'w> {
-    fn new(program: &'w Program, events: &'w [Event], options: &'w Options<'w>) -> Self {
+    fn new(program: &'w Program, events: &'w [Event], options: &'w Options<'w>, arrival: Option<&Arrival>) -> Self {
         let mut records: Vec<Record<'w>> =
             events.iter().enumerate().filter_map(|(input, event)| Record::of(program, event, input)).collect();
         records.sort_by(|a, b| a.place().cmp(&b.place()));
         for (at, record) in records.iter_mut().enumerate() {
             record.at = at;
         }
-        let mut world = World { program, options, records, observed: Vec::new() };
-        world.observed = program.features.iter().map(|feature| world.observe(feature)).collect();
+        let mut world = World { program, options, records, observed: Vec::new(), arrived: None };
+        world.arrived = arrival.map(|arrival| Arrived::of(&world, arrival, events.len()));
+        world.observed = (0..program.features.len()).map(|feature| world.observe(feature)).collect();
         world
+    }
+
+    /// The events that are there for a rule.
+    fn events_of(&self, rule: usize) -> Vec<Record<'w>> {
+        self.records.iter().filter(|record| self.is_in_time(rule, record)).cloned().collect()
     }
 
     /// The findings of rules that judge each event alone.
@@ -248,9 +277,21 @@ impl<'w> World<'w> {
     }
 
     fn tell(&self, finding: Finding, at: At<'_>) -> Told {
-        let uid = (self.options.uid)(&Fired { rule: finding.rule, key: &finding.group, at });
+        let twins = match at {
+            At::Event { input, id: None, .. } => self.twins(finding.rule, input),
+            _ => 0,
+        };
+        let uid = (self.options.uid)(&Fired { rule: finding.rule, key: &finding.group, at, twins });
         let fired = (finding.title.clone(), finding.severity);
-        Told { finding, uid, fired }
+        let step = self.found_at(finding.rule, finding.time, &at);
+        Told { finding, uid, fired, step }
+    }
+
+    /// How many events that nothing tells apart from one came before it.
+    fn twins(&self, rule: usize, input: usize) -> usize {
+        let before = self.records.iter().take_while(|record| record.input != input);
+        let Some(own) = self.records.iter().find(|record| record.input == input) else { return 0 };
+        before.filter(|record| record.place() == own.place() && self.is_in_time(rule, record)).count()
     }
 
     /// The findings of one rule over events, or over findings that are taken as events.
@@ -297,39 +338,19 @@ impl<'w> World<'w> {
 
     /// The sources that a rule can reach: of its events, its features, and the rules whose findings it takes.
     fn reached(&self, rule: &Rule) -> BTreeSet<String> {
-        let mut out = BTreeSet::new();
-        let own = rule.subject.iter().map(|subject| (subject, rule.sources.as_slice()));
-        let steps = rule.over.iter().flat_map(|over| over.steps());
-        for (subject, sources) in own.chain(steps.map(|step| (&step.subject, step.sources.as_slice()))) {
-            match subject {
-                Subject::Class(class) => out.extend(self.sources_of(Some(class), sources)),
-                Subject::Event => out.extend(self.sources_of(None, sources)),
-                Subject::Finding(_) => {}
-            }
-        }
+        let mut out = self.own_sources(rule);
         for other in self.program.rules.iter().filter(|other| !other.broken && takes(rule, other)) {
             out.extend(self.reached(other));
-        }
-        for expression in expressions(rule) {
-            expression.walk(&mut |node| {
-                if let Kind::Read { feature, .. } = &node.kind
-                    && let Some(feature) = self.program.features.get(*feature)
-                {
-                    out.extend(self.sources_of(feature.class, &feature.sources));
-                }
-            });
         }
         out
     }
 
     /// Up to when the timers of a rule run.
-    fn horizon(&self, rule: &Rule) -> i64 {
+    fn horizon(&self, at: usize, rule: &Rule) -> i64 {
         if self.options.covered {
             return i64::MAX;
         }
-        let sources = self.reached(rule);
-        let times = self.records.iter().filter(|record| sources.contains(record.source)).map(|record| record.time);
-        times.max().unwrap_or(i64::MIN)
+        self.times(&self.reached(rule)).chain(self.last_mark(at)).max().unwrap_or(i64::MIN)
     }
 }
 

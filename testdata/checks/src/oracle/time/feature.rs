@@ -39,11 +39,13 @@ struct Held<'o> {
 
 impl World<'_> {
     /// All that a feature observes, in order.
-    pub(super) fn observe(&self, feature: &Feature) -> Vec<Observation> {
+    pub(super) fn observe(&self, index: usize) -> Vec<Observation> {
         let mut out = Vec::new();
+        let Some(feature) = self.program.features.get(index) else { return out };
         let Some(class) = feature.class else { return out };
         let takes = |record: &&Record<'_>| {
             record.is_of(class, &feature.sources)
+                && self.is_in_time_for(index, record)
                 && feature.condition.as_ref().is_none_or(|condition| record.env(self.program).holds(condition))
         };
         for record in once(self.records.iter().filter(takes)) {
@@ -81,7 +83,8 @@ impl World<'_> {
         let keys = self.keys(&feature.by, record);
         let covered = self.options.covered
             || self.sources_of(feature.class, &feature.sources).iter().all(|source| {
-                self.covered_since(source, record).is_some_and(|since| since_to(since, record.time) >= feature.warmup)
+                self.covered_since(source, index, record)
+                    .is_some_and(|since| since_to(since, record.time) >= feature.warmup)
             });
         if keys.is_empty() || !covered {
             return None;
@@ -103,9 +106,10 @@ impl World<'_> {
     }
 
     /// Since when a source has been covered, as of an event: its first one, or the first after a silence of a day.
-    fn covered_since(&self, source: &str, record: &Record<'_>) -> Option<i64> {
+    fn covered_since(&self, source: &str, feature: usize, record: &Record<'_>) -> Option<i64> {
         let mut run: Option<(i64, i64)> = None;
-        for own in self.records.iter().filter(|own| own.source == source && own.at <= record.at) {
+        let covering = self.covering(source, self.reader(feature), record.time, false);
+        for own in covering.filter(|own| own.at <= record.at) {
             run = match run {
                 Some((since, last)) if since_to(last, own.time) < DAY => Some((since, own.time)),
                 _ => Some((own.time, own.time)),

@@ -73,7 +73,7 @@ impl World<'_> {
 
     /// The matches of one key, one after another.
     fn key(&self, at: usize, rule: &Rule, sequence: &Sequence, life: &Life<Candidate<'_>>) -> Vec<Told> {
-        let end = self.horizon(rule).min(life.until.unwrap_or(i64::MAX));
+        let end = self.horizon(at, rule).min(life.until.unwrap_or(i64::MAX));
         let mut out = Vec::new();
         let mut from = 0;
         loop {
@@ -91,7 +91,7 @@ impl World<'_> {
             numbers.dedup();
             let events = search.records(&numbers);
             let Some(last) = events.last().copied() else { return out };
-            if best.end.1.is_none() && !self.absence_is_covered(sequence, last.time, best.end.0) {
+            if best.end.1.is_none() && !self.absence_is_covered(at, sequence, last.time, best.end.0) {
                 continue;
             }
             let mut env = last.env(self.program);
@@ -108,11 +108,11 @@ impl World<'_> {
 
     /// Whether every source of the trailing `not` sent an event at or after the deadline, and none was silent for a
     /// day before it did.
-    fn absence_is_covered(&self, sequence: &Sequence, last: i64, deadline: i64) -> bool {
+    fn absence_is_covered(&self, at: usize, sequence: &Sequence, last: i64, deadline: i64) -> bool {
         let trailing = sequence.steps.iter().rev().take_while(|step| step.name.is_none());
         self.options.covered
             || trailing.flat_map(|step| self.sources_of(step.class(), &step.sources)).all(|source| {
-                let own = self.records.iter().filter(|record| record.source == source && record.time > last);
+                let own = self.covering(&source, Some(at), deadline, true).filter(|record| record.time > last);
                 let mut before = last;
                 for record in own {
                     if i128::from(record.time) - i128::from(before) >= i128::from(DAY) {

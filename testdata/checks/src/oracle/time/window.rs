@@ -61,7 +61,7 @@ impl World<'_> {
     }
 
     fn life(&self, at: usize, rule: &Rule, window: &Window, life: &Life<&Record<'_>>) -> Vec<Told> {
-        let end = self.horizon(rule).min(life.until.unwrap_or(i64::MAX));
+        let end = self.horizon(at, rule).min(life.until.unwrap_or(i64::MAX));
         let mut checks: Vec<(i64, Check)> = Vec::new();
         for (number, record) in life.events.iter().enumerate() {
             checks.push((record.time, Check::Event(number)));
