@@ -35,6 +35,8 @@ pub enum Problem {
         /// The format that it has.
         found: i64,
     },
+    /// An earlier version has written the store.
+    Older,
     /// The file is not what was written to it; what was noticed.
     Damaged(String),
     /// Something is larger than may be committed.
@@ -97,6 +99,9 @@ impl fmt::Display for Problem {
             Problem::NotAStore => {
                 f.write_str("the file is something else and was left as it is; name another file for the store")
             }
+            Problem::Older => f.write_str(
+                "an earlier version of the program has written it; `tripline run` brings it up to date when it starts",
+            ),
             Problem::Newer { found } => write!(
                 f,
                 "it has format {found}, and this version knows formats up to {}; run the version that wrote it, or a \

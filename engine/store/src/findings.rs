@@ -29,6 +29,8 @@ pub struct Retained {
     pub deliveries: u64,
     /// Notes.
     pub notes: u64,
+    /// Alerts.
+    pub alerts: u64,
 }
 
 /// A number of rows as SQLite takes it.
@@ -120,6 +122,7 @@ pub(crate) fn retain(conn: &Connection, before: i64) -> Result<Retained, Problem
         }
     };
     Ok(Retained {
+        alerts: crate::alerts::retain(conn, before, PIECE)?,
         findings: delete("finding", "stored")?,
         deliveries: delete("outbox", "state <> 0 AND at")?,
         notes: delete("note", "time")?,

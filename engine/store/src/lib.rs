@@ -20,6 +20,7 @@
 //! state and bodies; several writers; checksums over values (damage to the structure of the file is found, a bit
 //! that flips within a value is not); shrinking the file (freed pages are used again).
 
+mod alerts;
 mod error;
 mod findings;
 mod journal;
@@ -30,15 +31,17 @@ mod rows;
 mod state;
 mod store;
 
+pub use alerts::AlertQuery;
 pub use error::{Problem, StoreError};
 pub use findings::{FindingQuery, Retained};
 pub use open::{Durability, Options};
 pub use outbox::{DeliveryState, Due, Outcome, Queued};
-pub use rows::{Change, Commit, Delivery, FindingRow, Note, Position, Space};
+pub use rows::{AlertRow, Change, Commit, Delivery, FindingRow, Note, Position, Space, Thread};
 pub use store::Store;
 
-/// The format that this version writes, and the newest that it reads.
-pub const FORMAT: i64 = 1;
+/// The format that this version writes, and the newest that it reads; older ones are brought up to date when they are
+/// opened for writing.
+pub const FORMAT: i64 = 2;
 
 /// The longest key of a change or delivery, name of a source, rule, destination or kind, or uid (bytes).
 pub const MAX_KEY: usize = 64 << 10;

@@ -19,11 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of 4 KiB that the write-ahead log holds before SQLite copies them to the file.
 const CHECKPOINT: i64 = 4_000;
 
-/// An index that the first stores lacked; whoever opens one for writing adds it.
-const DEAD: &str = "CREATE INDEX outbox_dead ON outbox(destination) WHERE state = 2";
-
-/// The tables, as SQLite repeats them when asked.
-const SCHEMA: [&str; 13] = [
+/// The tables of the first format, as SQLite repeats them when asked.
+const FIRST: [&str; 12] = [
     "CREATE TABLE position(source TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE state(space BLOB, key BLOB, value BLOB NOT NULL, PRIMARY KEY(space, key)) STRICT, WITHOUT ROWID",
     "CREATE TABLE journal(seq INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT",
@@ -37,9 +34,24 @@ const SCHEMA: [&str; 13] = [
      reason TEXT NOT NULL, body TEXT NOT NULL) STRICT",
     "CREATE INDEX outbox_due ON outbox(destination, due, id) WHERE state = 0",
     "CREATE INDEX outbox_key ON outbox(destination, key, id) WHERE state = 0",
-    DEAD,
     "CREATE TABLE note(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, time INTEGER NOT NULL, body TEXT NOT NULL) STRICT",
     "CREATE INDEX note_time ON note(time)",
+];
+
+/// What the second format has beside it; whoever opens a store of the first for writing adds it.
+const SECOND: [&str; 9] = [
+    "CREATE INDEX outbox_dead ON outbox(destination) WHERE state = 2",
+    "CREATE TABLE alert(id TEXT PRIMARY KEY, rule TEXT NOT NULL, key TEXT NOT NULL, state INTEGER NOT NULL, \
+     severity INTEGER NOT NULL, opened INTEGER NOT NULL, updated INTEGER NOT NULL, due INTEGER, \
+     body TEXT NOT NULL) STRICT",
+    "CREATE INDEX alert_key ON alert(rule, key, opened)",
+    "CREATE INDEX alert_opened ON alert(opened, id)",
+    "CREATE INDEX alert_updated ON alert(updated, id)",
+    "CREATE INDEX alert_due ON alert(due, id) WHERE due IS NOT NULL",
+    "CREATE TABLE part(alert TEXT, finding TEXT, PRIMARY KEY(alert, finding)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE thread(destination TEXT, key TEXT, handle TEXT NOT NULL, PRIMARY KEY(destination, key)) STRICT, \
+     WITHOUT ROWID",
+    "CREATE TABLE memo(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
 /// When a commit counts as made.
@@ -105,8 +117,8 @@ pub(crate) fn writable(path: &Path, options: &Options) -> Result<Connection, Pro
     if conn.is_readonly("main")? {
         return Err(Problem::ReadOnly);
     }
-    if identity == (Identity::Store { indexed: false }) {
-        conn.execute(DEAD, [])?;
+    if identity == Identity::First {
+        extend(&mut conn)?;
     }
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -140,7 +152,8 @@ pub(crate) fn readable(path: &Path) -> Result<Connection, Problem> {
 fn admitted(conn: Connection) -> Result<Connection, Problem> {
     guard(&conn)?;
     match identify(&conn)? {
-        Identity::Store { .. } => Ok(conn),
+        Identity::Store => Ok(conn),
+        Identity::First => Err(Problem::Older),
         Identity::Empty => Err(Problem::NotAStore),
     }
 }
@@ -181,10 +194,9 @@ fn guard(conn: &Connection) -> Result<(), Problem> {
 #[derive(PartialEq, Eq)]
 enum Identity {
     Empty,
-    Store {
-        /// Whether it has every index.
-        indexed: bool,
-    },
+    /// Of the first format.
+    First,
+    Store,
 }
 
 fn identify(conn: &Connection) -> Result<Identity, Problem> {
@@ -198,26 +210,37 @@ fn identify(conn: &Connection) -> Result<Identity, Problem> {
     }
     match (application, format) {
         (0, 0) if found.is_empty() => return Ok(Identity::Empty),
-        (APPLICATION, FORMAT) => {}
+        (APPLICATION, 1 | FORMAT) => {}
         (APPLICATION, newer) if newer > FORMAT => return Err(Problem::Newer { found: newer }),
         (APPLICATION, other) => return Err(Problem::Damaged(format!("there is no format {other}"))),
         _ => return Err(Problem::NotAStore),
     }
-    let lacks = |text: &&str| !found.iter().any(|found| found == text);
-    let lacking: Vec<&str> = SCHEMA.into_iter().filter(lacks).collect();
-    if found.len() + lacking.len() != SCHEMA.len() || lacking.iter().any(|text| *text != DEAD) {
+    let mut known: Vec<&str> = FIRST.into_iter().chain(SECOND.into_iter().filter(|_| format == FORMAT)).collect();
+    known.sort_unstable();
+    found.sort_unstable();
+    if found != known {
         return Err(Problem::Damaged("its tables are not those of a store".to_owned()));
     }
-    Ok(Identity::Store { indexed: lacking.is_empty() })
+    Ok(if format == FORMAT { Identity::Store } else { Identity::First })
 }
 
 /// Makes the tables. A process that ends here leaves a store or an empty file.
 fn create(conn: &mut Connection) -> Result<(), Problem> {
     let making = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for statement in SCHEMA {
+    for statement in FIRST.into_iter().chain(SECOND) {
         making.execute(statement, [])?;
     }
     making.pragma_update(None, "application_id", APPLICATION)?;
     making.pragma_update(None, "user_version", FORMAT)?;
     Ok(making.commit()?)
+}
+
+/// Brings a store of the first format up to date. A process that ends here leaves it as it was.
+fn extend(conn: &mut Connection) -> Result<(), Problem> {
+    let adding = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for statement in SECOND {
+        adding.execute(statement, [])?;
+    }
+    adding.pragma_update(None, "user_version", FORMAT)?;
+    Ok(adding.commit()?)
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::error::Problem;
 use crate::findings::rows;
-use crate::rows::Delivery;
+use crate::rows::{Delivery, Thread};
 
 /// What is to become of a delivery. The numbers are those of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,8 @@ pub struct Due {
     pub attempts: u32,
     /// When it was queued or last tried, in nanoseconds since 1970.
     pub at: i64,
+    /// What the destination remembers of deliveries with this key.
+    pub handle: Option<String>,
 }
 
 /// A delivery as lists show it, without its body.
@@ -109,7 +111,9 @@ pub(crate) fn due(
     taken: &HashSet<i64>,
 ) -> Result<Vec<Due>, Problem> {
     let mut query = conn.prepare_cached(
-        "SELECT id, key, body, attempts, at FROM outbox AS o
+        "SELECT id, key, body, attempts, at, (
+             SELECT handle FROM thread AS t WHERE t.destination = o.destination AND t.key = o.key)
+         FROM outbox AS o
          WHERE destination = ?1 AND state = 0 AND due <= ?2 AND NOT EXISTS (
              SELECT 1 FROM outbox AS before
              WHERE before.destination = o.destination AND before.key = o.key AND before.state = 0 AND before.id < o.id)
@@ -121,7 +125,14 @@ pub(crate) fn due(
         let Some(row) = rows.next()? else { break };
         let id = row.get(0)?;
         if !taken.contains(&id) {
-            found.push(Due { id, key: row.get(1)?, body: row.get(2)?, attempts: row.get(3)?, at: row.get(4)? });
+            found.push(Due {
+                id,
+                key: row.get(1)?,
+                body: row.get(2)?,
+                attempts: row.get(3)?,
+                at: row.get(4)?,
+                handle: row.get(5)?,
+            });
         }
     }
     Ok(found)
@@ -135,8 +146,14 @@ pub(crate) fn count(conn: &Connection, destination: &str, state: DeliveryState) 
     Ok(count.unsigned_abs())
 }
 
-pub(crate) fn settle(conn: &mut Connection, at: i64, outcomes: &[(i64, Outcome)]) -> Result<usize, Problem> {
+pub(crate) fn settle(
+    conn: &mut Connection,
+    at: i64,
+    outcomes: &[(i64, Outcome)],
+    threads: &[Thread],
+) -> Result<usize, Problem> {
     let writing = crate::store::begin(conn)?;
+    crate::alerts::remember(&writing, threads)?;
     let mut known = 0;
     {
         let mut delivered = writing.prepare_cached(

@@ -19,6 +19,46 @@ pub struct Commit {
     pub outbox: Vec<Delivery>,
     /// Inputs that are not events.
     pub notes: Vec<Note>,
+    /// New alerts, and those that changed.
+    pub alerts: Vec<AlertRow>,
+    /// Which finding (its uid, the second) is part of which alert.
+    pub parts: Vec<(String, String)>,
+    /// Small texts under a name; without a value the name is forgotten.
+    pub memos: Vec<(String, Option<String>)>,
+}
+
+/// An alert. Rule, key and when it was opened stay as they were written first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertRow {
+    /// Its id.
+    pub id: String,
+    /// The rule that it is of.
+    pub rule: String,
+    /// What tells it from others of the rule.
+    pub key: String,
+    /// How far it is, as a number that only its owner understands.
+    pub state: i64,
+    /// How grave it is; a greater number is graver.
+    pub severity: i64,
+    /// When it was opened, in nanoseconds since 1970.
+    pub opened: i64,
+    /// When it changed last. Retention goes by it.
+    pub updated: i64,
+    /// When it is to be looked at again; none where it need not.
+    pub due: Option<i64>,
+    /// The alert; at most [`crate::MAX_BODY`].
+    pub body: String,
+}
+
+/// What a destination remembers of the deliveries with one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The destination's name.
+    pub destination: String,
+    /// The key of the deliveries.
+    pub key: String,
+    /// What it remembers.
+    pub handle: String,
 }
 
 /// How far a source was read. Replaces the source's position before.

@@ -7,10 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::error::{Problem, StoreError};
 use crate::lock::Lock;
-use crate::rows::{Commit, FindingRow, Note, Position, Space};
+use crate::rows::{AlertRow, Commit, FindingRow, Note, Position, Space, Thread};
 use crate::state::{self, Folding};
+use crate::{AlertQuery, alerts, findings, open, outbox};
 use crate::{DeliveryState, Due, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome, Queued, Retained};
-use crate::{findings, open, outbox};
 
 /// An open store.
 ///
@@ -102,6 +102,7 @@ impl Store {
         }
         findings::write(&writing, commit.at, &commit.findings, &commit.notes)?;
         outbox::write(&writing, commit.at, &commit.outbox, &self.taken)?;
+        alerts::write(&writing, commit)?;
         let step = self.folding.append(&writing, &commit.state)?;
         writing.commit()?;
         self.folding.committed(&step);
@@ -186,6 +187,62 @@ impl Store {
         self.wrap("read", findings::notes(&self.conn, kind, limit))
     }
 
+    /// The alert with this id.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn alert(&self, id: &str) -> Result<Option<AlertRow>, StoreError> {
+        self.wrap("read", alerts::one(&self.conn, id))
+    }
+
+    /// The alert of a rule and a key that was opened last.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn latest_alert(&self, rule: &str, key: &str) -> Result<Option<AlertRow>, StoreError> {
+        self.wrap("read", alerts::latest(&self.conn, rule, key))
+    }
+
+    /// Alerts that are due at a time, the most overdue first, at most so many.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn due_alerts(&self, now: i64, limit: usize) -> Result<Vec<AlertRow>, StoreError> {
+        self.wrap("read", alerts::due(&self.conn, now, limit))
+    }
+
+    /// Alerts, those opened last first, at most so many.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn alerts(&self, query: &AlertQuery, limit: usize) -> Result<Vec<AlertRow>, StoreError> {
+        self.wrap("read", alerts::list(&self.conn, query, limit))
+    }
+
+    /// The uids of the findings of an alert, at most so many.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn parts(&self, alert: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.wrap("read", alerts::parts(&self.conn, alert, limit))
+    }
+
+    /// The text under a name.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn memo(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.wrap("read", alerts::memo(&self.conn, name))
+    }
+
+    /// Names that begin with a text, in their order, with the text under each, at most so many.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn memos(&self, prefix: &str, limit: usize) -> Result<Vec<(String, String)>, StoreError> {
+        self.wrap("read", alerts::memos(&self.conn, prefix, limit))
+    }
+
     /// Hands out deliveries to a destination that are due now, those that wait longest first, at most so many.
     ///
     /// Of several with one key, the first is handed out, and the others once its outcome is known. None is handed out
@@ -206,7 +263,20 @@ impl Store {
     /// # Errors
     /// Where the store cannot be written; then none of it is.
     pub fn settle(&mut self, at: i64, outcomes: &[(i64, Outcome)]) -> Result<usize, StoreError> {
-        let result = outbox::settle(&mut self.conn, at, outcomes);
+        self.settle_and_remember(at, outcomes, &[])
+    }
+
+    /// Like [`Store::settle`], and keeps what destinations are to remember, all at once.
+    ///
+    /// # Errors
+    /// Where the store cannot be written; then none of it is.
+    pub fn settle_and_remember(
+        &mut self,
+        at: i64,
+        outcomes: &[(i64, Outcome)],
+        threads: &[Thread],
+    ) -> Result<usize, StoreError> {
+        let result = outbox::settle(&mut self.conn, at, outcomes, threads);
         if result.is_ok() {
             for (id, _) in outcomes {
                 self.taken.remove(id);
@@ -257,7 +327,7 @@ impl Store {
         self.wrap("written", result.map(|rows| rows > 0))
     }
 
-    /// Deletes findings, notes, and deliveries that were made or given up, that were last written before a time
+    /// Deletes findings, alerts, notes, and deliveries that were made or given up, that were last written before a time
     /// (nanoseconds since 1970). Pending deliveries stay. The space is used again.
     ///
     /// It goes by when a finding was written, not by when it happened: what is found in an old log is new.
@@ -317,6 +387,14 @@ fn check_sizes(commit: &Commit) -> Result<(), Problem> {
         check("the name of a destination", delivery.destination.len(), MAX_KEY)?;
         check("the key of a delivery", delivery.key.len(), MAX_KEY)?;
         check("a delivery", delivery.body.len(), MAX_BODY)?;
+    }
+    for alert in &commit.alerts {
+        check("the id of an alert", alert.id.len().max(alert.rule.len()).max(alert.key.len()), MAX_KEY)?;
+        check("an alert", alert.body.len(), MAX_BODY)?;
+    }
+    for (name, value) in &commit.memos {
+        check("the name of a text", name.len(), MAX_KEY)?;
+        check("a text under a name", value.as_ref().map_or(0, String::len), MAX_VALUE)?;
     }
     for note in &commit.notes {
         check("the kind of a note", note.kind.len(), MAX_KEY)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tripline_store::{Change, Commit, Delivery, FindingQuery, FindingRow, Options, Position, Store};
+use tripline_store::{AlertRow, Change, Commit, Delivery, FindingQuery, FindingRow, Options, Position, Store};
 
 const CHILD: &str = "TRIPLINE_STORE_CRASH";
 const KEYS: u64 = 40;
@@ -42,6 +42,9 @@ fn commit(n: u64) -> Commit {
         }],
         outbox: vec![Delivery { destination: "d".into(), key: n.to_string(), body: n.to_string() }],
         notes: vec![],
+        alerts: vec![AlertRow { id: format!("a{}", n % 5), body: n.to_string(), ..AlertRow::default() }],
+        parts: vec![(format!("a{}", n % 5), n.to_string())],
+        memos: vec![("last".into(), Some(n.to_string()))],
     }
 }
 
@@ -115,6 +118,12 @@ fn nothing_that_was_committed_is_lost_and_nothing_is_half_committed() {
         let outbox = store.outbox(None, 0, usize::MAX).unwrap();
         assert_eq!((findings.len() as u64, outbox.len() as u64), (last, last), "kill {kill}");
         assert!(last == 0 || findings[0].body == last.to_string());
+        if last > 0 {
+            let id = format!("a{}", last % 5);
+            assert_eq!(store.alert(&id).unwrap().unwrap().body, last.to_string());
+            assert!(store.parts(&id, usize::MAX).unwrap().contains(&last.to_string()));
+            assert_eq!(store.memo("last").unwrap(), Some(last.to_string()));
+        }
         if kill % 10 == 0 {
             store.check().unwrap();
         }

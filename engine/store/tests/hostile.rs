@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tripline_store::{
-    Change, Commit, Delivery, Durability, FindingQuery, FindingRow, Note, Options, Outcome, Position, Problem, Store,
-    StoreError,
+    AlertRow, Change, Commit, Delivery, Durability, FindingQuery, FindingRow, Note, Options, Outcome, Position,
+    Problem, Store, StoreError,
 };
 
 fn folder() -> (TempDir, PathBuf) {
@@ -36,6 +36,9 @@ fn commit(n: u64) -> Commit {
         }],
         outbox: vec![Delivery { destination: "d".into(), key: n.to_string(), body: "body ".repeat(300) }],
         notes: vec![Note { kind: "idle".into(), time: n as i64, body: String::new() }],
+        alerts: vec![AlertRow { id: "a".into(), body: "{}".into(), ..AlertRow::default() }],
+        parts: vec![("a".into(), "u".into())],
+        memos: vec![("m".into(), Some("v".into()))],
     }
 }
 
@@ -130,15 +133,35 @@ fn change_file(path: &Path, statement: &str) {
 fn a_store_of_a_newer_version_is_not_touched() {
     let (_folder, path) = folder();
     drop(Store::open(&path, Options::default()).unwrap());
-    change_file(&path, "PRAGMA user_version = 2; CREATE TABLE more(a)");
+    change_file(&path, "PRAGMA user_version = 3; CREATE TABLE more(a)");
     let before = fs::read(&path).unwrap();
     for error in [Store::open(&path, Options::default()).unwrap_err(), Store::read_only(&path).unwrap_err()] {
-        assert!(matches!(error.problem(), Problem::Newer { found: 2 }));
+        assert!(matches!(error.problem(), Problem::Newer { found: 3 }));
         assert!(error.to_string().ends_with(
-            "it has format 2, and this version knows formats up to 1; run the version that wrote it, or a newer one"
+            "it has format 3, and this version knows formats up to 2; run the version that wrote it, or a newer one"
         ));
     }
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_store_of_the_first_format_is_brought_up_to_date_when_it_is_written() {
+    let (_folder, path) = folder();
+    full(&path);
+    change_file(
+        &path,
+        "DROP INDEX outbox_dead; DROP TABLE alert; DROP TABLE part; DROP TABLE thread; DROP TABLE memo;
+         PRAGMA user_version = 1",
+    );
+    let refused = Store::read_only(&path).unwrap_err();
+    assert!(matches!(refused.problem(), Problem::Older), "{refused}");
+    let mut store = Store::open(&path, Options::default()).unwrap();
+    let alerts = vec![AlertRow { id: "a".into(), ..AlertRow::default() }];
+    store.commit(&Commit { alerts, ..Commit::default() }).unwrap();
+    drop(store);
+    let store = Store::read_only(&path).unwrap();
+    assert!(store.alert("a").unwrap().is_some() && !store.positions().unwrap().is_empty());
+    store.check().unwrap();
 }
 
 /// A store with something in every table, folded, closed.

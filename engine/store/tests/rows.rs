@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use tripline_store::{
-    Change, Commit, Delivery, DeliveryState, FindingQuery, FindingRow, Note, Options, Outcome, Position, Problem,
-    Retained, Store,
+    AlertQuery, AlertRow, Change, Commit, Delivery, DeliveryState, FindingQuery, FindingRow, Note, Options, Outcome,
+    Position, Problem, Retained, Store, Thread,
 };
 
 fn store() -> (TempDir, PathBuf, Store) {
@@ -162,7 +162,7 @@ fn retention_goes_by_when_it_was_written_and_leaves_what_is_pending() {
     store.commit(&commit(20)).unwrap();
     let ids: Vec<i64> = store.due("siem", 20, 2).unwrap().into_iter().map(|due| due.id).collect();
     store.settle(12, &[(ids[0], Outcome::Delivered), (ids[1], Outcome::Dead { reason: String::new() })]).unwrap();
-    assert_eq!(store.retain(20).unwrap(), Retained { findings: 3, deliveries: 2, notes: 1 });
+    assert_eq!(store.retain(20).unwrap(), Retained { findings: 3, deliveries: 2, notes: 1, alerts: 0 });
     assert_eq!(store.retain(20).unwrap(), Retained::default());
     assert_eq!(store.findings(&FindingQuery::default(), 100).unwrap().len(), 3);
     assert_eq!(store.outbox(None, 0, 100).unwrap().len(), 4);
@@ -214,4 +214,71 @@ fn what_is_too_large_is_refused_whole() {
     larger.findings = vec![finding("u", "r", None, u64::MAX, "")];
     assert!(matches!(store.commit(&larger).unwrap_err().problem(), Problem::TooLarge { .. }));
     assert_eq!(store.position("s").unwrap().unwrap(), b"");
+}
+
+fn alert(id: &str, key: &str, opened: i64, due: Option<i64>) -> AlertRow {
+    let (rule, key, body) = ("r".into(), key.into(), format!("body of {id}"));
+    AlertRow { id: id.into(), rule, key, state: 0, severity: 3, opened, updated: opened, due, body }
+}
+
+#[test]
+fn alerts_are_found_by_id_by_key_by_what_is_due_and_page_by_page() {
+    let (_folder, _path, mut store) = store();
+    let alerts = vec![alert("a", "k", 10, Some(50)), alert("b", "k", 20, None), alert("c", "l", 20, Some(40))];
+    store.commit(&Commit { alerts, ..Commit::default() }).unwrap();
+    assert_eq!(store.latest_alert("r", "k").unwrap().unwrap().id, "b");
+    assert_eq!(store.latest_alert("other", "k").unwrap(), None);
+    let ids = |rows: Vec<AlertRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.due_alerts(50, 10).unwrap()), ["c", "a"]);
+    assert_eq!(ids(store.due_alerts(49, 10).unwrap()), ["c"]);
+    let first = store.alerts(&AlertQuery::default(), 2).unwrap();
+    assert_eq!(ids(first.clone()), ["c", "b"]);
+    let after = first.last().map(|row| (row.opened, row.id.clone()));
+    assert_eq!(ids(store.alerts(&AlertQuery { after, ..AlertQuery::default() }, 2).unwrap()), ["a"]);
+    // What it was opened with stays; how it is now is taken.
+    let changed = AlertRow { state: 2, severity: 5, opened: 99, updated: 60, due: None, ..alert("a", "x", 0, None) };
+    store.commit(&Commit { alerts: vec![changed], ..Commit::default() }).unwrap();
+    let kept = store.alert("a").unwrap().unwrap();
+    assert_eq!((kept.key.as_str(), kept.opened, kept.state, kept.severity, kept.due), ("k", 10, 2, 5, None));
+    let query = AlertQuery { states: vec![2], severity: Some(5), rule: Some("r".into()), ..AlertQuery::default() };
+    assert_eq!(ids(store.alerts(&query, 10).unwrap()), ["a"]);
+    let query = AlertQuery { from: Some(20), until: Some(21), ..AlertQuery::default() };
+    assert_eq!(ids(store.alerts(&query, 10).unwrap()), ["c", "b"]);
+}
+
+#[test]
+fn an_alert_goes_with_its_parts_and_what_destinations_remember_of_it() {
+    let (_folder, path, mut store) = store();
+    let alerts = vec![alert("a", "k", 10, None), alert("b", "k", 20, None)];
+    let parts = vec![("a".into(), "f1".into()), ("a".into(), "f2".into()), ("a".into(), "f1".into())];
+    let outbox = vec![delivery("a", "x")];
+    store.commit(&Commit { alerts, parts, outbox, ..Commit::default() }).unwrap();
+    assert_eq!(store.parts("a", 10).unwrap(), ["f1", "f2"]);
+    let due = store.due("siem", 0, 9).unwrap();
+    assert_eq!(due[0].handle, None);
+    let thread = |handle: &str| Thread { destination: "siem".into(), key: "a".into(), handle: handle.into() };
+    let failed = Outcome::Failed { retry_at: 5, reason: "503".into() };
+    store.settle_and_remember(4, &[(due[0].id, failed)], &[thread("one")]).unwrap();
+    drop(store);
+    let mut store = Store::open(&path, Options::default()).unwrap();
+    let due = store.due("siem", 5, 9).unwrap();
+    assert_eq!(due[0].handle.as_deref(), Some("one"));
+    store.settle_and_remember(6, &[(due[0].id, Outcome::Delivered)], &[thread("two")]).unwrap();
+    assert_eq!(store.retain(20).unwrap().alerts, 1);
+    assert_eq!(store.parts("a", 10).unwrap(), Vec::<String>::new());
+    assert_eq!((store.alert("a").unwrap(), store.alert("b").unwrap().is_some()), (None, true));
+    store.commit(&Commit { outbox: vec![delivery("a", "x")], ..Commit::default() }).unwrap();
+    assert_eq!(store.due("siem", 9, 9).unwrap()[0].handle, None);
+}
+
+#[test]
+fn texts_under_a_name_are_kept_replaced_and_forgotten() {
+    let (_folder, _path, mut store) = store();
+    let memo = |name: &str, value: Option<&str>| (name.to_string(), value.map(str::to_string));
+    let mut keep = |memos| store.commit(&Commit { memos, ..Commit::default() }).unwrap();
+    keep(vec![memo("a/1", Some("x")), memo("a/2", Some("y")), memo("b/1", Some("z")), memo("a0", Some("no"))]);
+    keep(vec![memo("a/1", Some("new")), memo("a/2", None)]);
+    assert_eq!(store.memo("a/1").unwrap().as_deref(), Some("new"));
+    assert_eq!(store.memo("a/2").unwrap(), None);
+    assert_eq!(store.memos("a/", 10).unwrap(), [("a/1".to_string(), "new".to_string())]);
 }
