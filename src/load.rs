@@ -184,6 +184,32 @@ pub fn now() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// The revision of the repository that files are in, as its metadata says: twelve digits. None where they are in none.
+/// The shipped rules have the version of the program.
+pub fn revision(paths: &[PathBuf]) -> Option<String> {
+    let Some(first) = paths.first() else { return Some(concat!("tripline ", env!("CARGO_PKG_VERSION")).to_string()) };
+    let place = first.canonicalize().ok()?;
+    let git = place.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists())?;
+    let git = match std::fs::read_to_string(&git) {
+        // A worktree's `.git` is a file that names a folder.
+        Ok(text) => git.parent()?.join(text.strip_prefix("gitdir:")?.trim()),
+        Err(_) => git,
+    };
+    let read = |path: PathBuf| std::fs::read_to_string(path).ok();
+    let head = read(git.join("HEAD"))?;
+    let common = read(git.join("commondir")).map_or_else(|| git.clone(), |common| git.join(common.trim()));
+    let found = match head.trim().strip_prefix("ref:") {
+        None => head.trim().to_string(),
+        Some(name) => read(common.join(name.trim())).or_else(|| {
+            let packed = read(common.join("packed-refs"))?;
+            let line = packed.lines().find_map(|line| line.strip_suffix(name.trim()))?;
+            Some(line.to_string())
+        })?,
+    };
+    let digits = found.trim().get(..12)?;
+    digits.chars().all(|c| c.is_ascii_hexdigit()).then(|| digits.to_string())
+}
+
 /// Prints errors (and, where wanted, the rest) to standard error; gives how many errors there were.
 pub fn say(diagnostics: &[Diagnostic], sources: &SourceMap, all: bool) -> usize {
     let mut errors = 0;

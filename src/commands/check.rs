@@ -74,8 +74,8 @@ pub fn run(args: &Args) -> Outcome {
         let (config, said) = configuration(&mut ruleset.sources, path)?;
         own.push(path.display().to_string());
         ruleset.diagnostics.extend(said);
-        let unknown = config.map(|config| config.unknown_sources(&ruleset)).unwrap_or_default();
-        ruleset.diagnostics.extend(unknown);
+        let said = config.map(|config| config.with(&ruleset.sources, &ruleset).1).unwrap_or_default();
+        ruleset.diagnostics.extend(said);
     }
     let configured = !configurations.is_empty();
     // Of shipped content that was not asked about, only errors are of interest (a name taken twice).

@@ -46,7 +46,8 @@ pub fn run(args: &Args) -> Outcome {
     if rules.ruleset.active().next().is_none() {
         return Err("there is no rule to evaluate".into());
     }
-    if load::say(&config.unknown_sources(&rules.ruleset), &sources, true) > 0 {
+    let (routing, said) = config.with(&sources, &rules.ruleset);
+    if load::say(&said, &sources, true) > 0 {
         return Err(refused());
     }
     let service = Service {
@@ -56,6 +57,7 @@ pub fn run(args: &Args) -> Outcome {
         once: args.once,
         load: Arc::new(Program),
         rules,
+        routing,
         looked,
         signals,
     };
@@ -66,7 +68,7 @@ pub fn run(args: &Args) -> Outcome {
 pub fn configuration(sources: &mut SourceMap, path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>), String> {
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
-    Ok(Config::parse(sources, path, &text))
+    Ok(Config::parse(sources, path, &text, tripline_destinations::KINDS))
 }
 
 /// How this program loads rules.
@@ -84,7 +86,8 @@ impl Load for Program {
         let ruleset = compiler.compile(&read, load::now());
         load::say(&ruleset.diagnostics, &ruleset.sources, false);
         sigma.usable(&ruleset)?;
-        Ok(Loaded { ruleset, beside: read.0.into_inner().unwrap_or_else(PoisonError::into_inner) })
+        let beside = read.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Loaded { ruleset, beside, revision: load::revision(&rules.paths) })
     }
 
     fn files(&self, rules: &Rules) -> Vec<PathBuf> {

@@ -10,13 +10,13 @@ use crate::About;
 use crate::act::Verdict;
 
 /// Findings that an alert shows, the latest.
-const EVIDENCE: usize = 20;
+const EVIDENCE: usize = 10;
 /// Entities that it names.
 const ENTITIES: usize = 50;
 /// Changes that it remembers, the latest.
 const HISTORY: usize = 100;
 /// The longest event that it quotes (bytes), and the longest value of context.
-const QUOTE: usize = 4 << 10;
+const QUOTE: usize = 2 << 10;
 
 /// Names of severities; the place of each is its OCSF `severity_id`, less one.
 pub const SEVERITIES: [&str; 5] = ["Informational", "Low", "Medium", "High", "Critical"];
@@ -253,7 +253,7 @@ pub struct Alert {
     pub sources: Vec<String>,
     /// The class of the latest.
     pub class: String,
-    /// Its latest findings, in order, at most twenty.
+    /// Its latest findings, in order, at most ten.
     pub evidence: Vec<Evidence>,
     /// What happened to it, in order, the latest hundred.
     pub history: Vec<Change>,

@@ -60,6 +60,15 @@ pub struct Changes {
     /// Which finding (its uid) is part of which alert.
     pub parts: Vec<(String, String)>,
     latest: BTreeMap<(String, Vec<String>), String>,
+    /// Occasions of the messages of alerts and their places, by destination and alert.
+    queued: BTreeMap<(String, String), (Occasion, usize)>,
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.alerts.is_empty() && self.deliveries.is_empty() && self.memos.is_empty()
+    }
 }
 
 /// Routes, silences, and what they make of findings.
@@ -91,7 +100,7 @@ impl Desk {
     /// Takes a finding of a rule.
     ///
     /// # Errors
-    /// Where what was kept cannot be read; then nothing came of it.
+    /// Where what was kept cannot be read; then the changes are to be thrown away.
     pub fn take(
         &self,
         shelf: &dyn Shelf,
@@ -105,11 +114,11 @@ impl Desk {
             self.find(shelf, changes, &Alert::id_of(rule, &[], &told.uid))?
         } else {
             match changes.latest.get(&(rule.to_string(), told.key.clone())) {
-                Some(id) => changes.alerts.get(id).cloned(),
+                Some(id) => changes.alerts.remove(id),
                 None => {
                     let kept = shelf.latest(rule, &told.key)?;
                     // It may have been changed since.
-                    kept.map(|kept| changes.alerts.get(&kept.id).cloned().unwrap_or(kept))
+                    kept.map(|kept| changes.alerts.remove(&kept.id).unwrap_or(kept))
                 }
             }
         };
@@ -118,13 +127,16 @@ impl Desk {
                 || alert.evidence.iter().any(|one| one.uid == told.uid)
                 || alert.id == Alert::id_of(rule, &[], &told.uid)
         };
-        let alert = match known.filter(part) {
-            Some(mut alert) => {
+        let alert = match known {
+            Some(mut alert) if part(&alert) => {
                 let raised = alert.add(told, now);
                 self.more(shelf, changes, &mut alert, raised, now)?;
                 alert
             }
-            None => {
+            other => {
+                if let Some(other) = other {
+                    self.put(changes, other);
+                }
                 let mut alert = Alert::open(rule, about, told, now);
                 self.route(shelf, changes, &mut alert, now)?;
                 alert
@@ -151,7 +163,10 @@ impl Desk {
         now: i64,
     ) -> Result<(), Refused> {
         let mut alert = self.find(shelf, changes, id).map_err(Refused::Unreadable)?.ok_or(Refused::Unknown)?;
-        act.to(&mut alert, by, now)?;
+        if let Err(refused) = act.to(&mut alert, by, now) {
+            self.put(changes, alert);
+            return Err(refused);
+        }
         for track in &mut alert.tracks {
             if alert.status != Status::Open {
                 track.steps.clear();
@@ -177,7 +192,7 @@ impl Desk {
         let due = shelf.due(now, AT_ONCE)?;
         let more = due.len() == AT_ONCE;
         for alert in due {
-            let mut alert = changes.alerts.get(&alert.id).cloned().unwrap_or(alert);
+            let mut alert = changes.alerts.remove(&alert.id).unwrap_or(alert);
             self.pass(shelf, changes, &mut alert, now)?;
             self.put(changes, alert);
         }
@@ -189,9 +204,10 @@ impl Desk {
         Ok(more)
     }
 
-    fn find(&self, shelf: &dyn Shelf, changes: &Changes, id: &str) -> Result<Option<Alert>, String> {
-        match changes.alerts.get(id) {
-            Some(alert) => Ok(Some(alert.clone())),
+    /// Takes an alert out of the changes, or off the shelf.
+    fn find(&self, shelf: &dyn Shelf, changes: &mut Changes, id: &str) -> Result<Option<Alert>, String> {
+        match changes.alerts.remove(id) {
+            Some(alert) => Ok(Some(alert)),
             None => shelf.alert(id),
         }
     }
@@ -527,14 +543,26 @@ fn shared(field: &str, one: &Value<'_>, other: &Value<'_>) -> bool {
     !values(one).is_disjoint(&values(other))
 }
 
+/// Queues a message. Where one to the same destination is queued already, it takes its place; that it is the first, or
+/// that nobody took the alert, is not forgotten.
 fn send(changes: &mut Changes, destination: &str, route: &str, alert: &Alert, occasion: Occasion) {
-    let message = Message { occasion, route: route.to_string(), alert: alert.clone() };
-    // One that waits is replaced; that it was to open the alert there is not forgotten.
-    let body = json!({ "alert": message }).to_string();
-    let known = changes.deliveries.iter_mut().find(|(to, key, _)| to == destination && *key == alert.id);
-    match known {
-        Some(known) => known.2 = body,
-        None => changes.deliveries.push((destination.to_string(), alert.id.clone(), body)),
+    let queued = changes.queued.entry((destination.to_string(), alert.id.clone())).or_insert_with(|| {
+        changes.deliveries.push((destination.to_string(), alert.id.clone(), String::new()));
+        (occasion, changes.deliveries.len() - 1)
+    });
+    let strength = |occasion: Occasion| match occasion {
+        Occasion::Updated => 0,
+        Occasion::Acted => 1,
+        Occasion::Opened => 2,
+        Occasion::Escalated => 3,
+        Occasion::Test => 4,
+    };
+    if strength(occasion) > strength(queued.0) {
+        queued.0 = occasion;
+    }
+    let message = Message { occasion: queued.0, route: route.to_string(), alert: alert.clone() };
+    if let Some(delivery) = changes.deliveries.get_mut(queued.1) {
+        delivery.2 = json!({ "alert": message }).to_string();
     }
 }
 

@@ -5,10 +5,13 @@ mod read;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tripline_alert::{Routing, Written};
 use tripline_base::{Diagnostic, SourceMap, Span};
 use tripline_config::{Place, Secrets};
+use tripline_connect::{Kind, Pace, Settings};
 use tripline_detect::Ruleset;
 
 use crate::codes;
@@ -26,8 +29,14 @@ pub struct Config {
     pub rules: Rules,
     /// Where events come from.
     pub sources: Vec<Source>,
-    /// Where findings go.
-    pub outputs: Vec<Output>,
+    /// Where findings go, all of them.
+    pub outputs: Vec<Outlet>,
+    /// Where alerts go, as routes say.
+    pub destinations: Vec<Outlet>,
+    /// The routes, as they are written.
+    pub routes: Written,
+    /// The kinds that were known as it was read.
+    pub kinds: &'static [Kind],
     /// Where metrics are read.
     pub metrics: Option<Metrics>,
 }
@@ -132,45 +141,21 @@ pub struct Listener {
     pub remember_ids: usize,
 }
 
-/// Where findings go.
+/// Somewhere that findings or alerts go.
 #[derive(Clone, Debug)]
-pub struct Output {
+pub struct Outlet {
     /// Its name, under which deliveries are kept.
     pub name: String,
+    /// What it is.
+    pub kind: &'static str,
+    /// Whether it takes alerts, as routes say; otherwise it takes every finding.
+    pub alerts: bool,
     /// Findings below this severity (OCSF id) are not sent.
     pub min_severity: i64,
-    /// What it is.
-    pub kind: OutputKind,
-}
-
-/// What an output is.
-#[derive(Clone, Debug)]
-pub enum OutputKind {
-    /// Standard output.
-    Stdout,
-    /// A file that is appended to.
-    File(PathBuf),
-    /// An HTTP endpoint.
-    Webhook(Webhook),
-}
-
-/// An HTTP endpoint.
-#[derive(Clone, Debug)]
-pub struct Webhook {
-    /// Its address, which may be a secret.
-    pub url: Place,
-    /// What is sent as `Authorization: Bearer`.
-    pub token: Option<Place>,
-    /// Further headers.
-    pub headers: Vec<(String, Place)>,
-    /// How long one attempt may take.
-    pub timeout: Duration,
-    /// How often it is tried.
-    pub attempts: u32,
-    /// The wait after the first attempt; it doubles with each.
-    pub backoff: Duration,
-    /// How many are sent at once.
-    pub concurrency: usize,
+    /// How fast and how long it is tried.
+    pub pace: Pace,
+    /// What its kind read of it.
+    pub settings: Arc<dyn Settings>,
 }
 
 /// Where metrics are read.
@@ -185,12 +170,29 @@ pub struct Metrics {
 impl Config {
     /// Reads a configuration; none where a diagnostic is an error. What is written where a secret belongs is not in
     /// the text that the source map keeps.
-    pub fn parse(sources: &mut SourceMap, path: &Path, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
-        read::read(sources, path, text)
+    pub fn parse(
+        sources: &mut SourceMap,
+        path: &Path,
+        text: &str,
+        kinds: &'static [Kind],
+    ) -> (Option<Config>, Vec<Diagnostic>) {
+        read::read(sources, path, text, kinds)
+    }
+
+    /// The routes over the lists and tables of a ruleset, and what of the configuration does not go with it.
+    pub fn with(&self, sources: &SourceMap, ruleset: &Ruleset) -> (Routing, Vec<Diagnostic>) {
+        let (routing, mut said) = self.routes.compile(sources, &ruleset.program);
+        said.extend(self.unknown_sources(ruleset));
+        (routing, said)
+    }
+
+    /// Outputs and destinations.
+    pub fn outlets(&self) -> impl Iterator<Item = &Outlet> {
+        self.outputs.iter().chain(&self.destinations)
     }
 
     /// The names of event sources that a ruleset does not know.
-    pub fn unknown_sources(&self, ruleset: &Ruleset) -> Vec<Diagnostic> {
+    fn unknown_sources(&self, ruleset: &Ruleset) -> Vec<Diagnostic> {
         // A mapping that no rule reads yet is known all the same.
         let mapped = ruleset.program.mappings.iter().map(|mapping| mapping.source.as_str());
         let known: Vec<&str> = ruleset.source_names().into_iter().chain(mapped).collect();
@@ -217,13 +219,7 @@ impl Config {
                 wanted.extend(&listener.token);
             }
         }
-        for output in &self.outputs {
-            if let OutputKind::Webhook(webhook) = &output.kind {
-                wanted.push(&webhook.url);
-                wanted.extend(&webhook.token);
-                wanted.extend(webhook.headers.iter().map(|(_, value)| value));
-            }
-        }
+        wanted.extend(self.outlets().flat_map(|outlet| outlet.settings.secrets()));
         wanted.extend(self.metrics.iter().filter_map(|metrics| metrics.token.as_ref()));
         Secrets::read(wanted, &self.folder)
     }

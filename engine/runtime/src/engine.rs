@@ -1,26 +1,31 @@
 //! The one thread that judges and commits: what sources send goes in, and positions, state, findings and deliveries
 //! that follow from it are written together.
 
+mod desk;
 mod feed;
 mod ids;
 mod judge;
 mod restore;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tripline_alert::Changes;
 use tripline_detect::{Detector, Ruleset, Stream};
 use tripline_store::{Commit, Delivery, Note, Position, Problem, Store};
 
+use crate::ask::{Answer, Request};
 use crate::clock;
 use crate::config::Config;
+use crate::deliver::{self, Outlet};
 use crate::log::say;
 use crate::metrics::Metrics;
-use crate::output::Outlet;
 use crate::parcel::{Done, Message, Parcel, Stop};
+use crate::reload::Running;
 use crate::serve::Health;
+use desk::Rules;
 use feed::Feed;
 pub(crate) use ids::Ids;
 pub(crate) use judge::Row;
@@ -29,6 +34,10 @@ pub(crate) use judge::Row;
 const MOST_BYTES: u64 = 8 << 20;
 /// How often what was kept long enough is deleted.
 const RETAIN_EVERY: Duration = Duration::from_secs(3600);
+/// How often time passes for alerts.
+const DESK_TICK: Duration = Duration::from_millis(200);
+/// How many requests of people one commit takes at most.
+const MOST_ASKED: usize = 256;
 /// How often the engine looks up where nothing comes.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -37,7 +46,7 @@ pub(crate) enum Exit {
     /// It was told to, or everything was read.
     Stop,
     /// Other rules are to be used.
-    Reload(Box<Ruleset>),
+    Reload(Box<Running>),
 }
 
 /// The engine, between any two sets of rules.
@@ -45,7 +54,9 @@ pub(crate) struct Engine<'c> {
     pub config: &'c Config,
     pub store: Arc<Mutex<Store>>,
     pub receive: Receiver<Message>,
-    pub reloaded: Receiver<Box<Ruleset>>,
+    pub reloaded: Receiver<Box<Running>>,
+    /// What people ask for.
+    pub asked: Receiver<Request>,
     pub outlets: Vec<Outlet>,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
@@ -65,7 +76,10 @@ pub(crate) fn locked(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
 
 impl Engine<'_> {
     /// Judges until it is told to stop, or other rules are there.
-    pub fn run(&mut self, ruleset: &Ruleset) -> Result<Exit, String> {
+    pub fn run(&mut self, running: &Running) -> Result<Exit, String> {
+        let ruleset = &running.ruleset;
+        let mut rules = self.rules(running)?;
+        let mut ticked: Option<Instant> = None;
         let mut stream = Stream::new(ruleset);
         let mut feed = Feed::new(ruleset, self.config, Arc::clone(&self.metrics));
         restore::restore(&locked(&self.store), stream.as_mut(), &mut feed, &mut self.ids)?;
@@ -83,9 +97,16 @@ impl Engine<'_> {
             feed.count(stream.as_mut());
             let parcels = self.gather();
             let idle = feed.idle(stream.as_mut());
-            if !parcels.is_empty() || !idle.is_empty() {
-                let mut work = Work { parcels, notes: idle, ..Work::default() };
-                self.judge(ruleset, &detectors, stream.as_mut(), &mut feed, &mut work);
+            let asked: Vec<Request> = self.asked.try_iter().take(MOST_ASKED).collect();
+            // Time passes for alerts too.
+            let tick = ticked.is_none_or(|at| at.elapsed() >= DESK_TICK);
+            let mut work = Work { parcels, notes: idle, ..Work::default() };
+            if tick || !asked.is_empty() {
+                ticked = Some(Instant::now());
+                self.attend(&mut rules, asked, running, &mut work)?;
+            }
+            if !work.is_empty() {
+                self.judge(ruleset, &detectors, stream.as_mut(), &mut feed, &rules, &mut work)?;
                 if !self.commit(work)? {
                     return Ok(Exit::Stop);
                 }
@@ -150,8 +171,9 @@ impl Engine<'_> {
         detectors: &[Mutex<Detector<'r>>],
         stream: Option<&mut Stream<'r>>,
         feed: &mut Feed<'_, 'r>,
+        rules: &Rules,
         work: &mut Work,
-    ) {
+    ) -> Result<(), String> {
         let now = clock::now();
         work.commit.at = now;
         for parcel in &work.parcels {
@@ -176,12 +198,14 @@ impl Engine<'_> {
             positions.insert(&position.source, position);
         }
         work.commit.positions = positions.into_values().cloned().collect();
-        self.findings(rows, work);
+        self.findings(rows, rules, work)?;
         work.commit.notes.append(&mut work.notes);
+        desk::write(std::mem::take(&mut work.changes), &mut work.commit);
+        Ok(())
     }
 
     /// Findings that the store does not have yet, and where they go.
-    fn findings(&self, rows: Vec<Row>, work: &mut Work) {
+    fn findings(&self, rows: Vec<Row>, rules: &Rules, work: &mut Work) -> Result<(), String> {
         let mut last: BTreeMap<String, Row> = BTreeMap::new();
         for row in rows {
             match last.get(&row.row.uid) {
@@ -192,7 +216,7 @@ impl Engine<'_> {
             }
         }
         let store = locked(&self.store);
-        for (uid, Row { row, severity, arrived }) in last {
+        for (uid, Row { row, severity, arrived, rule, told }) in last {
             // An event that came twice is told once. Where the store cannot be read, it is told again.
             if let Ok(Some(known)) = store.finding(&uid)
                 && known.revision >= row.revision
@@ -203,12 +227,14 @@ impl Engine<'_> {
                 self.metrics.findings.with_label_values(&[&row.rule]).inc();
             }
             work.arrived.push(arrived);
-            for outlet in self.outlets.iter().filter(|outlet| severity >= outlet.min_severity) {
-                let body = format!("{} {}", row.revision, row.body);
+            rules.take(&desk::Kept(&store), &mut work.changes, rule, &told, work.commit.at)?;
+            for outlet in self.outlets.iter().filter(|outlet| !outlet.alerts && severity >= outlet.min_severity) {
+                let body = deliver::finding(row.revision, &row.body);
                 work.commit.outbox.push(Delivery { destination: outlet.name.clone(), key: uid.clone(), body });
             }
             work.commit.findings.push(row);
         }
+        Ok(())
     }
 
     /// Writes a commit, however long that takes, and tells who waits for it. Gives false where the service stops
@@ -251,13 +277,17 @@ impl Engine<'_> {
                 let _ = tell.send(done);
             }
         }
+        for (tell, answer) in work.answers {
+            let _ = tell.send(answer);
+        }
         Ok(true)
     }
 
     /// Records that other rules are used from now on.
-    pub fn note_reload(&self, ruleset: &Ruleset) -> Result<(), String> {
+    pub fn note_reload(&self, running: &Running) -> Result<(), String> {
         let now = clock::now();
-        let body = serde_json::json!({ "rules": ruleset.active().count() }).to_string();
+        let rules = running.ruleset.active().count();
+        let body = serde_json::json!({ "rules": rules, "revision": running.revision }).to_string();
         let note = Note { kind: "reload".into(), time: now, body };
         let commit = Commit { at: now, notes: vec![note], ..Commit::default() };
         self.commit(Work { commit, ..Work::default() }).map(|_| ())
@@ -273,4 +303,18 @@ struct Work {
     notes: Vec<Note>,
     /// When the events of each finding came.
     arrived: Vec<Instant>,
+    /// What became of alerts.
+    changes: Changes,
+    /// Who waits for what they asked for, and what they are told once it is committed.
+    answers: Vec<(SyncSender<Answer>, Answer)>,
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.parcels.is_empty()
+            && self.notes.is_empty()
+            && self.changes.is_empty()
+            && self.answers.is_empty()
+            && self.commit == Commit::default()
+    }
 }

@@ -13,13 +13,14 @@
 //! Deliberately lacks: TLS for listeners (a proxy does that), several processes on one store, formats other than JSON,
 //! and knowledge of where rules come from (see [`Load`]).
 
+mod ask;
 mod clock;
 pub mod codes;
 pub mod config;
+mod deliver;
 mod engine;
 mod log;
 mod metrics;
-mod output;
 mod parcel;
 mod reload;
 mod serve;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tripline_alert::Routing;
 use tripline_detect::SourceChoice;
 use tripline_store::{Durability, Options, Store};
 
@@ -43,6 +45,7 @@ pub use tripline_config::{Reference, Secret, Secrets};
 pub fn all_codes() -> Vec<&'static tripline_base::Code> {
     let mut all = tripline_detect::all_codes();
     all.extend(tripline_config::codes::ALL);
+    all.extend(tripline_alert::codes::ALL);
     all.extend(codes::ALL);
     all.sort_by_key(|code| code.id);
     all
@@ -53,6 +56,7 @@ use engine::{Engine, Exit, locked};
 use log::say;
 use metrics::Metrics;
 use parcel::{Message, Stop, WAITING};
+use reload::Running;
 use serve::{Health, Listeners, Token};
 
 /// How long outputs may take at the end of a service, and of one that reads files once.
@@ -72,6 +76,8 @@ pub struct Service {
     pub load: Arc<dyn Load>,
     /// The rules to begin with.
     pub rules: Loaded,
+    /// The routes over them.
+    pub routing: Routing,
     /// What their files were like before they were loaded.
     pub looked: Look,
     /// What the system asks for.
@@ -103,7 +109,7 @@ impl Signals {
 /// # Errors
 /// Where it cannot begin, or the store is lost.
 pub fn run(service: Service) -> Result<(), String> {
-    let Service { path, config, secrets, once, load, rules, mut looked, signals } = service;
+    let Service { path, config, secrets, once, load, rules, routing, mut looked, signals } = service;
     looked.add(rules.beside.iter().cloned());
     let to_end = config.sources.iter().filter(|source| matches!(source.kind, SourceKind::File(_))).count();
     if once && to_end < config.sources.len() {
@@ -118,9 +124,10 @@ pub fn run(service: Service) -> Result<(), String> {
     let store = Arc::new(Mutex::new(store));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.engine.threads).build();
     let pool = pool.map_err(|error| error.to_string())?;
-    let (outlets, workers) = output::start(&config, &secrets, &store, &metrics)?;
+    let (outlets, workers) = deliver::start(&config, &secrets, &store, &metrics)?;
     let (send, receive) = sync_channel(WAITING);
     let (reload, reloaded) = sync_channel(1);
+    let (_ask, requests) = sync_channel(WAITING);
     let mut listeners = Listeners::default();
     let mut readers = Vec::new();
     for source in &config.sources {
@@ -187,6 +194,7 @@ pub fn run(service: Service) -> Result<(), String> {
         store,
         receive,
         reloaded,
+        asked: requests,
         outlets,
         metrics,
         health,
@@ -196,7 +204,8 @@ pub fn run(service: Service) -> Result<(), String> {
         ids,
         retained,
     };
-    let judged = judge(engine, rules.ruleset);
+    let running = Running { ruleset: rules.ruleset, routing: Arc::new(routing), revision: rules.revision };
+    let judged = judge(engine, running);
     // The engine has gone, and with it whoever waits for it.
     let _ = stopping.send(true);
     workers.finish(if once { LAST_WORDS.1 } else { LAST_WORDS.0 });
@@ -204,17 +213,16 @@ pub fn run(service: Service) -> Result<(), String> {
     judged
 }
 
-fn judge(mut engine: Engine<'_>, mut ruleset: tripline_detect::Ruleset) -> Result<(), String> {
-    let told =
-        |ruleset: &tripline_detect::Ruleset| tripline_base::terminal::counted(ruleset.active().count() as u64, "rule");
-    say(&format!("{} at work", told(&ruleset)));
+fn judge(mut engine: Engine<'_>, mut running: Running) -> Result<(), String> {
+    let told = |running: &Running| tripline_base::terminal::counted(running.ruleset.active().count() as u64, "rule");
+    say(&format!("{} at work", told(&running)));
     loop {
-        match engine.run(&ruleset)? {
+        match engine.run(&running)? {
             Exit::Stop => return Ok(()),
             Exit::Reload(other) => {
                 engine.note_reload(&other)?;
-                ruleset = *other;
-                say(&format!("reloaded: {} at work", told(&ruleset)));
+                running = *other;
+                say(&format!("reloaded: {} at work", told(&running)));
             }
         }
     }

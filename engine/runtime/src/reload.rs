@@ -12,7 +12,8 @@ use std::sync::mpsc::SyncSender;
 use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
-use tripline_base::SourceMap;
+use tripline_alert::Routing;
+use tripline_base::{Level, SourceMap};
 use tripline_detect::Ruleset;
 
 use crate::config::{Config, Rules};
@@ -27,6 +28,15 @@ pub struct Loaded {
     pub ruleset: Ruleset,
     /// Lists, tables and whatever else was read beside them.
     pub beside: Vec<PathBuf>,
+    /// The revision of the repository that they are of, where they are of one.
+    pub revision: Option<String>,
+}
+
+/// What runs between two reloads.
+pub(crate) struct Running {
+    pub ruleset: Ruleset,
+    pub routing: Arc<Routing>,
+    pub revision: Option<String>,
 }
 
 /// Finds and compiles rules; the program knows how.
@@ -109,7 +119,7 @@ pub(crate) struct Watcher {
     pub looked: Look,
     pub asked: Asked,
     pub stop: Stop,
-    pub send: SyncSender<Box<Ruleset>>,
+    pub send: SyncSender<Box<Running>>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -197,9 +207,9 @@ impl Watcher {
     /// Gives false where nobody takes rules any more.
     fn reload(&mut self) -> bool {
         match self.load() {
-            Ok(ruleset) => {
+            Ok(running) => {
                 self.metrics.reloads.with_label_values(&["loaded"]).inc();
-                self.send.send(Box::new(ruleset)).is_ok()
+                self.send.send(Box::new(running)).is_ok()
             }
             Err(why) => {
                 self.metrics.reloads.with_label_values(&["refused"]).inc();
@@ -209,9 +219,11 @@ impl Watcher {
         }
     }
 
-    fn load(&mut self) -> Result<Ruleset, String> {
+    fn load(&mut self) -> Result<Running, String> {
+        let mut sources = SourceMap::new();
+        let config = self.written(&mut sources)?;
         // What is watched is what would be loaded, also where it is refused: to be mended it has to change.
-        self.config.rules = self.rules()?;
+        self.config.rules = config.rules.clone();
         let loaded = self.load.load(&self.config.rules)?;
         self.beside = loaded.beside;
         if loaded.ruleset.has_errors() {
@@ -220,20 +232,23 @@ impl Watcher {
         if loaded.ruleset.active().next().is_none() {
             return Err("there is no rule to evaluate".into());
         }
-        let unknown = self.config.unknown_sources(&loaded.ruleset);
-        if let Some(unknown) = unknown.first() {
-            return Err(format!("the configuration cannot be kept with these rules: {}", unknown.message));
+        let running: Vec<&str> = self.config.destinations.iter().map(|one| one.name.as_str()).collect();
+        if let Some(new) = config.destinations.iter().find(|one| !running.contains(&one.name.as_str())) {
+            return Err(format!("the destination `{}` is new, which takes a restart", new.name));
         }
-        Ok(loaded.ruleset)
+        let (routing, said) = config.with(&sources, &loaded.ruleset);
+        if let Some(said) = said.iter().find(|one| one.level() == Level::Error) {
+            return Err(format!("the configuration cannot be kept with these rules: {}", said.message));
+        }
+        Ok(Running { ruleset: loaded.ruleset, routing: Arc::new(routing), revision: loaded.revision })
     }
 
-    /// The rules section as it is now.
-    fn rules(&self) -> Result<Rules, String> {
+    /// The configuration as it is now.
+    fn written(&self, sources: &mut SourceMap) -> Result<Config, String> {
         let text = std::fs::read_to_string(&self.path)
             .map_err(|error| format!("`{}` cannot be read: {}", self.path.display(), error.kind()))?;
-        let (config, said) = Config::parse(&mut SourceMap::new(), &self.path, &text);
-        let first = said.first().map(|said| said.message.clone()).unwrap_or_default();
-        let config = config.ok_or_else(|| format!("the configuration has errors ({first})"))?;
-        Ok(config.rules)
+        let (config, said) = Config::parse(sources, &self.path, &text, self.config.kinds);
+        let first = said.iter().find(|said| said.level() == Level::Error).map(|said| said.message.clone());
+        config.ok_or_else(|| format!("the configuration has errors ({})", first.unwrap_or_default()))
     }
 }

@@ -25,11 +25,11 @@ fn goldens() -> Vec<PathBuf> {
 fn said(path: &Path, text: &str) -> (SourceMap, Vec<Diagnostic>) {
     let mut sources = SourceMap::new();
     let name = PathBuf::from(path.file_name().unwrap());
-    let (config, mut said) = Config::parse(&mut sources, &name, text);
+    let (config, mut said) = Config::parse(&mut sources, &name, text, tripline_destinations::KINDS);
     if let Some(config) = config {
         let mut compiler = tripline_detect::Compiler::new();
         compiler.add("m.trip", "mapping okta from okta.system_log {\n  detect where exists raw.a\n  otherwise -> base_event { activity_id: \"Other\" }\n}\n");
-        said.extend(config.unknown_sources(&compiler.compile(&tripline_detect::DiskFiles, 0)));
+        said.extend(config.with(&sources, &compiler.compile(&tripline_detect::DiskFiles, 0)).1);
         said.extend(config.secrets().err().into_iter().flatten());
     }
     (sources, said)
@@ -65,7 +65,7 @@ fn each_golden_says_what_it_said_of_the_words_that_it_names() {
 #[test]
 fn every_code_has_a_golden() {
     let names: Vec<String> = goldens().iter().map(|path| path.file_name().unwrap().to_string_lossy().into()).collect();
-    for code in codes::ALL.iter().chain(general::ALL) {
+    for code in codes::ALL.iter().chain(general::ALL).chain(tripline_alert::codes::ALL) {
         assert!(names.iter().any(|name| name.starts_with(code.id)), "{} has no golden", code.id);
     }
 }
@@ -98,10 +98,16 @@ fn what_is_written_where_a_secret_belongs_is_never_shown() {
 #[test]
 fn whatever_the_text_is_reading_it_ends() {
     let whole = include_str!("../../../examples/service/tripline.toml");
-    let (config, said) = Config::parse(&mut SourceMap::new(), Path::new("tripline.toml"), whole);
+    let (config, said) =
+        Config::parse(&mut SourceMap::new(), Path::new("tripline.toml"), whole, tripline_destinations::KINDS);
     assert!(config.is_some() && said.is_empty(), "{said:?}");
     for cut in (0..whole.len()).filter(|cut| whole.is_char_boundary(*cut)) {
-        let (_, said) = Config::parse(&mut SourceMap::new(), Path::new("tripline.toml"), whole.get(..cut).unwrap());
+        let (_, said) = Config::parse(
+            &mut SourceMap::new(),
+            Path::new("tripline.toml"),
+            whole.get(..cut).unwrap(),
+            tripline_destinations::KINDS,
+        );
         assert!(said.len() < 100);
     }
 }

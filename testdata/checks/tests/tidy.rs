@@ -23,10 +23,10 @@ const FLOORS: [(&str, u32); 20] = [
     ("tripline-store", 6),
     ("tripline-connect", 7),
     ("tripline-destinations", 8),
-    ("tripline-runtime", 8),
-    ("tripline", 9),
-    ("tripline-bench", 10),
-    ("tripline-checks", 10),
+    ("tripline-runtime", 9),
+    ("tripline", 10),
+    ("tripline-bench", 11),
+    ("tripline-checks", 11),
 ];
 
 #[test]

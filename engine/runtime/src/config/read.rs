@@ -8,9 +8,10 @@ use std::time::Duration;
 use toml::de::DeTable;
 use tripline_base::{Diagnostic, SourceMap, Span, did_you_mean};
 use tripline_config::codes::{BAD_VALUE, NAME_TWICE};
-use tripline_config::{At, Place, Reference, Said, Table};
+use tripline_config::{At, Place, Said, Table};
+use tripline_connect::{Kind, Pace};
 
-use super::{Config, Engine, Files, Keep, Listener, Metrics, Output, OutputKind, Rules, Source, SourceKind, Webhook};
+use super::{Config, Engine, Files, Keep, Listener, Metrics, Outlet, Rules, Source, SourceKind};
 use crate::codes;
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
@@ -18,12 +19,17 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How long findings are kept unless said otherwise.
 const RETAIN: Duration = Duration::from_secs(365 * 86_400);
 
-pub(super) fn read(sources: &mut SourceMap, path: &Path, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+pub(super) fn read(
+    sources: &mut SourceMap,
+    path: &Path,
+    text: &str,
+    kinds: &'static [Kind],
+) -> (Option<Config>, Vec<Diagnostic>) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    tripline_config::read(sources, &path.display().to_string(), text, |root, said| whole(root, folder, said))
+    tripline_config::read(sources, &path.display().to_string(), text, |root, said| whole(root, folder, kinds, said))
 }
 
-fn whole(root: &mut Table<'_>, folder: &Path, said: &mut Said<'_>) -> Option<Config> {
+fn whole(root: &mut Table<'_>, folder: &Path, kinds: &'static [Kind], said: &mut Said<'_>) -> Option<Config> {
     let top = root.span;
     let store = root.table("store", said).map(|table| keep(table, folder, said));
     let engine = root.table("engine", said);
@@ -40,19 +46,36 @@ fn whole(root: &mut Table<'_>, folder: &Path, said: &mut Said<'_>) -> Option<Con
     }
     let sources = declared.into_iter().filter_map(|table| source(table, &mut names, said)).collect();
     let mut names = BTreeSet::new();
-    let declared = root.tables("output", said);
-    if declared.is_empty() && !root.has("output") {
+    let (outputs, destinations) = (root.tables("output", said), root.tables("destination", said));
+    if outputs.is_empty() && destinations.is_empty() && !root.has("output") && !root.has("destination") {
         said.push(
             Diagnostic::new(&codes::NO_OUTPUT, top, "there is no output: findings are kept in the store alone")
                 .help("add `[[output]]` with `name` and `kind = \"stdout\"`"),
         );
     }
-    let outputs = declared.into_iter().filter_map(|table| output(table, folder, &mut names, said)).collect();
+    let mut outlets = |tables: Vec<Table<'_>>, alerts, said: &mut Said<'_>| -> Vec<Outlet> {
+        tables.into_iter().filter_map(|table| outlet(table, alerts, kinds, &mut names, said)).collect()
+    };
+    let outputs = outlets(outputs, false, said);
+    let destinations = outlets(destinations, true, said);
+    let named: Vec<String> = destinations.iter().map(|one| one.name.clone()).collect();
+    let routes = tripline_alert::read(root, &named, said);
     let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
     let store = store.unwrap_or_else(|| {
         Some(Keep { path: folder.join("tripline.db"), max_bytes: None, retain: RETAIN, sync: true })
     })?;
-    Some(Config { folder: folder.to_path_buf(), store, engine, rules, sources, outputs, metrics })
+    Some(Config {
+        folder: folder.to_path_buf(),
+        store,
+        engine,
+        rules,
+        sources,
+        outputs,
+        destinations,
+        routes,
+        kinds,
+        metrics,
+    })
 }
 
 fn keep(mut table: Table<'_>, folder: &Path, said: &mut Said<'_>) -> Option<Keep> {
@@ -202,64 +225,25 @@ fn listener(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Listener> {
     })
 }
 
-fn output(mut table: Table<'_>, folder: &Path, names: &mut BTreeSet<String>, said: &mut Said<'_>) -> Option<Output> {
-    let name = named(&mut table, names, "\"alerts\"", said);
-    let kind = kind(&mut table, &["stdout", "file", "webhook"], said)?;
-    let severity = table.text("min_severity", said);
-    let min_severity = match &severity {
-        None => 0,
-        Some(written) => match SEVERITIES.iter().position(|one| *one == written.value) {
-            Some(at) => i64::try_from(at).unwrap_or(0) + 1,
-            None => {
-                said.push(
-                    Diagnostic::new(&BAD_VALUE, written.span, format!("there is no severity `{}`", written.value))
-                        .maybe_help(did_you_mean(&written.value, SEVERITIES))
-                        .help(format!("the severities are {}", SEVERITIES.join(", "))),
-                );
-                0
-            }
-        },
-    };
-    let kind = match kind.value.as_str() {
-        "stdout" => Some(OutputKind::Stdout),
-        "file" => {
-            let path = table.needed("path", "\"findings.ndjson\"", said);
-            path.map(|path| OutputKind::File(folder.join(path.value)))
-        }
-        _ => webhook(&mut table, said).map(OutputKind::Webhook),
-    };
+fn outlet(
+    mut table: Table<'_>,
+    alerts: bool,
+    kinds: &'static [Kind],
+    names: &mut BTreeSet<String>,
+    said: &mut Said<'_>,
+) -> Option<Outlet> {
+    let name = named(&mut table, names, if alerts { "\"soc\"" } else { "\"findings\"" }, said);
+    let fit: Vec<&str> =
+        kinds.iter().filter(|kind| if alerts { kind.alerts } else { kind.findings }).map(|kind| kind.name).collect();
+    let kind = kind(&mut table, &fit, said)?;
+    let kind = kinds.iter().find(|one| one.name == kind.value)?;
+    let severity = if alerts { None } else { table.choice("min_severity", &SEVERITIES, said) };
+    let place = severity.and_then(|severity| SEVERITIES.iter().position(|one| *one == severity));
+    let min_severity = place.map_or(0, |at| i64::try_from(at).unwrap_or(0) + 1);
+    let pace = Pace::read(&mut table, said);
+    let settings = (kind.read)(&mut table, said);
     table.finish(said);
-    Some(Output { name: name?, min_severity, kind: kind? })
-}
-
-fn webhook(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Webhook> {
-    let url = table.needed_secret("url", true, said);
-    if let Some(Place { reference: Reference::Plain(url), span }) = &url
-        && crate::output::endpoint(url).is_err()
-    {
-        let message = "`url` takes an address that begins with `https://` or `http://`, without name and password";
-        said.push(Diagnostic::new(&BAD_VALUE, *span, message));
-    }
-    let token = table.secret("token", false, said);
-    let headers = table.secrets("headers", said);
-    for (name, at) in &headers {
-        if axum::http::HeaderName::try_from(name.as_str()).is_err() {
-            said.push(Diagnostic::new(&BAD_VALUE, at.span, format!("`{name}` is no name of a header")));
-        }
-    }
-    let timeout = table.duration("timeout", 10 * SECOND, ("100ms", "5m"), said);
-    let attempts = table.number("attempts", 12, 1..=1000, said);
-    let backoff = table.duration("backoff", SECOND, ("10ms", "1h"), said);
-    let concurrency = table.number("concurrency", 4, 1..=64, said);
-    Some(Webhook {
-        url: url?,
-        token,
-        headers,
-        timeout,
-        attempts: u32::try_from(attempts).unwrap_or(12),
-        backoff,
-        concurrency: usize::try_from(concurrency).unwrap_or(4),
-    })
+    Some(Outlet { name: name?, kind: kind.name, alerts, min_severity, pace, settings: settings? })
 }
 
 fn metrics(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Metrics> {

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use rayon::prelude::*;
-use tripline_detect::{Detector, Finding, Judged, Ruleset, SourceChoice, finding_line};
+use tripline_alert::Told;
+use tripline_detect::{Detector, Finding, Judged, Ruleset, SourceChoice, event_json, finding_line};
 use tripline_event::Origin;
 use tripline_formats::{Batch, RecordRange};
 use tripline_store::FindingRow;
@@ -21,6 +22,10 @@ pub(crate) struct Row {
     pub severity: i64,
     /// When its event came.
     pub arrived: Instant,
+    /// Index of its rule.
+    pub rule: usize,
+    /// What alerts are made of.
+    pub told: Told,
 }
 
 impl Row {
@@ -36,7 +41,40 @@ impl Row {
             },
             severity: finding.severity.id(),
             arrived,
+            rule: finding.rule,
+            told: told(ruleset, finding),
         }
+    }
+}
+
+/// A finding as alerts are made of it.
+fn told(ruleset: &Ruleset, finding: &Finding) -> Told {
+    let several = finding.several.as_ref();
+    let window = ruleset.program.rules.get(finding.rule).map_or(0, |rule| rule.alert.window);
+    let mut sources: Vec<String> = match several {
+        Some(several) => several.events.iter().map(|from| from.source.to_string()).collect(),
+        None => vec![finding.source.clone()],
+    };
+    sources.sort_unstable();
+    sources.dedup();
+    Told {
+        uid: finding.uid.clone(),
+        revision: several.map_or(0, |several| several.revision),
+        title: finding.title.clone(),
+        severity: finding.severity.id(),
+        time: finding.time,
+        span: several.map(|several| several.span),
+        events: several.map_or(1, |several| several.count),
+        key: finding.key.clone(),
+        window,
+        entities: finding.entities.iter().map(|(kind, value)| ((*kind).to_string(), value.clone())).collect(),
+        context: finding.context.iter().map(|(name, value)| (name.clone(), event_json(value))).collect(),
+        risk: finding.risk.as_ref().map(|(amount, kind, value)| (*amount, format!("{kind}:{value}"))),
+        sources,
+        class: finding.class.to_string(),
+        origin: finding.origin.to_string(),
+        why: finding.why.iter().map(|shown| (shown.test.clone(), shown.saw.clone())).collect(),
+        raw: finding.raw.clone(),
     }
 }
 

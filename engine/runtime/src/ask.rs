@@ -1,0 +1,72 @@
+//! What people ask of a running service. The engine does it between two batches of events, commits it, and answers then.
+
+use std::sync::mpsc::SyncSender;
+
+use serde_json::{Value as Json, json};
+use tripline_alert::{Act, Silence};
+
+/// Something that somebody asks for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Who.
+    pub by: String,
+    /// What.
+    pub ask: Ask,
+    /// Where the answer goes.
+    pub tell: SyncSender<Answer>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    /// Something is done with an alert.
+    Act {
+        /// Which.
+        id: String,
+        /// What.
+        act: Act,
+    },
+    /// Alerts are silenced.
+    Silence(Silence),
+    /// A silence ends.
+    Unsilence {
+        /// Which.
+        id: String,
+    },
+    /// A text is kept under a name, or forgotten.
+    Keep {
+        /// The name.
+        name: String,
+        /// The text.
+        value: Option<String>,
+    },
+    /// A delivery is tried again.
+    Retry(i64),
+    /// A delivery is given up.
+    Drop(i64),
+}
+
+/// What comes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It was done and is committed.
+    Done,
+    /// There is nothing of that name.
+    Unknown,
+    /// It was not done, for a reason.
+    Refused(String),
+}
+
+impl Ask {
+    /// As it is written down, without what may be secret.
+    pub fn said(&self) -> Json {
+        match self {
+            Ask::Act { id, act } => json!({ "alert": id, "act": act }),
+            Ask::Silence(silence) => json!({ "silence": silence }),
+            Ask::Unsilence { id } => json!({ "unsilence": id }),
+            Ask::Keep { name, value } => json!({ "keep": name, "there": value.is_some() }),
+            Ask::Retry(id) => json!({ "retry": id }),
+            Ask::Drop(id) => json!({ "drop": id }),
+        }
+    }
+}
