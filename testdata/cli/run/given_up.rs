@@ -161,6 +161,6 @@ fn dead_letters_are_counted_in_the_store() {
         until("the dead letters", || told().contains("tripline_outbox_dead{output=\"dead\"} 3\n"));
         service.stop();
     }
-    assert_eq!(place.log("a").matches("gives a finding up").count(), 3);
+    assert_eq!(place.log("a").matches("gives a delivery up").count(), 3);
     assert_eq!(lines_of(&place.path("live.jsonl")).len(), 3);
 }

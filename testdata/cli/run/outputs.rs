@@ -81,7 +81,7 @@ fn an_output_that_is_not_reached_delays_no_other() {
     let told = || lines_of(&place.path("out.ndjson")).len();
     until("the file", || told() > 20);
     until("the endpoint that came back", || seen.lock().unwrap().len() >= told());
-    until("the dead letters", || place.log("a").contains("`dead` gives a finding up"));
+    until("the dead letters", || place.log("a").contains("`dead` gives a delivery up"));
     service.stop();
     let found = place.findings("a");
     let last: BTreeMap<String, String> = seen
