@@ -19,6 +19,7 @@ mod say;
 mod search;
 mod sequence;
 mod state;
+mod table;
 mod unit;
 mod window;
 

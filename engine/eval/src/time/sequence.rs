@@ -19,6 +19,8 @@ use super::window::{Due, Firing};
 pub struct Sequences {
     waits: HashMap<Arc<Key>, Wait>,
     lru: Lru,
+    /// How many events there are under all keys.
+    events: usize,
     /// Keys that were evicted.
     pub evicted: u64,
     /// Events that were dropped because a key had too many.
@@ -37,11 +39,9 @@ pub struct Wait {
     pub(crate) stamp: u64,
     /// For each step the events that fit it, in their order.
     pub(crate) steps: Vec<VecDeque<Held>>,
-    /// The places and times of these events, each once.
+    /// The places and times of its events, each once, whether a match used them or not.
     pub(crate) places: VecDeque<(u64, i64)>,
     pub(crate) gate: Gate,
-    /// The time of the last event; the key is kept until that is too old.
-    pub(crate) last: i64,
     pub(crate) due: Option<i64>,
 }
 
@@ -81,8 +81,7 @@ impl Sequences {
         let key = Arc::new(key);
         let wait = self.waits.entry(Arc::clone(&key)).or_insert_with(|| Wait::new(sequence));
         self.lru.touch(&mut wait.stamp, &key);
-        let before = wait.due;
-        wait.last = from.time;
+        let (before, held) = (wait.due, wait.places.len());
         wait.prune(sequence, from.time);
         let ready = wait.gate.event(sequence, from.time, fits);
         for (step, captures) in fits {
@@ -92,6 +91,7 @@ impl Sequences {
         }
         wait.places.push_back((place, from.time));
         self.dropped += wait.cap(sequence.caps.per_key);
+        self.events = self.events - held + wait.places.len();
         let waits_for_end = sequence.ordered && sequence.steps.last().is_some_and(|step| step.negated);
         let positive = fits.iter().any(starts);
         if !waits_for_end && positive && ready {
@@ -137,7 +137,9 @@ impl Sequences {
             }
         }
         if let Some(wait) = self.waits.get_mut(key) {
+            let held = wait.places.len();
             wait.prune(sequence, now);
+            self.events -= held - wait.places.len();
         }
         Some(self.settle(sequence, Arc::clone(key), now, None))
     }
@@ -154,14 +156,16 @@ impl Sequences {
         Due { key, before, after }
     }
 
-    /// Evicts keys beyond the cap; gives when they were to be looked at.
+    /// Evicts keys beyond the caps; gives when they were to be looked at. The key of the last event stays: it has no
+    /// more than its share.
     pub fn evict(&mut self, sequence: &Sequence) -> Vec<Due> {
         let mut out = Vec::new();
         self.lru.tidy(self.waits.len(), |key| self.waits.get(key).map(|wait| wait.stamp));
-        while self.waits.len() > sequence.caps.keys {
+        while self.waits.len() > sequence.caps.keys || self.events > sequence.caps.events {
             let oldest = self.lru.oldest(|key| self.waits.get(key).map(|wait| wait.stamp));
             let Some(key) = oldest else { break };
             if let Some(wait) = self.waits.remove(&key) {
+                self.events -= wait.places.len();
                 self.evicted += 1;
                 out.push(Due { key: Arc::clone(&key), before: wait.due, after: None });
             }
@@ -185,7 +189,7 @@ fn tell(sequence: &Sequence, key: &Key, found: &Found, (now, uid): (i64, String)
     out.fired(&sequence.say, over, &mut firing, key, events.into_iter());
 }
 
-keep!(Wait { stamp, steps, places, gate, last, due });
+keep!(Wait { stamp, steps, places, gate, due });
 keep!(Held { place, from, captures });
 keep!(Gate { starts });
 
@@ -207,7 +211,9 @@ impl Sequences {
         let key = Arc::new(key);
         self.lru.restore(wait.stamp, &key);
         let due = Due { key: Arc::clone(&key), before: None, after: wait.due };
-        self.waits.insert(key, wait);
+        self.events += wait.places.len();
+        let before = self.waits.insert(key, wait);
+        self.events -= before.map_or(0, |wait| wait.places.len());
         Some(due)
     }
 }
@@ -219,14 +225,13 @@ impl Wait {
             steps: sequence.steps.iter().map(|_| VecDeque::new()).collect(),
             places: VecDeque::new(),
             gate: Gate::new(sequence),
-            last: i64::MIN,
             due: None,
         }
     }
 
+    /// What a match used, and all before its end, makes no other.
     fn clear(&mut self) {
         self.steps.iter_mut().for_each(VecDeque::clear);
-        self.places.clear();
         self.gate.clear();
     }
 
@@ -257,11 +262,10 @@ impl Wait {
         dropped
     }
 
-    /// The next deadline, or when the last event becomes too old; none where it is.
+    /// When the oldest event becomes too old, which is its deadline too; none where there is no event.
     fn next_due(&self, sequence: &Sequence, now: i64) -> Option<i64> {
-        let positive = self.steps.iter().zip(&sequence.steps).filter(|(_, step)| !step.negated);
-        let first = positive.filter_map(|(list, _)| list.front()).map(|held| held.from.time).min();
-        Some(first.unwrap_or(self.last).saturating_add(sequence.within)).filter(|due| *due > now)
+        let (_, first) = self.places.front()?;
+        Some(first.saturating_add(sequence.within)).filter(|due| *due > now)
     }
 }
 

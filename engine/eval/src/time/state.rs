@@ -235,7 +235,12 @@ fn load(held: &Held) -> Load {
         limited: sequences.limited,
         uncovered: sequences.uncovered,
     };
-    let of_memory = |memory: &Remembered| Load { keys: memory.len(), evicted: memory.evicted, ..Load::default() };
+    let of_memory = |memory: &Remembered| Load {
+        keys: memory.len(),
+        evicted: memory.evicted,
+        dropped: memory.dropped,
+        ..Load::default()
+    };
     match held {
         Held::Each => Load::default(),
         Held::Windows(windows) => of_windows(windows),

@@ -22,6 +22,8 @@ use super::unit::Out;
 pub struct Windows {
     groups: HashMap<Arc<Key>, Group>,
     lru: Lru,
+    /// How many events there are in all windows.
+    events: usize,
     /// Keys that were evicted.
     pub evicted: u64,
     /// Events that were dropped because a key had too many.
@@ -105,7 +107,9 @@ impl Windows {
         let group = self.groups.entry(Arc::clone(&key)).or_insert_with(|| Group::new(window));
         self.lru.touch(&mut group.stamp, &key);
         let before = group.due;
-        self.dropped += group.add(window, event);
+        let dropped = group.add(window, event);
+        self.events = self.events + 1 - dropped;
+        self.dropped += dropped as u64;
         group.check(window, self.quick.as_ref(), &key, (time, Some(event.from)), out);
         group.due = group.next_due(window);
         let due = Due { key: Arc::clone(&key), before, after: group.due };
@@ -119,7 +123,9 @@ impl Windows {
         if group.due != Some(now) {
             return None;
         }
+        let held = group.entries.len();
         group.expire(window, now);
+        self.events -= held - group.entries.len();
         self.changed.insert(Arc::clone(key));
         if group.entries.is_empty() {
             self.groups.remove(key);
@@ -130,14 +136,16 @@ impl Windows {
         Some(Due { key: Arc::clone(key), before: None, after: group.due })
     }
 
-    /// Evicts keys beyond the cap; gives when they were to be looked at.
+    /// Evicts keys beyond the caps; gives when they were to be looked at. The key of the last event stays: it has no
+    /// more than its share.
     pub fn evict(&mut self, window: &Window) -> Vec<Due> {
         let mut out = Vec::new();
         self.lru.tidy(self.groups.len(), |key| self.groups.get(key).map(|group| group.stamp));
-        while self.groups.len() > window.caps.keys {
+        while self.groups.len() > window.caps.keys || self.events > window.caps.events {
             let oldest = self.lru.oldest(|key| self.groups.get(key).map(|group| group.stamp));
             let Some(key) = oldest else { break };
             if let Some(group) = self.groups.remove(&key) {
+                self.events -= group.entries.len();
                 self.evicted += 1;
                 out.push(Due { key: Arc::clone(&key), before: group.due, after: None });
             }
@@ -202,7 +210,9 @@ impl Windows {
         let key = Arc::new(key);
         self.lru.restore(group.stamp, &key);
         let due = Due { key: Arc::clone(&key), before: None, after: group.due };
-        self.groups.insert(key, group);
+        self.events += group.entries.len();
+        let before = self.groups.insert(key, group);
+        self.events -= before.map_or(0, |group| group.entries.len());
         Some(due)
     }
 }
@@ -222,7 +232,7 @@ impl Group {
     }
 
     /// Takes an event in; gives how many were dropped for it.
-    fn add(&mut self, window: &Window, event: &Taken<'_>) -> u64 {
+    fn add(&mut self, window: &Window, event: &Taken<'_>) -> usize {
         let number = self.next;
         self.next += 1;
         let of = |at: Option<usize>| at.and_then(|at| event.captures.get(at)).cloned().unwrap_or_default();
