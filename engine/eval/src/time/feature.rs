@@ -1,16 +1,15 @@
 //! What a feature remembers of a key, and what is answered of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
 use tripline_event::{Value, to_float, to_text};
 use tripline_ir::time::{Ask, Feature, Memory};
 
 use super::aggregate::{deviation, number};
 use super::exact::Exact;
-use super::keep::{self, Keep, keep};
+use super::keep::{Keep, keep};
 use super::key::{Key, words};
-use super::lru::Lru;
+use super::keyed::Keyed;
 use super::table::Table;
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -24,10 +23,9 @@ const NEAR: f64 = 100.0;
 const FEW: usize = 4;
 
 /// A feature's memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Remembered {
-    keys: HashMap<Arc<Key>, Memo>,
-    lru: Lru,
+    pub keys: Keyed<Memo>,
     /// The time of the last event at which a key was evicted.
     pub evicted_at: Option<i64>,
     /// How many keys were evicted.
@@ -36,14 +34,11 @@ pub struct Remembered {
     pub entries: usize,
     /// How many were dropped because there were too many under one key.
     pub dropped: u64,
-    /// Keys that changed since they were last taken.
-    pub changed: HashSet<Arc<Key>>,
 }
 
 /// What is remembered of one key.
 #[derive(Clone, Debug)]
 pub struct Memo {
-    pub(crate) stamp: u64,
     /// The bucket of the last event.
     pub(crate) latest: i64,
     /// Buckets, rising; none of a set.
@@ -86,25 +81,9 @@ pub struct Bucket {
 }
 
 impl Remembered {
-    pub fn new() -> Self {
-        Remembered {
-            keys: HashMap::new(),
-            lru: Lru::default(),
-            evicted_at: None,
-            evicted: 0,
-            entries: 0,
-            dropped: 0,
-            changed: HashSet::new(),
-        }
-    }
-
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
     /// Whether something is remembered of a key.
-    pub fn holds(&self, feature: &Feature, key: &Key, time: i64) -> bool {
-        self.keys.get(key).is_some_and(|memo| memo.is_alive(time.div_euclid(feature.bucket) - feature.buckets))
+    pub fn holds(&self, feature: &Feature, key: &[u8], time: i64) -> bool {
+        self.keys.find(key).is_some_and(|memo| memo.is_alive(time.div_euclid(feature.bucket) - feature.buckets))
     }
 
     /// Remembers an event, after everything that it is judged by was read.
@@ -116,19 +95,17 @@ impl Remembered {
         {
             return;
         }
-        let key = Arc::new(key);
         let now = time.div_euclid(feature.bucket);
-        let memo = self.keys.entry(Arc::clone(&key)).or_default();
-        self.lru.touch(&mut memo.stamp, &key);
-        let before = memo.entries;
-        memo.forget(now - feature.buckets);
-        self.dropped += memo.update(feature, now, time, values);
-        self.entries = self.entries - before + memo.entries;
-        self.changed.insert(Arc::clone(&key));
+        let Some(at) = self.keys.enter(key, Memo::default) else { return };
+        if let Some((_, memo)) = self.keys.get_mut(at) {
+            let before = memo.entries;
+            memo.forget(now - feature.buckets);
+            self.dropped += memo.update(feature, now, time, values);
+            self.entries = self.entries - before + memo.entries;
+        }
         // The keys whose last event is longest ago come first: those that are forgotten, then those beyond the caps.
-        self.lru.tidy(self.keys.len(), |key| self.keys.get(key).map(|memo| memo.stamp));
-        while let Some(oldest) = self.lru.oldest(|key| self.keys.get(key).map(|memo| memo.stamp)) {
-            let alive = self.keys.get(&oldest).is_some_and(|memo| memo.is_alive(now - feature.buckets));
+        while let Some(oldest) = self.keys.oldest() {
+            let alive = self.keys.get(oldest).is_some_and(|memo| memo.is_alive(now - feature.buckets));
             if alive && self.keys.len() <= feature.caps.keys && self.entries <= feature.caps.events {
                 break;
             }
@@ -136,24 +113,15 @@ impl Remembered {
                 self.evicted += 1;
                 self.evicted_at = Some(time);
             }
-            self.entries -= self.keys.remove(&oldest).map_or(0, |memo| memo.entries);
-            self.changed.insert(oldest);
+            self.entries -= self.keys.remove(oldest).map_or(0, |memo| memo.entries);
         }
     }
 
-    /// What is remembered of a key, as bytes; none where there is nothing.
-    pub fn keep(&self, key: &Key) -> Option<Vec<u8>> {
-        self.keys.get(key).map(keep::bytes)
-    }
-
     /// Takes what was remembered of a key back.
-    pub fn restore(&mut self, key: Key, from: &[u8]) -> Option<()> {
-        let memo: Memo = keep::read(from)?;
-        let key = Arc::new(key);
-        self.lru.restore(memo.stamp, &key);
-        self.entries += memo.entries;
-        let before = self.keys.insert(key, memo);
+    pub fn restore(&mut self, key: &[u8], from: &[u8]) -> Option<()> {
+        let (at, before) = self.keys.restore(key, from, |_| true)?;
         self.entries -= before.map_or(0, |memo| memo.entries);
+        self.entries += self.keys.get(at).map_or(0, |memo| memo.entries);
         Some(())
     }
 
@@ -161,14 +129,14 @@ impl Remembered {
     pub fn read(
         &self,
         feature: &Feature,
-        key: &Key,
+        key: &[u8],
         ask: Ask,
         subject: &[Value<'static>],
         time: i64,
     ) -> Value<'static> {
         let oldest = time.div_euclid(feature.bucket) - feature.buckets;
         let none = Memo::default();
-        let memo = self.keys.get(key).unwrap_or(&none);
+        let memo = self.keys.find(key).unwrap_or(&none);
         memo.read(feature, ask, subject, time, oldest)
     }
 }
@@ -188,17 +156,17 @@ keep!(Bucket { number, n, since, until, numbers, sum, squares });
 
 impl Keep for Memo {
     fn put(&self, out: &mut Vec<u8>) {
-        (self.stamp, self.latest).put(out);
+        self.latest.put(out);
         self.buckets.put(out);
         self.values.put(out);
         self.last.put(out);
     }
 
     fn get(from: &mut &[u8]) -> Option<Self> {
-        let (stamp, latest) = Keep::get(from)?;
+        let latest = Keep::get(from)?;
         let (buckets, values): (VecDeque<Bucket>, Table<Seen>) = Keep::get(from)?;
         let entries = buckets.len() + values.iter().map(|(_, seen)| seen.entries()).sum::<usize>();
-        Some(Memo { stamp, latest, buckets, values, entries, last: Keep::get(from)? })
+        Some(Memo { latest, buckets, values, entries, last: Keep::get(from)? })
     }
 }
 
@@ -215,7 +183,7 @@ impl Seen {
 impl Default for Memo {
     fn default() -> Self {
         let (buckets, values) = (VecDeque::new(), Table::default());
-        Memo { stamp: 0, latest: i64::MIN, buckets, values, entries: 0, last: None }
+        Memo { latest: i64::MIN, buckets, values, entries: 0, last: None }
     }
 }
 
@@ -284,7 +252,7 @@ impl Memo {
             }
             Some(at) => {
                 self.values.touch(at);
-                let Some(seen) = self.values.get_mut(at) else { return 0 };
+                let Some((_, seen)) = self.values.get_mut(at) else { return 0 };
                 self.entries -= seen.entries();
                 while seen.before.front().is_some_and(|times| times.number <= now - feature.buckets) {
                     seen.before.pop_front();

@@ -73,9 +73,9 @@ impl<T> Table<T> {
         self.slots.get(at as usize)?.value.as_ref()
     }
 
-    /// The value at a place, to be changed.
-    pub fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        self.slots.get_mut(at as usize)?.value.as_mut()
+    /// The key at a place, and the value, to be changed.
+    pub fn get_mut(&mut self, at: u32) -> Option<(&[u8], &mut T)> {
+        self.slots.get_mut(at as usize).and_then(|slot| Some((&*slot.key, slot.value.as_mut()?)))
     }
 
     /// Adds a value under a key that is not there, as the one touched last; gives its place. None where four thousand
@@ -160,6 +160,14 @@ impl<T> Table<T> {
             at = slot.after;
             Some((&*slot.key, slot.value.as_ref()?))
         })
+    }
+
+    /// Puts the values in an order, as if each had been touched after those before it.
+    pub fn sort_by_key<K: Ord>(&mut self, by: impl Fn(&T) -> K) {
+        let there = (0..).zip(&self.slots).filter_map(|(at, slot)| Some((by(slot.value.as_ref()?), at)));
+        let mut order: Vec<(K, u32)> = there.collect();
+        order.sort();
+        order.iter().for_each(|(_, at)| self.touch(*at));
     }
 
     fn link(&mut self, at: u32) {
