@@ -61,7 +61,7 @@ fn kinds(rule: &Rule) -> BTreeSet<&'static str> {
         Some(Over::Sequence(sequence)) => Some(sequence.caps),
         None => None,
     };
-    out.extend(caps.filter(|caps| caps.keys < 10 || caps.per_key < 10).map(|_| "caps"));
+    out.extend(caps.filter(|caps| caps.keys < 10 || caps.per_key < 10 || caps.events < 10).map(|_| "caps"));
     let mut reads = |expression: &Typed| {
         expression.walk(&mut |node| {
             if let Kind::Read { ask, .. } = &node.kind {

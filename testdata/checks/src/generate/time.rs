@@ -67,8 +67,9 @@ fn from() -> Text {
 }
 
 fn caps() -> Text {
-    (sometimes(6, &[" max_keys 1", " max_keys 2"]), sometimes(6, &[" per_key 2", " per_key 3", " per_key 1"]))
-        .prop_map(|(keys, events)| keys + &events)
+    let all = sometimes(8, &[" max_events 2", " max_events 3", " max_events 4", " max_events 6"]);
+    (sometimes(6, &[" max_keys 1", " max_keys 2"]), sometimes(6, &[" per_key 2", " per_key 3", " per_key 1"]), all)
+        .prop_map(|(keys, events, all)| keys + &events + &all)
         .boxed()
 }
 
@@ -90,21 +91,23 @@ fn features() -> Text {
     ];
     const HISTOGRAMS: &[(&str, &str)] =
         &[(" per 1s", "20s"), (" per 1s", "10m"), (" per 10s", "10m"), (" per 7s", "1m"), (" per 1m", "1h")];
-    let feature =
-        |name: &'static str, what: &'static [&'static str], spans: &'static [(&'static str, &'static str)]| {
-            let by = pick(&["user.uid", "user.uid", "user.uid", "user.uid, message", "metadata.labels[]"]);
-            let warmup = pick(&["", "", " warmup 1s", " warmup 10s", " warmup 1m"]);
-            let caps = (sometimes(6, &[" max_keys 1", " max_keys 2"]), sometimes(6, &[" per_key 1", " per_key 2"]));
-            let condition = sometimes(4, &[" where count >= 1", " where message != \"z\"", " where exists count"]);
-            (pick(what), select(spans), by, warmup, caps, from(), condition)
-                .prop_map(move |(what, (per, over), by, warmup, (keys, values), from, condition)| {
-                    format!(
-                        "feature {name} = {what}{per} by {by} over {over}{warmup}{keys}{values} on \
+    let feature = |name: &'static str,
+                   what: &'static [&'static str],
+                   spans: &'static [(&'static str, &'static str)]| {
+        let by = pick(&["user.uid", "user.uid", "user.uid", "user.uid, message", "metadata.labels[]"]);
+        let warmup = pick(&["", "", " warmup 1s", " warmup 10s", " warmup 1m"]);
+        let all = sometimes(6, &[" max_events 1", " max_events 2", " max_events 4", " max_events 6"]);
+        let caps = (sometimes(6, &[" max_keys 1", " max_keys 2"]), sometimes(6, &[" per_key 1", " per_key 2"]), all);
+        let condition = sometimes(4, &[" where count >= 1", " where message != \"z\"", " where exists count"]);
+        (pick(what), select(spans), by, warmup, caps, from(), condition)
+            .prop_map(move |(what, (per, over), by, warmup, (keys, values, all), from, condition)| {
+                format!(
+                    "feature {name} = {what}{per} by {by} over {over}{warmup}{keys}{values}{all} on \
                      authentication{from}{condition}\n"
-                    )
-                })
-                .boxed()
-        };
+                )
+            })
+            .boxed()
+    };
     const SETS: &[&str] =
         &["set of message", "set of message", "set of message", "distinct of message", "set of raw.l[]"];
     let features = vec![
