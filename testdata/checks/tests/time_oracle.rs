@@ -85,6 +85,7 @@ impl Schedule {
             came,
             lateness: (0..2).map(|source| (of(source), self.lateness[source])).collect(),
             expected: (0..2).filter(|source| self.expected[*source]).map(of).collect(),
+            goes_on: false,
         }
     }
 }
