@@ -8,22 +8,15 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tripline_base::SourceMap;
-use tripline_checks::generate::time::{Sent, program, stream};
+use tripline_checks::generate::time::{Sent, any_program, compile, stream};
 use tripline_checks::oracle::time::{Arrival, Came, Finding as Plain};
 use tripline_checks::streaming::{plain, wanted, wanted_as_they_came};
 use tripline_detect::scan::{Told, Totals, Wanted, finish, scan_batches};
-use tripline_detect::{Compiler, Finding, Ruleset, SourceChoice, Stream, finding_line};
+use tripline_detect::{Finding, Ruleset, SourceChoice, Stream, finding_line};
 use tripline_formats::{MAX_RECORD, Reader};
 use tripline_runtime::config::Rules;
 use tripline_runtime::{Config, Load, Loaded, Service, Signals};
-use tripline_semantic::NoFiles;
 use tripline_store::{FindingQuery, Store};
-
-fn compile(text: &str) -> Ruleset {
-    let mut compiler = Compiler::new();
-    compiler.add("generated.trip", text);
-    compiler.compile(&NoFiles, 0)
-}
 
 /// The same cases at every run; `PROPTEST_CASES=5000` tries so many fresh ones, of the service a fiftieth.
 fn config(cases: u32, share: u32) -> ProptestConfig {
@@ -74,7 +67,7 @@ proptest! {
 
     #[test]
     fn a_scan_tells_the_same_however_many_threads_judge(
-        text in program(),
+        text in any_program(),
         sent in stream(),
         threads in 2usize..=4,
         batch in 1usize..1_000,
@@ -147,7 +140,7 @@ proptest! {
 
     #[test]
     fn a_service_leaves_the_same_however_many_threads_judge(
-        text in program(),
+        text in any_program(),
         sent in stream(),
         threads in 2usize..=4,
         commit in 1usize..30,
