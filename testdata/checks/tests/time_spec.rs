@@ -316,6 +316,9 @@ fn aggregates() {
     assert_eq!(over("distinct(raw.x[])", &["[1, 2]", "[2, 3]", "[]"]), "Int(3)");
     assert_eq!(over("first(raw.x)", &["null", "7", "8"]), "Int(7)");
     assert_eq!(over("last(raw.x[])", &["[7, 8]", "null"]), "Int(7)");
+    // The variance is rounded once.
+    assert_eq!(over("stddev(raw.x)", &["0.1", "0.2", "3.0"]), "Float(1.34412301024373)");
+    assert_eq!(over("stddev(raw.x)", &["1e16", "1e16", "3.0"]), "Float(4714045207910316.0)");
 }
 
 #[test]

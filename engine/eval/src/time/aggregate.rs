@@ -228,15 +228,24 @@ impl Sum {
     }
 }
 
-/// The standard deviation of n numbers, from the exact sums of them and of their squares.
+/// The standard deviation of n numbers, from the exact sums of them and of their squares: the root of the variance,
+/// which is rounded once.
 pub fn deviation(n: f64, sum: (f64, f64), squares: (f64, f64)) -> f64 {
     // n * squares - sum * sum, each as a float and its rest, since the difference may be small.
     let a = n * squares.0;
     let a_rest = n.mul_add(squares.0, -a) + n * squares.1;
     let b = sum.0 * sum.0;
     let b_rest = sum.0.mul_add(sum.0, -b) + 2.0 * sum.0 * sum.1;
-    let difference = (a - b) + (a_rest - b_rest);
-    (difference.max(0.0) / (n * n)).sqrt()
+    let difference = a - b;
+    // What the difference lost, of either side.
+    let of_a = difference + b;
+    let rest = (a - of_a) + ((of_a - difference) - b) + (a_rest - b_rest);
+    let variance = (difference + rest) / (n * n);
+    if variance.is_infinite() {
+        return variance;
+    }
+    let left = (-variance).mul_add(n * n, difference) + rest;
+    (variance + left / (n * n)).max(0.0).sqrt()
 }
 
 fn float(x: f64) -> Value<'static> {
