@@ -15,7 +15,7 @@ use tripline_detect::scan::{Told, Totals, Wanted, finish, scan_batches};
 use tripline_detect::{Finding, Ruleset, SourceChoice, Stream, finding_line};
 use tripline_formats::{MAX_RECORD, Reader};
 use tripline_runtime::config::Rules;
-use tripline_runtime::{Config, Load, Loaded, Service, Signals};
+use tripline_runtime::{Config, Load, Loaded, Look, Service, Signals};
 use tripline_store::{FindingQuery, Store};
 
 /// The same cases at every run; `PROPTEST_CASES=5000` tries so many fresh ones, of the service a fiftieth.
@@ -114,15 +114,18 @@ fn served(folder: &Path, text: &str, signals: &Signals, name: &str, threads: usi
          [[source]]\nname = \"logs\"\nkind = \"file\"\npath = \"events.jsonl\"\nsource = \"t.s\"\n"
     );
     std::fs::write(&path, &config).unwrap();
-    let (config, said) = Config::parse(&mut SourceMap::new(), &path, &config);
+    let (config, said) = Config::parse(&mut SourceMap::new(), &path, &config, tripline_destinations::KINDS);
     let config = config.unwrap_or_else(|| panic!("{said:?}"));
+    let looked = Look::at(&Fixed, &config.rules, &path);
     let service = Service {
         path,
+        looked,
+        routing: Default::default(),
         secrets: config.secrets().unwrap(),
         config,
         once: true,
         load: Arc::new(Fixed),
-        rules: Loaded { ruleset: compile(text), beside: Vec::new() },
+        rules: Loaded { ruleset: compile(text), beside: Vec::new(), revision: None },
         signals: signals.clone(),
     };
     tripline_runtime::run(service).unwrap();
