@@ -200,6 +200,10 @@ impl Engine<'_> {
         work.commit.positions = positions.into_values().cloned().collect();
         self.findings(rows, rules, work)?;
         work.commit.notes.append(&mut work.notes);
+        for (rule, held) in &work.changes.opened {
+            self.metrics.alerts.with_label_values(&[rule]).inc();
+            self.metrics.held.with_label_values(&[rule]).inc_by(u64::from(*held));
+        }
         desk::write(std::mem::take(&mut work.changes), &mut work.commit);
         Ok(())
     }
