@@ -170,6 +170,14 @@ impl Store {
         self.wrap("read", findings::one(&self.conn, uid))
     }
 
+    /// The revision of the finding with this uid, without reading the rest.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn revision(&self, uid: &str) -> Result<Option<u64>, StoreError> {
+        self.wrap("read", findings::revision(&self.conn, uid))
+    }
+
     /// Findings, the latest first, at most so many.
     ///
     /// # Errors
