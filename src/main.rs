@@ -20,6 +20,10 @@ macro_rules! out {
     }};
 }
 
+/// Events and state are many small values that come and go, which this allocator is quick with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod colour;
 mod commands;
 mod html;

@@ -222,8 +222,8 @@ impl Engine<'_> {
         let store = locked(&self.store);
         for (uid, Row { row, severity, arrived, rule, told }) in last {
             // An event that came twice is told once. Where the store cannot be read, it is told again.
-            if let Ok(Some(known)) = store.finding(&uid)
-                && known.revision >= row.revision
+            if let Ok(Some(known)) = store.revision(&uid)
+                && known >= row.revision
             {
                 continue;
             }

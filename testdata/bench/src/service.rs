@@ -156,18 +156,29 @@ pub fn durable(program: &Path, folder: &Path, events: usize, keys: usize) -> Res
         place.forget()?;
         let begun = Instant::now();
         let mut service = place.start(program, &["--once"])?;
-        let status = service.0.wait().map_err(|error| error.to_string())?;
+        let mut busy = 0.0;
+        let status = loop {
+            // What a process used is known as long as it runs.
+            busy = service.seconds().max(busy);
+            match service.0.try_wait().map_err(|error| error.to_string())? {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
         if !status.success() {
             return Err(format!("the service ended with {status}"));
         }
-        took.push(begun.elapsed().as_secs_f64());
+        took.push((begun.elapsed().as_secs_f64(), busy));
     }
-    let [start, whole] = took[..] else { return Ok(()) };
-    let seconds = (whole - start).max(1e-9);
+    let [(start, busy_before), (whole, busy)] = took[..] else { return Ok(()) };
+    let (seconds, busy) = ((whole - start).max(1e-9), (busy - busy_before).max(1e-9));
+    let updates = (events * EACH) as f64;
     println!(
-        "{events} events, {keys} keys, {EACH} rules that take each: {:.0} events/s, {:.0} state updates/s, committed ({seconds:.2} s beside {start:.2} s to begin and end)",
+        "{events} events, {keys} keys, {EACH} rules that take each: {:.0} events/s, {:.0} state updates/s, committed; \
+         {:.0} updates for each second of processor ({seconds:.2} s, {busy:.2} s of processor, beside {start:.2} s to begin and end)",
         events as f64 / seconds,
-        (events * EACH) as f64 / seconds
+        updates / seconds,
+        updates / busy,
     );
     Ok(())
 }
@@ -273,6 +284,7 @@ fn send(asked: &Asked<'_>, port: u16) -> Result<u64, String> {
         }
         Ok(())
     })?;
+    hand.send(body).map_err(|_| "no client is left")?;
     drop(hand);
     for client in clients {
         client.join().map_err(|_| "a client failed")??;
@@ -402,7 +414,7 @@ fn sum(metrics: &str, name: &str) -> f64 {
         let rest = line.strip_prefix(name)?;
         rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok()).flatten()
     };
-    metrics.lines().filter_map(of).sum()
+    metrics.lines().filter_map(of).fold(0.0, |sum, one| sum + one)
 }
 
 /// A part of a histogram's values: in proportion between the bounds of its bucket.

@@ -88,10 +88,8 @@ fn serve(stream: TcpStream, mood: fn(usize) -> Mood, seen: &Seen, count: &Atomic
 /// The source, and a table of routes that tell everything to these destinations.
 fn configuration(destinations: &[(&str, String)]) -> String {
     let names: Vec<String> = destinations.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-    let tables: String = destinations
-        .iter()
-        .map(|(name, more)| format!("[[destination]]\nname = \"{name}\"\n{more}\n"))
-        .collect();
+    let tables: String =
+        destinations.iter().map(|(name, more)| format!("[[destination]]\nname = \"{name}\"\n{more}\n")).collect();
     format!(
         "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"\npoll = \"10ms\"\n{tables}\
          [[route]]\nname = \"all\"\nto = [{}]\nupdate_every = \"1s\"\n",
@@ -171,10 +169,8 @@ fn every_alert_arrives_whatever_the_other_side_does() {
     let begun = Instant::now();
     let service = place.start("a", &[]);
     let written = || {
-        let lines: Vec<Json> = lines_of(&place.path("alerts.ndjson"))
-            .iter()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect();
+        let lines: Vec<Json> =
+            lines_of(&place.path("alerts.ndjson")).iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
         complete(&place, "a", &told(lines.iter()))
     };
     until("the lines", || place.path("alerts.ndjson").exists() && written());
@@ -207,8 +203,7 @@ fn a_service_that_is_killed_while_it_delivers_delivers_everything() {
         2 => Mood::Slow,
         _ => Mood::Takes,
     });
-    let destinations =
-        [("pager", webhook(at, "")), ("lines", "kind = \"file\"\npath = \"alerts.ndjson\"".to_string())];
+    let destinations = [("pager", webhook(at, "")), ("lines", "kind = \"file\"\npath = \"alerts.ndjson\"".to_string())];
     place.configure("a", &configuration(&destinations));
     let all = events(1_500);
     let mut chance = Chance(11);
@@ -241,7 +236,8 @@ fn a_service_that_is_killed_while_it_delivers_delivers_everything() {
         rows.into_iter().map(|row| (row.id.clone(), store.parts(&row.id, usize::MAX).unwrap())).collect()
     };
     let (disturbed, plain) = (parts("a"), parts("b"));
-    let findings = |parts: &BTreeMap<String, Vec<String>>| -> BTreeSet<String> { parts.values().flatten().cloned().collect() };
+    let findings =
+        |parts: &BTreeMap<String, Vec<String>>| -> BTreeSet<String> { parts.values().flatten().cloned().collect() };
     assert_eq!(findings(&disturbed), findings(&plain));
     assert_eq!(disturbed, plain);
 }
