@@ -3,7 +3,10 @@
 //!
 //! Invariants: those that [`tripline_connect`] asks of a destination.
 
+mod facts;
 mod lines;
+#[cfg(test)]
+mod testing;
 mod webhook;
 
 use tripline_connect::Kind;
