@@ -5,11 +5,13 @@
 
 mod facts;
 mod lines;
+mod syslog;
 #[cfg(test)]
 mod testing;
+mod trust;
 mod webhook;
 
 use tripline_connect::Kind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[Kind] = &[lines::FILE, lines::STDOUT, webhook::KIND];
+pub const KINDS: &[Kind] = &[lines::FILE, lines::STDOUT, syslog::KIND, webhook::KIND];
