@@ -5,6 +5,9 @@
 
 mod facts;
 mod lines;
+mod pagerduty;
+mod service;
+mod slack;
 mod syslog;
 #[cfg(test)]
 mod testing;
@@ -14,4 +17,4 @@ mod webhook;
 use tripline_connect::Kind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[Kind] = &[lines::FILE, lines::STDOUT, syslog::KIND, webhook::KIND];
+pub const KINDS: &[Kind] = &[lines::FILE, pagerduty::KIND, slack::KIND, lines::STDOUT, syslog::KIND, webhook::KIND];
