@@ -5,10 +5,12 @@
 
 mod facts;
 mod lines;
+mod opsgenie;
 mod pagerduty;
 mod service;
 mod slack;
 mod syslog;
+mod teams;
 #[cfg(test)]
 mod testing;
 mod trust;
@@ -17,4 +19,13 @@ mod webhook;
 use tripline_connect::Kind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[Kind] = &[lines::FILE, pagerduty::KIND, slack::KIND, lines::STDOUT, syslog::KIND, webhook::KIND];
+pub const KINDS: &[Kind] = &[
+    lines::FILE,
+    opsgenie::KIND,
+    pagerduty::KIND,
+    slack::KIND,
+    lines::STDOUT,
+    syslog::KIND,
+    teams::KIND,
+    webhook::KIND,
+];
