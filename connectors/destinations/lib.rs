@@ -8,8 +8,13 @@ mod facts;
 mod github;
 mod jira;
 mod lines;
+mod opsgenie;
+mod pagerduty;
+mod service;
 mod servicenow;
+mod slack;
 mod syslog;
+mod teams;
 #[cfg(test)]
 mod testing;
 mod ticket;
@@ -19,5 +24,16 @@ mod webhook;
 use tripline_connect::Kind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[Kind] =
-    &[lines::FILE, github::KIND, jira::KIND, servicenow::KIND, lines::STDOUT, syslog::KIND, webhook::KIND];
+pub const KINDS: &[Kind] = &[
+    lines::FILE,
+    github::KIND,
+    jira::KIND,
+    opsgenie::KIND,
+    pagerduty::KIND,
+    servicenow::KIND,
+    slack::KIND,
+    lines::STDOUT,
+    syslog::KIND,
+    teams::KIND,
+    webhook::KIND,
+];
