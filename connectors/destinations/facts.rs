@@ -177,7 +177,7 @@ pub fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
         ("Status", status(alert)),
         ("Severity", severity),
         ("Entities", list(kinds.iter().map(String::as_str))),
-        ("Count", format!("{} findings of {} events", alert.count, alert.events)),
+        ("Count", format!("{} of {}", many(alert.count, "finding"), many(alert.events, "event"))),
         ("First seen", format_time(alert.first_seen)),
         ("Last seen", format_time(alert.last_seen)),
         ("Rule", rule),
@@ -215,12 +215,16 @@ fn text_of(value: &Json) -> String {
     }
 }
 
+/// `1 event`, `2 events`.
+fn many(number: u64, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}
+
 /// A finding in one line.
 pub fn evidence(one: &Evidence) -> String {
     let time = one.time.map(format_time).unwrap_or_else(|| "without a time".into());
     let severity = severity_name(one.severity);
-    let events = if one.events == 1 { "1 event".to_string() } else { format!("{} events", one.events) };
-    let mut out = format!("{time} [{severity}] {} ({events})", cut(&plain(&one.title), PART));
+    let mut out = format!("{time} [{severity}] {} ({})", cut(&plain(&one.title), PART), many(one.events, "event"));
     if !one.origin.is_empty() {
         out.push_str(&format!(" at {}", cut(&plain(&one.origin), PART)));
     }
@@ -256,7 +260,7 @@ pub fn news(alert: &Alert, evidence_told: u64, history_told: u64) -> News {
     let kept = u64::try_from(found.len()).unwrap_or(u64::MAX);
     let gone = alert.numbers.0.saturating_sub(evidence_told).saturating_sub(kept);
     if gone > 0 {
-        lines.push(format!("{gone} earlier findings, which are not kept here"));
+        lines.push(format!("{} from before, not kept here", many(gone, "finding")));
     }
     lines.extend(found.into_iter().map(evidence));
     News { lines, upto: alert.numbers }
@@ -267,7 +271,8 @@ pub fn digest(digest: &Digest) -> (String, Vec<String>) {
     let shown = u64::try_from(digest.alerts.len()).unwrap_or(u64::MAX);
     let all = shown.saturating_add(digest.more);
     let title = format!(
-        "{all} alerts were held back by the limit of route {} from {} to {}",
+        "{} held back by the limit of route {} from {} to {}",
+        many(all, "alert"),
         plain(&digest.route),
         format_time(digest.from),
         format_time(digest.to)

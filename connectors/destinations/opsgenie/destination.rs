@@ -158,8 +158,8 @@ impl Alerts {
         let is_acknowledged = alert.status == Status::Acknowledged;
         if is_acknowledged != there.acknowledged {
             let what = if is_acknowledged { "acknowledge" } else { "unacknowledge" };
-            let said = action(&facts::status(alert));
-            self.change(Method::POST, self.at(&[&alias, what], true), &said).await?;
+            // Who did it is news, which comes as a note.
+            self.change(Method::POST, self.at(&[&alias, what], true), &action("")).await?;
         }
         // What the alert was created with, it shows; that it was opened is no news.
         let (evidence, history) = (evidence.max(there.shown), history.max(1));

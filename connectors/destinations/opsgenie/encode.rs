@@ -136,9 +136,13 @@ impl Layout {
     }
 }
 
-/// A request that does something with an alert, and what is said of it.
+/// A request that does something with an alert, and what is said of it, if anything.
 pub fn action(note: &str) -> Json {
-    json!({ "user": SOURCE, "source": SOURCE, "note": cut(note, NOTE) })
+    let mut body = json!({ "user": SOURCE, "source": SOURCE });
+    if let (Some(body), false) = (body.as_object_mut(), note.is_empty()) {
+        body.insert("note".into(), cut(note, NOTE).into());
+    }
+    body
 }
 
 /// A note with what is new. Its first line is what [`told`] reads.

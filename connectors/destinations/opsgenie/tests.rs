@@ -114,7 +114,9 @@ fn change(method: &str, parts: &[&str], body: &Json, state: &mut Account) {
                 "notes" => {}
                 other => panic!("{other}"),
             }
-            one["notes"].as_array_mut().unwrap().insert(0, json!({ "note": body["note"] }));
+            if let Some(note) = body.get("note") {
+                one["notes"].as_array_mut().unwrap().insert(0, json!({ "note": note }));
+            }
         }
         ("PUT", [_, name], Some(one)) => {
             assert!(["message", "description", "priority"].contains(name));

@@ -406,6 +406,27 @@ fn an_alert_with_hostile_values_fits_and_mentions_nobody() {
 }
 
 #[test]
+fn what_a_team_writes_is_kept_and_what_it_names_is_escaped() {
+    let (fake, state) = slack();
+    let texts = "title = '{severity}: {title}'\nbody = '*{title}* <https://example.com|wiki>'\n\
+                 fields = { 'Who & where' = '{ips}', Run = '{runbook}' }\n";
+    let to = open(&KIND, &format!("{}{texts}", config(&fake.url)), &FILES);
+    let mut alert = alert();
+    alert.title = "<!here> & <https://evil.example|wiki>".into();
+    assert_eq!(deliver(&*to, &alert, Occasion::Opened, &mut None).outcome, Outcome::Taken);
+    let sent = heads(&state)[0].body.clone();
+    assert_eq!(sent["blocks"][0]["text"]["text"], "High: &lt;!here&gt; &amp; &lt;https://evil.example|wiki&gt;");
+    let blocks = &sent["attachments"][0]["blocks"];
+    let body = "*&lt;!here&gt; &amp; &lt;https://evil.example|wiki&gt;* <https://example.com|wiki>";
+    assert_eq!((&blocks[0]["text"]["type"], &blocks[0]["text"]["text"]), (&json!("mrkdwn"), &json!(body)));
+    assert_eq!(blocks[1]["fields"][0]["text"], "*Who &amp; where*");
+    assert_eq!(blocks[1]["fields"][1]["text"], "203.0.113.1");
+    assert_eq!(blocks[2]["text"]["text"], "Run\n1. Ask the owner.\n2. Escalate where nobody knows of it.");
+    let link = format!("https://tripline.example.com/alerts/{}", alert.id);
+    assert!(sent.to_string().contains(&link));
+}
+
+#[test]
 fn a_test_is_marked_and_has_no_buttons() {
     let (fake, state) = slack();
     let to = destination(&fake);
