@@ -3,16 +3,21 @@
 //!
 //! Invariants: those that [`tripline_connect`] asks of a destination.
 
+mod api;
 mod facts;
+mod github;
+mod jira;
 mod lines;
 mod opsgenie;
 mod pagerduty;
 mod service;
+mod servicenow;
 mod slack;
 mod syslog;
 mod teams;
 #[cfg(test)]
 mod testing;
+mod ticket;
 mod trust;
 mod webhook;
 
@@ -21,8 +26,11 @@ use tripline_connect::Kind;
 /// Every kind, in the order of their names.
 pub const KINDS: &[Kind] = &[
     lines::FILE,
+    github::KIND,
+    jira::KIND,
     opsgenie::KIND,
     pagerduty::KIND,
+    servicenow::KIND,
     slack::KIND,
     lines::STDOUT,
     syslog::KIND,
