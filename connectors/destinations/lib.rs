@@ -4,6 +4,7 @@
 //! Invariants: those that [`tripline_connect`] asks of a destination.
 
 mod api;
+mod email;
 mod facts;
 mod github;
 mod jira;
@@ -25,6 +26,7 @@ use tripline_connect::Kind;
 
 /// Every kind, in the order of their names.
 pub const KINDS: &[Kind] = &[
+    email::KIND,
     lines::FILE,
     github::KIND,
     jira::KIND,

@@ -132,7 +132,9 @@ pub mod tests {
     /// Replies that requests get once in the place of their own: method, a part of the path, the reply, and whether the
     /// service does what it was asked all the same.
     #[derive(Clone, Default)]
-    pub struct Traps(Arc<Mutex<Vec<(&'static str, &'static str, Reply, bool)>>>);
+    pub struct Traps(Arc<Mutex<Vec<Trap>>>);
+
+    type Trap = (&'static str, &'static str, Reply, bool);
 
     impl Traps {
         pub fn set(&self, method: &'static str, path: &'static str, reply: Reply, done: bool) {

@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::Method;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use tripline_alert::{Message, Status, Verdict};
 use tripline_connect::{Answer, Content, Destination, Made, Outcome, Parcel, Sending, retry_after};
 use tripline_event::format_time;
@@ -140,9 +140,9 @@ impl GitHub {
             self.api.send(Method::POST, &format!("{path}/comments"), &body).await?;
         }
         own.tell(alert.numbers);
-        let mut change = json!({});
+        let mut change = Map::new();
         if own.title != title {
-            change["title"] = title.clone().into();
+            change.insert("title".into(), title.clone().into());
         }
         if (own.status == Status::Closed) != (alert.status == Status::Closed) {
             let (state, reason) = match (alert.status, alert.verdict) {
@@ -150,10 +150,11 @@ impl GitHub {
                 (Status::Closed, _) => ("closed", "not_planned"),
                 _ => ("open", "reopened"),
             };
-            (change["state"], change["state_reason"]) = (state.into(), reason.into());
+            change.insert("state".into(), state.into());
+            change.insert("state_reason".into(), reason.into());
         }
-        if change != json!({}) {
-            self.api.send(Method::PATCH, &path, &change).await?;
+        if !change.is_empty() {
+            self.api.send(Method::PATCH, &path, &Json::Object(change)).await?;
         }
         (own.title, own.status) = (title, alert.status);
         Ok(())

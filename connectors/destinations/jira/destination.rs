@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use reqwest::Method;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use tripline_alert::{Message, Status};
 use tripline_connect::{Answer, Content, Destination, Made, Outcome, Parcel, Sending};
 use tripline_event::format_date;
@@ -79,7 +79,7 @@ impl Jira {
         Ok(Some(Own { key: text(issue, "/key").to_string(), told, title, ..Own::default() }))
     }
 
-    async fn create(&self, id: &str, summary: &str, page: Page, more: Json) -> Result<String, Failed> {
+    async fn create(&self, id: &str, summary: &str, page: Page, more: Map<String, Json>) -> Result<String, Failed> {
         let mut labels = vec!["tripline".to_string(), label(id)];
         labels.extend(self.plan.labels.iter().cloned());
         let mut fields = json!({
@@ -89,7 +89,7 @@ impl Jira {
             "description": page.written(&self.plan),
             "labels": labels,
         });
-        if let (Some(fields), Json::Object(more)) = (fields.as_object_mut(), more) {
+        if let Some(fields) = fields.as_object_mut() {
             fields.extend(more);
         }
         let made = self.api.send(Method::POST, "/issue", &json!({ "fields": fields })).await?;
@@ -100,24 +100,22 @@ impl Jira {
     }
 
     /// Fields that not every issue has.
-    fn more(&self, message: &Message) -> Json {
+    fn more(&self, message: &Message) -> Map<String, Json> {
         let mut more = self.priority(message.alert.severity);
         if let Some(assignee) = &self.plan.assignee {
             let key = if self.plan.cloud { "accountId" } else { "name" };
-            more["assignee"] = json!({ key: assignee });
+            more.insert("assignee".into(), json!({ key: assignee }));
         }
         if let Some(due) = self.plan.due {
             let due = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
-            more["duedate"] = format_date(message.alert.opened.saturating_add(due)).into();
+            more.insert("duedate".into(), format_date(message.alert.opened.saturating_add(due)).into());
         }
         more
     }
 
-    fn priority(&self, severity: i64) -> Json {
-        match self.plan.priorities.iter().find(|(id, _)| *id == severity) {
-            Some((_, name)) => json!({ "priority": { "name": name } }),
-            None => json!({}),
-        }
+    fn priority(&self, severity: i64) -> Map<String, Json> {
+        let name = self.plan.priorities.iter().find(|(id, _)| *id == severity).map(|(_, name)| name);
+        name.map(|name| ("priority".to_string(), json!({ "name": name }))).into_iter().collect()
     }
 
     /// Makes the issue what the alert is. What was done so far is in `own`, whatever fails.
@@ -147,7 +145,7 @@ impl Jira {
         let path = format!("/issue/{}", own.key);
         if own.title != title || own.severity != alert.severity {
             let mut fields = self.priority(alert.severity);
-            fields["summary"] = title.into();
+            fields.insert("summary".into(), title.into());
             self.api.send(Method::PUT, &path, &json!({ "fields": fields })).await?;
             (own.title, own.severity) = (title.to_string(), alert.severity);
         }
@@ -156,7 +154,9 @@ impl Jira {
             let query = [("orderBy", "-created"), ("maxResults", "20")];
             let comments = self.api.get(&format!("{path}/comment"), &query).await?;
             for comment in each(&comments, "/comments") {
-                if let Some((_, upto)) = marked(&flat(&comment["body"]), "").filter(|(id, _)| *id == alert.id) {
+                if let Some((_, upto)) =
+                    marked(&comment.get("body").map(flat).unwrap_or_default(), "").filter(|(id, _)| *id == alert.id)
+                {
                     own.tell(upto);
                 }
             }
@@ -204,14 +204,14 @@ impl Jira {
                 names.join(", ")
             )));
         };
-        let mut body = json!({ "transition": { "id": text(found, "/id") } });
+        let mut body = Map::from_iter([("transition".to_string(), json!({ "id": text(found, "/id") }))]);
         let verdict = message.alert.verdict.filter(|_| message.alert.status == Status::Closed);
         if let Some((_, resolution)) =
             verdict.and_then(|verdict| self.plan.resolutions.iter().find(|(one, _)| *one == verdict))
         {
-            body["fields"] = json!({ "resolution": { "name": resolution } });
+            body.insert("fields".into(), json!({ "resolution": { "name": resolution } }));
         }
-        self.api.send(Method::POST, &format!("{path}/transitions"), &body).await.map(|_| ())
+        self.api.send(Method::POST, &format!("{path}/transitions"), &Json::Object(body)).await.map(|_| ())
     }
 
     async fn attempt(&self, parcel: &Parcel, own: &mut Option<Own>) -> Result<(), Failed> {
@@ -228,7 +228,7 @@ impl Jira {
                 let id = id_of(&parcel.id);
                 if self.find(&id).await?.is_none() {
                     let title = facts::cut(&facts::digest(digest).0, SUMMARY);
-                    self.create(&id, &title, Page::digest(&self.plan, digest, &id), json!({})).await?;
+                    self.create(&id, &title, Page::digest(&self.plan, digest, &id), Map::new()).await?;
                 }
                 Ok(())
             }
