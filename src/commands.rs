@@ -1,17 +1,23 @@
 //! The commands, one per file.
 
+pub mod alerts;
 pub mod backtest;
 pub mod check;
 pub mod coverage;
+pub mod destinations;
 pub mod diff;
 pub mod explain;
 pub mod fmt;
 pub mod import;
 pub mod new;
 pub mod normalize;
+pub mod outbox;
+pub mod route;
+pub mod rules;
 pub mod run;
 pub mod scan;
 pub mod sigma;
+pub mod silence;
 pub mod test;
 
 /// What a command gives: an exit code, or a sentence for the user (exit code 2).

@@ -26,9 +26,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod colour;
 mod commands;
+mod desk;
 mod html;
 mod load;
 mod replay;
+mod times;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,18 @@ enum Command {
     Scan(commands::scan::Args),
     /// Run as a service: from sources to outputs, until told to stop
     Run(commands::run::Args),
+    /// Show the alerts of a service, and do something with them
+    Alerts(commands::alerts::Args),
+    /// Tell nobody of some alerts for a while
+    Silence(commands::silence::Args),
+    /// Show what is still to be delivered, and try or drop it
+    Outbox(commands::outbox::Args),
+    /// Show how rules do: how much they tell, and how it was judged
+    Rules(commands::rules::Args),
+    /// Show where an alert would go, and why
+    Route(commands::route::Args),
+    /// Show the destinations of a configuration, and try them
+    Destinations(commands::destinations::Args),
     /// Tell what rules would have found in archived logs
     Backtest(commands::backtest::Args),
     /// Compare what two revisions of rules find in the same logs
@@ -78,6 +92,12 @@ fn main() -> ExitCode {
         Command::Fmt(args) => commands::fmt::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
         Command::Run(args) => commands::run::run(&args),
+        Command::Alerts(args) => commands::alerts::run(&args),
+        Command::Silence(args) => commands::silence::run(&args),
+        Command::Outbox(args) => commands::outbox::run(&args),
+        Command::Rules(args) => commands::rules::run(&args),
+        Command::Route(args) => commands::route::run(&args),
+        Command::Destinations(args) => commands::destinations::run(&args),
         Command::Backtest(args) => commands::backtest::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Test(args) => commands::test::run(&args),

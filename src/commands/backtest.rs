@@ -11,7 +11,6 @@ use tripline_base::terminal::{counted, visible};
 use tripline_detect::Ruleset;
 use tripline_detect::backtest::{Backtest, Period, Report};
 use tripline_detect::scan::{Told, Wanted};
-use tripline_event::parse_time;
 
 use super::Outcome;
 use crate::replay::Replayed;
@@ -25,10 +24,10 @@ pub struct Args {
     rules: Vec<PathBuf>,
     /// Report findings from this time on: RFC 3339 or a date, UTC. Events before it are judged all the same, so that
     /// rules over several events know what came before
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::times::time)]
     from: Option<i64>,
     /// Report findings before this time
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::times::time)]
     to: Option<i64>,
     /// The source of every event; told from each event where it is left out
     #[arg(long)]
@@ -150,13 +149,4 @@ impl Done<'_> {
         .filter(|(n, _)| *n > 0)
         .collect()
     }
-}
-
-/// A time as `--from` and `--to` have it. A mere number is none: nobody means the seconds since 1970 by `2026`.
-fn time(text: &str) -> Result<i64, String> {
-    let wanted = || "write RFC 3339 (2026-02-10T08:00:00Z) or a date (2026-02-10)".to_string();
-    if text.parse::<f64>().is_ok() {
-        return Err(wanted());
-    }
-    parse_time(text).ok_or_else(wanted)
 }

@@ -72,7 +72,7 @@ pub fn configuration(sources: &mut SourceMap, path: &Path) -> Result<(Option<Con
 }
 
 /// How this program loads rules.
-struct Program;
+pub struct Program;
 
 impl Load for Program {
     fn load(&self, rules: &Rules) -> Result<Loaded, String> {

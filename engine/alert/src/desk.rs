@@ -73,6 +73,17 @@ impl Changes {
     }
 }
 
+/// How an alert would be routed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Why it is told to nobody; none where it is told.
+    pub held: Option<String>,
+    /// Each route that was looked at, also where it is held back.
+    pub said: Vec<Explained>,
+    /// The destinations of the routes that take it.
+    pub to: Vec<String>,
+}
+
 /// Routes, silences, and what they make of findings.
 #[derive(Clone, Debug)]
 pub struct Desk {
@@ -504,17 +515,11 @@ impl Desk {
         Ok(())
     }
 
-    /// How an alert would be routed at an instant: whether it is held back, each route that was looked at, and the
-    /// destinations.
+    /// How an alert would be routed at an instant.
     ///
     /// # Errors
     /// Where what was kept cannot be read.
-    pub fn explain(
-        &self,
-        shelf: &dyn Shelf,
-        alert: &Alert,
-        now: i64,
-    ) -> Result<(Option<String>, Vec<Explained>, Vec<String>), String> {
+    pub fn explain(&self, shelf: &dyn Shelf, alert: &Alert, now: i64) -> Result<Way, String> {
         let value = fields::value(alert);
         let held = self.held(shelf, alert, &value, now)?;
         let (chosen, said) = self.routing.choose(&value, now);
@@ -524,7 +529,7 @@ impl Desk {
                 to.push(destination.clone());
             }
         }
-        Ok((held, said, to))
+        Ok(Way { held, said, to })
     }
 }
 

@@ -378,6 +378,22 @@ fn nanos(duration: Duration) -> i64 {
 }
 
 impl Written {
+    /// The names of the routes that lead to a destination, by themselves or as a step of an escalation.
+    pub fn leading_to(&self, destination: &str) -> Vec<&str> {
+        fn walk<'w>(routes: &'w [WrittenRoute], destination: &str, out: &mut Vec<&'w str>) {
+            for WrittenRoute { route, routes, .. } in routes {
+                let mut to = route.to.iter().chain(route.escalate.iter().flat_map(|step| &step.to));
+                if to.any(|to| to == destination) {
+                    out.push(&route.name);
+                }
+                walk(routes, destination, out);
+            }
+        }
+        let mut out = Vec::new();
+        walk(&self.routes, destination, &mut out);
+        out
+    }
+
     /// Makes the routes ready: their conditions are checked, over the lists and tables of a program.
     pub fn compile(&self, sources: &SourceMap, program: &Program) -> (Routing, Vec<Diagnostic>) {
         let mut expressions = Expressions::new(program, sources, "a route");

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Alert;
+
 /// A silence, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
@@ -20,6 +22,11 @@ pub struct Silence {
 }
 
 impl Silence {
+    /// The id of a silence, made from what it is and when it was wanted.
+    pub fn id_of(when: &str, by: &str, from: i64) -> String {
+        Alert::id_of(by, &[when.to_string()], &from.to_string()).chars().take(12).collect()
+    }
+
     /// Whether it holds at an instant.
     pub fn is_on(&self, now: i64) -> bool {
         self.from <= now && now < self.until

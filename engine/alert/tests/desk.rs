@@ -225,7 +225,7 @@ fn the_first_route_that_fits_takes_an_alert_unless_it_goes_on() {
     let plain = office.find_of("other", &About::default(), &told("c", 3, 0));
     assert_eq!(plain, ["jira opened", "lead opened"]);
     let alert = office.memory.alerts.borrow().values().find(|alert| alert.rule == "r").unwrap().clone();
-    let (held, judged, to) = office.desk.explain(&office.memory, &alert, START).unwrap();
+    let tripline_alert::Way { held, said: judged, to } = office.desk.explain(&office.memory, &alert, START).unwrap();
     assert_eq!((held, to), (None, vec!["jira".to_string(), "page".into(), "soc".into()]));
     let judged: Vec<String> =
         judged.iter().map(|one| format!("{}{} {} {}", "-".repeat(one.depth), one.route, one.took, one.why)).collect();

@@ -18,7 +18,7 @@ pub(crate) struct Request {
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub(crate) enum Ask {
+pub enum Ask {
     /// Something is done with an alert.
     Act {
         /// Which.
@@ -48,7 +48,7 @@ pub(crate) enum Ask {
 
 /// What comes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// It was done and is committed.
     Done,
     /// There is nothing of that name.

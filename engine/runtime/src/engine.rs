@@ -1,7 +1,7 @@
 //! The one thread that judges and commits: what sources send goes in, and positions, state, findings and deliveries
 //! that follow from it are written together.
 
-mod desk;
+pub(crate) mod desk;
 mod feed;
 mod ids;
 mod judge;

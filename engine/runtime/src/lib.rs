@@ -18,6 +18,7 @@ mod clock;
 pub mod codes;
 pub mod config;
 mod deliver;
+pub mod direct;
 mod engine;
 mod log;
 mod metrics;
@@ -37,7 +38,9 @@ use tripline_alert::Routing;
 use tripline_detect::SourceChoice;
 use tripline_store::{Durability, Options, Store};
 
+pub use ask::{Answer, Ask};
 pub use config::Config;
+pub use engine::desk::Kept;
 pub use reload::{Load, Loaded, Look};
 pub use tripline_config::{Reference, Secret, Secrets};
 

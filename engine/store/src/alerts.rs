@@ -23,6 +23,9 @@ pub struct AlertQuery {
     pub after: Option<(i64, String)>,
 }
 
+/// The greatest character: no text that begins with a prefix comes after the prefix and it.
+const LAST: &str = "\u{10FFFF}";
+
 const COLUMNS: &str = "id, rule, key, state, severity, opened, updated, due, body";
 
 fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
@@ -125,6 +128,13 @@ pub(crate) fn list(conn: &Connection, query: &AlertQuery, limit: usize) -> Resul
     Ok(found)
 }
 
+pub(crate) fn ids(conn: &Connection, prefix: &str, limit: usize) -> Result<Vec<String>, Problem> {
+    let mut query =
+        conn.prepare_cached("SELECT id FROM alert WHERE id >= ?1 AND id < ?1 || ?2 ORDER BY id LIMIT ?3")?;
+    let found = query.query_map(params![prefix, LAST, rows(limit)], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
 pub(crate) fn parts(conn: &Connection, alert: &str, limit: usize) -> Result<Vec<String>, Problem> {
     let mut query = conn.prepare_cached("SELECT finding FROM part WHERE alert = ?1 ORDER BY finding LIMIT ?2")?;
     let found = query.query_map(params![alert, rows(limit)], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -137,11 +147,10 @@ pub(crate) fn memo(conn: &Connection, name: &str) -> Result<Option<String>, Prob
 }
 
 pub(crate) fn memos(conn: &Connection, prefix: &str, limit: usize) -> Result<Vec<(String, String)>, Problem> {
-    // No text that begins with the prefix comes after it and the greatest character.
     let mut query = conn
         .prepare_cached("SELECT name, value FROM memo WHERE name >= ?1 AND name < ?1 || ?2 ORDER BY name LIMIT ?3")?;
     let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let found = query.query_map(params![prefix, "\u{10FFFF}", rows(limit)], pair)?.collect::<Result<_, _>>()?;
+    let found = query.query_map(params![prefix, LAST, rows(limit)], pair)?.collect::<Result<_, _>>()?;
     Ok(found)
 }
 

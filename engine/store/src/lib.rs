@@ -35,7 +35,7 @@ pub use alerts::AlertQuery;
 pub use error::{Problem, StoreError};
 pub use findings::{FindingQuery, Retained};
 pub use open::{Durability, Options};
-pub use outbox::{DeliveryState, Due, Outcome, Queued};
+pub use outbox::{DeliveryQuery, DeliveryState, Due, Outcome, Queued};
 pub use rows::{AlertRow, Change, Commit, Delivery, FindingRow, Note, Position, Space, Thread};
 pub use store::Store;
 

@@ -78,6 +78,19 @@ pub struct Queued {
     pub size: u64,
 }
 
+/// Which deliveries are asked for; all where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryQuery {
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// To this destination.
+    pub destination: Option<String>,
+    /// With this key.
+    pub key: Option<String>,
+    /// Only those that come after this id; 0 for the first.
+    pub after: i64,
+}
+
 pub(crate) fn write(
     writing: &Transaction<'_>,
     at: i64,
@@ -179,17 +192,17 @@ pub(crate) fn settle(
 
 pub(crate) fn list(
     conn: &Connection,
-    state: Option<DeliveryState>,
-    after: i64,
+    DeliveryQuery { state, destination, key, after }: &DeliveryQuery,
     limit: usize,
 ) -> Result<Vec<Queued>, Problem> {
     let mut query = conn.prepare_cached(
         "SELECT id, destination, key, state, attempts, due, at, reason, length(CAST(body AS BLOB)) FROM outbox
-         WHERE id > ?1 AND (?2 IS NULL OR state = ?2) ORDER BY id LIMIT ?3",
+         WHERE id > ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR destination = ?3)
+         AND (?4 IS NULL OR key = ?4) ORDER BY id LIMIT ?5",
     )?;
-    let found = query
-        .query_map(params![after, state.map(|state| state as i64), rows(limit)], queued)?
-        .collect::<Result<_, _>>()?;
+    let state = state.map(|state| state as i64);
+    let found =
+        query.query_map(params![after, state, destination, key, rows(limit)], queued)?.collect::<Result<_, _>>()?;
     Ok(found)
 }
 

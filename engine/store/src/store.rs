@@ -11,7 +11,7 @@ use crate::rows::{AlertRow, Commit, FindingRow, Note, Position, Space, Thread};
 use crate::state::{self, Folding};
 use crate::{AlertQuery, alerts, findings, open, outbox};
 use crate::{
-    DeliveryState, Due, Durability, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome, Queued, Retained,
+    DeliveryQuery, DeliveryState, Due, Durability, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome, Queued, Retained,
 };
 
 /// An open store.
@@ -244,6 +244,14 @@ impl Store {
         self.wrap("read", alerts::list(&self.conn, query, limit))
     }
 
+    /// Ids of alerts that begin with a text, in their order, at most so many.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn alert_ids(&self, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.wrap("read", alerts::ids(&self.conn, prefix, limit))
+    }
+
     /// The uids of the findings of an alert, at most so many.
     ///
     /// # Errors
@@ -335,7 +343,15 @@ impl Store {
     /// # Errors
     /// Where the store cannot be read.
     pub fn outbox(&self, state: Option<DeliveryState>, after: i64, limit: usize) -> Result<Vec<Queued>, StoreError> {
-        self.wrap("read", outbox::list(&self.conn, state, after, limit))
+        self.deliveries(&DeliveryQuery { state, after, ..DeliveryQuery::default() }, limit)
+    }
+
+    /// Deliveries, the oldest first, at most so many.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn deliveries(&self, query: &DeliveryQuery, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        self.wrap("read", outbox::list(&self.conn, query, limit))
     }
 
     /// Makes a dead or waiting delivery due at once. Gives whether there is one with this id.
