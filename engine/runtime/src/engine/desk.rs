@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tripline_alert::{About, Alert, Changes, Desk, Refused, Shelf, Silence, Status, Told};
+use sha2::{Digest as _, Sha256};
+use tripline_alert::{About, Act, Alert, Changes, Condition, Desk, Refused, Routing, Shelf, Silence, Status, Told};
 use tripline_detect::Ruleset;
+use tripline_semantic::Program;
 use tripline_semantic::typed::Rule;
 use tripline_store::{AlertQuery, AlertRow, Commit, Delivery, Note, Store, StoreError};
 
@@ -17,8 +19,16 @@ use crate::reload::Running;
 
 /// The most silences that are kept.
 const MOST_SILENCES: usize = 1_000;
+/// The longest condition and reason of a silence (bytes).
+const LONGEST: usize = 4 << 10;
 /// What the names of silences begin with.
 const SILENCES: &str = "silence/";
+/// What the names of requests of destinations begin with.
+const CALLBACKS: &str = "callback/";
+/// How long a request of a destination is remembered (nanoseconds): one that comes again meanwhile is done once.
+const REMEMBER: i64 = 86_400_000_000_000;
+/// How many such requests are looked at when they are forgotten.
+const FORGOTTEN: usize = 200_000;
 
 /// What alerts are made with: the desk, and what is known of each rule.
 pub(super) struct Rules {
@@ -28,9 +38,13 @@ pub(super) struct Rules {
 }
 
 /// The store, as the desk asks it.
-pub(crate) struct Kept<'s>(pub &'s Store);
+pub struct Kept<'s>(pub &'s Store);
 
-fn alert(row: AlertRow) -> Result<Alert, String> {
+/// An alert as the store keeps it.
+///
+/// # Errors
+/// Where it is not what was written.
+pub fn alert(row: AlertRow) -> Result<Alert, String> {
     serde_json::from_str(&row.body).map_err(|_| format!("the alert {} cannot be read", row.id))
 }
 
@@ -39,7 +53,7 @@ fn key_text(key: &[String]) -> String {
 }
 
 /// The number of a status in the store.
-pub(crate) fn state_of(status: Status) -> i64 {
+pub fn state_of(status: Status) -> i64 {
     match status {
         Status::Open => 0,
         Status::Acknowledged => 1,
@@ -94,13 +108,16 @@ impl Rules {
 }
 
 /// The silences of a store; what cannot be read is left out.
-pub(crate) fn silences(store: &Store) -> Result<Vec<Silence>, String> {
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn silences(store: &Store) -> Result<Vec<Silence>, String> {
     let kept = store.memos(SILENCES, MOST_SILENCES).map_err(told)?;
     Ok(kept.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect())
 }
 
-fn desk(store: &Store, running: &Running) -> Result<Desk, String> {
-    let (desk, refused) = Desk::new(Arc::clone(&running.routing), silences(store)?, &running.ruleset.program);
+pub(crate) fn desk(store: &Store, ruleset: &Ruleset, routing: &Arc<Routing>) -> Result<Desk, String> {
+    let (desk, refused) = Desk::new(Arc::clone(routing), silences(store)?, &ruleset.program);
     for (silence, why) in refused {
         say(&format!("the silence {} holds nothing any more: {why}", silence.id));
     }
@@ -115,7 +132,7 @@ fn about(ruleset: &Ruleset, revision: Option<&str>) -> Vec<Option<(String, About
 impl Engine<'_> {
     /// What alerts are made with while these rules run.
     pub(super) fn rules(&self, running: &Running) -> Result<Rules, String> {
-        let desk = desk(&locked(&self.store), running)?;
+        let desk = desk(&locked(&self.store), &running.ruleset, &running.routing)?;
         Ok(Rules { desk, rules: about(&running.ruleset, running.revision.as_deref()) })
     }
 
@@ -130,58 +147,162 @@ impl Engine<'_> {
         let now = clock::now();
         let mut store = locked(&self.store);
         let mut silenced = false;
-        for Request { by, ask, tell } in asked {
-            let body = json!({ "by": by, "ask": ask.said() }).to_string();
-            let answer = match ask {
-                Ask::Act { id, act } => {
-                    let done = rules.desk.act(&Kept(&store), &mut work.changes, &id, &act, &by, now);
-                    match done {
-                        Ok(()) => Answer::Done,
-                        Err(Refused::Unknown) => Answer::Unknown,
-                        Err(refused) => Answer::Refused(refused.to_string()),
-                    }
-                }
-                Ask::Silence(silence) => {
-                    let name = format!("{SILENCES}{}", silence.id);
-                    silenced = true;
-                    work.commit.memos.push((name, Some(json!(silence).to_string())));
-                    Answer::Done
-                }
-                Ask::Unsilence { id } => {
-                    let name = format!("{SILENCES}{id}");
-                    match store.memo(&name).map_err(told)? {
-                        Some(_) => {
-                            silenced = true;
-                            work.commit.memos.push((name, None));
-                            Answer::Done
-                        }
-                        None => Answer::Unknown,
-                    }
-                }
-                Ask::Keep { name, value } => {
-                    work.commit.memos.push((name, value));
-                    Answer::Done
-                }
-                Ask::Retry(id) => found(store.retry(id).map_err(told)?),
-                Ask::Drop(id) => found(store.drop_delivery(id).map_err(told)?),
-            };
-            if answer == Answer::Done {
-                work.notes.push(Note { kind: "audit".into(), time: now, body });
-            }
+        // Who has gone was told that it may not be done.
+        for Request { by, ask, tell } in asked.into_iter().filter(|request| !request.tell.is_closed()) {
+            let program = &running.ruleset.program;
+            let Followed { answer, silences } =
+                follow(&rules.desk, program, &mut store, (&mut work.changes, &mut work.commit), &by, ask, now)?;
+            silenced |= silences;
             work.answers.push((tell, answer));
         }
         rules.desk.tick(&Kept(&store), &mut work.changes, now)?;
         drop(store);
         if silenced {
             // What is committed below is what the desk goes by from here on.
-            let memos = std::mem::take(&mut work.commit.memos);
+            let all = std::mem::take(&mut work.commit.memos);
+            // A request of a destination is remembered with what comes of it, and not before.
+            let (memos, others) = all.into_iter().partition(|(name, _)| name.starts_with(SILENCES));
+            work.commit.memos = others;
             let commit = Commit { at: now, memos, ..Commit::default() };
-            if self.commit(Work { commit, ..Work::default() })? {
-                rules.desk = desk(&locked(&self.store), running)?;
+            if self.commit(Work { commit: commit.clone(), ..Work::default() })? {
+                rules.desk = desk(&locked(&self.store), &running.ruleset, &running.routing)?;
+            } else {
+                work.commit.memos.extend(commit.memos);
             }
         }
         Ok(())
     }
+
+    /// Forgets requests of destinations that were remembered long enough.
+    pub(super) fn forget(&self) {
+        let now = clock::now();
+        let mut store = locked(&self.store);
+        let forgotten = store.memos(CALLBACKS, FORGOTTEN).and_then(|known| {
+            let past = known.into_iter().filter(|(_, until)| until.parse().is_ok_and(|until: i64| until <= now));
+            let memos: Vec<_> = past.map(|(name, _)| (name, None)).collect();
+            match memos.is_empty() {
+                true => Ok(()),
+                false => store.commit(&Commit { at: now, memos, ..Commit::default() }),
+            }
+        });
+        if let Err(error) = forgotten {
+            say(&error.to_string());
+        }
+    }
+}
+
+/// What a request of a destination is remembered under.
+fn callback_name(destination: &str, id: &str) -> String {
+    let hash: String = Sha256::digest(id.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{CALLBACKS}{destination}/{hash}")
+}
+
+/// Does something with an alert.
+fn act(desk: &Desk, store: &Store, changes: &mut Changes, (id, act, by): (&str, &Act, &str), now: i64) -> Answer {
+    match desk.act(&Kept(store), changes, id, act, by, now) {
+        Ok(()) => Answer::Done,
+        Err(Refused::Unknown) => Answer::Unknown,
+        Err(Refused::Bad(why)) => Answer::Bad(why.to_string()),
+        Err(Refused::Unreadable(why)) => Answer::Unreadable(why),
+        Err(refused @ Refused::Already(_)) => Answer::Refused(refused.to_string()),
+    }
+}
+
+/// What follows from something that was asked for.
+pub(crate) struct Followed {
+    pub answer: Answer,
+    /// Whether silences changed: the desk is to be made anew once that is committed.
+    pub silences: bool,
+}
+
+/// Does one thing that somebody asks for, up to what is to be committed.
+pub(crate) fn follow(
+    desk: &Desk,
+    program: &Program,
+    store: &mut Store,
+    (changes, commit): (&mut Changes, &mut Commit),
+    by: &str,
+    ask: Ask,
+    now: i64,
+) -> Result<Followed, String> {
+    let body = json!({ "by": by, "ask": ask.said() }).to_string();
+    let silences = matches!(ask, Ask::Silence(_) | Ask::Unsilence { .. });
+    let answer = match ask {
+        Ask::Act { id, act: what } => act(desk, store, changes, (&id, &what, by), now),
+        Ask::Callback { destination, id, acts } => {
+            let name = id.map(|id| callback_name(&destination, &id));
+            let repeated = match &name {
+                Some(name) => {
+                    let coming = commit.memos.iter().any(|(known, _)| known == name);
+                    coming || store.memo(name).map_err(told)?.is_some()
+                }
+                None => false,
+            };
+            if repeated {
+                Answer::Repeated
+            } else {
+                let one = |(id, what, by): &(String, Act, String)| act(desk, store, changes, (id, what, by), now);
+                let answers: Vec<Answer> = acts.iter().map(one).collect();
+                commit.memos.extend(name.map(|name| (name, Some(now.saturating_add(REMEMBER).to_string()))));
+                // What is refused (somebody was faster) would be refused again: the request is done all the same.
+                if answers.contains(&Answer::Done) {
+                    Answer::Done
+                } else {
+                    answers.into_iter().next().unwrap_or(Answer::Repeated)
+                }
+            }
+        }
+        Ask::Silence(silence) => match refusal(store, program, &silence, now)? {
+            Some(refused) => refused,
+            None => {
+                // Those that are over make room.
+                let over = self::silences(store)?.into_iter().filter(|silence| silence.until <= now);
+                commit.memos.extend(over.map(|silence| (format!("{SILENCES}{}", silence.id), None)));
+                commit.memos.push((format!("{SILENCES}{}", silence.id), Some(json!(silence).to_string())));
+                Answer::Done
+            }
+        },
+        Ask::Unsilence { id } => {
+            let name = format!("{SILENCES}{id}");
+            match store.memo(&name).map_err(told)? {
+                Some(_) => {
+                    commit.memos.push((name, None));
+                    Answer::Done
+                }
+                None => Answer::Unknown,
+            }
+        }
+        Ask::Keep { name, value } => {
+            commit.memos.push((name, value));
+            Answer::Done
+        }
+        Ask::Retry(id) => found(store.retry(id).map_err(told)?),
+        Ask::Drop(id) => found(store.drop_delivery(id).map_err(told)?),
+    };
+    let done = answer == Answer::Done;
+    if done {
+        commit.notes.push(Note { kind: "audit".into(), time: now, body });
+    }
+    Ok(Followed { answer, silences: silences && done })
+}
+
+/// Why a silence is not kept; none where it is.
+fn refusal(store: &Store, program: &Program, silence: &Silence, now: i64) -> Result<Option<Answer>, String> {
+    let bad = |why: &str| Ok(Some(Answer::Bad(why.to_string())));
+    if silence.until <= now || silence.until <= silence.from {
+        return bad("the end lies in the past");
+    }
+    if silence.reason.trim().is_empty() {
+        return bad("a silence needs a reason");
+    }
+    if silence.when.len() > LONGEST || silence.reason.len() > LONGEST {
+        return bad(&format!("a condition and a reason have at most {LONGEST} bytes"));
+    }
+    if let Err(why) = Condition::parse(&silence.when, program) {
+        return bad(&format!("the condition cannot be used: {why}"));
+    }
+    let many = silences(store)?.iter().filter(|silence| now < silence.until).count() >= MOST_SILENCES;
+    Ok(many.then(|| Answer::Refused(format!("there are {MOST_SILENCES} silences already; end some"))))
 }
 
 fn found(found: bool) -> Answer {
@@ -189,7 +310,7 @@ fn found(found: bool) -> Answer {
 }
 
 /// Writes what became of alerts into a commit.
-pub(super) fn write(changes: Changes, commit: &mut Commit) {
+pub(crate) fn write(changes: Changes, commit: &mut Commit) {
     for alert in changes.alerts.into_values() {
         commit.alerts.push(AlertRow {
             id: alert.id.clone(),
