@@ -217,9 +217,9 @@ impl Acting {
         let by = self.who();
         for (at, ask) in asks.into_iter().enumerate() {
             let done = match direct::ask(&mut store, &ruleset, &routing, &by, ask)? {
-                Answer::Done => Came::Done,
+                Answer::Done | Answer::Repeated => Came::Done,
                 Answer::Unknown => Came::Unknown,
-                Answer::Refused(why) => Came::Refused(why),
+                Answer::Refused(why) | Answer::Bad(why) | Answer::Unreadable(why) => Came::Refused(why),
             };
             told(at, done)?;
         }

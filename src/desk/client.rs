@@ -105,7 +105,7 @@ fn request(ask: &Ask) -> Result<(&'static str, String, Option<Json>), String> {
         Ask::Unsilence { id } => ("DELETE", format!("/v1/silences/{id}"), None),
         Ask::Retry(id) => ("POST", format!("/v1/outbox/{id}/retry"), None),
         Ask::Drop(id) => ("POST", format!("/v1/outbox/{id}/drop"), None),
-        Ask::Keep { .. } => return Err("this is not done over the API".into()),
+        Ask::Keep { .. } | Ask::Callback { .. } => return Err("this is not done over the API".into()),
     })
 }
 

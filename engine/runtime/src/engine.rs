@@ -8,10 +8,11 @@ mod judge;
 mod restore;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tripline_alert::Changes;
 use tripline_detect::{Detector, Ruleset, Stream};
 use tripline_store::{Commit, Delivery, Note, Position, Problem, Store};
@@ -127,6 +128,7 @@ impl Engine<'_> {
         if let Err(error) = deleted {
             say(&error.to_string());
         }
+        self.forget();
     }
 
     /// What comes within the time of a commit, as much as one may hold.
@@ -310,7 +312,7 @@ struct Work {
     /// What became of alerts.
     changes: Changes,
     /// Who waits for what they asked for, and what they are told once it is committed.
-    answers: Vec<(SyncSender<Answer>, Answer)>,
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
 
 impl Work {

@@ -11,7 +11,8 @@ use crate::rows::{AlertRow, Commit, FindingRow, Note, Position, Space, Thread};
 use crate::state::{self, Folding};
 use crate::{AlertQuery, alerts, findings, open, outbox};
 use crate::{
-    DeliveryQuery, DeliveryState, Due, Durability, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome, Queued, Retained,
+    DeliveryQuery, DeliveryState, Due, Durability, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome,
+    Queued, Retained,
 };
 
 /// An open store.
