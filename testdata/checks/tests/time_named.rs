@@ -368,3 +368,40 @@ fn an_event_dated_2262_in_a_file_makes_none_before_1970_late() {
     }
     assert_eq!(live.end(), ["three: 3 of bob"]);
 }
+
+/// It once ended at an event that a step took but for what it asks of another, and was made of older ones.
+#[test]
+fn together_ends_at_no_event_that_a_reference_leaves_out() {
+    let ruleset = compile(
+        "rule pair { title: \"t\" together by user.uid within 10s {
+           a: authentication where message in [\"x\", \"y\"]
+           b: authentication where message in [\"y\", \"z\"] and message in a[].message
+         } alert { title: \"{a.message} {b.message}\" } }",
+    );
+    let mut live = Live::new(&ruleset, 1);
+    live.at(0.0, "bob", "x");
+    // Of the first step the earliest is taken, which is another until now.
+    live.at(1.0, "bob", "y");
+    live.at(10.5, "bob", "z");
+    assert_eq!(live.end(), [""; 0]);
+}
+
+/// A source of a rule whose findings are waited for fell silent.
+#[test]
+fn absence_of_findings_is_only_told_of_what_was_covered() {
+    let ruleset = compile(
+        "rule other { title: \"o\" on account_change alert { title: \"{message}\" entities: [user(user.uid)] } }
+         rule alone { title: \"t\" sequence within 10s {
+           a: authentication by user.uid where message == \"x\"
+           not finding from other by entity
+         } alert { title: \"{a.message}\" } }",
+    );
+    for (last, wanted) in [(5, 0), (11, 1)] {
+        let mut live = Live::new(&ruleset, 1);
+        live.take("u.s", "{\"t\":1767225600,\"u\":\"eve\"}");
+        live.take("t.s", "{\"t\":1767225600,\"u\":\"bob\",\"a\":\"x\"}");
+        live.take("t.s", "{\"t\":1767225620,\"u\":\"bob\"}");
+        live.take("u.s", &format!("{{\"t\":{},\"u\":\"eve\"}}", 1_767_225_600 + last));
+        assert_eq!(live.end().len(), wanted, "the other source sent until second {last}");
+    }
+}

@@ -86,7 +86,8 @@ impl Sequences {
         let positive = fits.iter().any(starts);
         if !waits_for_end && positive && ready {
             let mut search = Search::new(sequence, wait, out.evaluator());
-            let found = if sequence.ordered { search.ending_at(place, from.time) } else { search.together(from.time) };
+            let found =
+                if sequence.ordered { search.ending_at(place, from.time) } else { search.together(place, from.time) };
             self.limited += u64::from(search.gave_up());
             if let Some(found) = found {
                 wait.clear();
