@@ -58,6 +58,7 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
             let values =
                 window.aggregates.iter().filter(|a| !matches!(a.kind, AggregateKind::Count | AggregateKind::Rate));
             let event = EVENT + 2 * VALUE * size(values.count());
+            // Registers of a sketch count as events, and take less.
             ("window", window.caps, (size(window.caps.per_key), event), event)
         }
         What::Sequence(sequence) => {

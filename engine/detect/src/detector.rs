@@ -1,6 +1,8 @@
 //! Judges events with a compiled ruleset.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use tripline_eval::time::{Finding as Handed, Observation};
 use tripline_eval::{Indexed, Match, Matcher};
@@ -62,13 +64,29 @@ pub struct Detector<'r> {
     matcher: Matcher<'r>,
     indexed: Option<Indexed<'r>>,
     asked: Asked,
+    /// The names of sources, once for all of their events.
+    names: HashMap<&'r str, Arc<str>>,
+    /// Where an event stands of which nothing is known.
+    nowhere: Origin,
 }
 
 impl<'r> Detector<'r> {
     /// A detector with a ruleset.
     pub fn new(ruleset: &'r Ruleset) -> Self {
         let indexed = ruleset.index.as_ref().map(|index| Indexed::new(&ruleset.ir, index));
-        Detector { ruleset, matcher: Matcher::new(&ruleset.ir), indexed, asked: Asked::of(&ruleset.ir) }
+        Detector {
+            ruleset,
+            matcher: Matcher::new(&ruleset.ir),
+            indexed,
+            asked: Asked::of(&ruleset.ir),
+            names: ruleset
+                .ir
+                .sources
+                .iter()
+                .map(|source| (source.name.as_str(), source.name.as_str().into()))
+                .collect(),
+            nowhere: Origin { file: "".into(), line: 0 },
+        }
     }
 
     /// The ruleset.
@@ -158,10 +176,9 @@ impl<'r> Detector<'r> {
         evaluator.next_event();
         let (time, event_id) = time_and_id(evaluator, source, raw);
         judged.taken.time = time;
-        let unplaced = Origin { file: "".into(), line: 0 };
         let mut kept: Vec<&Match<'r>> = Vec::new();
         let is_handed = |one: &Match<'_>| self.asked.rules.contains(&one.plan.rule);
-        let origin_or_none = origin.unwrap_or(&unplaced);
+        let origin_or_none = origin.unwrap_or(&self.nowhere);
         let build = origin.is_some() || found.iter().any(is_handed);
         let context = build.then_some(origin_or_none).map(|origin| Context {
             evaluator,
@@ -194,7 +211,8 @@ impl<'r> Detector<'r> {
             }
         }
         if let (Some(time), false) = (time, kept.is_empty()) {
-            let from = observe::from(&source.name, time, event_id.as_deref(), bytes, origin_or_none);
+            let name = self.names.get(source.name.as_str()).map_or_else(|| source.name.as_str().into(), Arc::clone);
+            let from = observe::from(name, time, event_id.as_deref(), bytes, origin_or_none);
             judged.taken.observation = Some(observe::observation(evaluator, kept.into_iter(), raw, from));
         }
         judged

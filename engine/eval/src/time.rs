@@ -18,6 +18,7 @@ mod quick;
 mod say;
 mod search;
 mod sequence;
+mod sketch;
 mod state;
 mod table;
 mod unit;

@@ -181,7 +181,8 @@ fn tell(sequence: &Sequence, key: &[u8], found: &Found, (now, uid): (i64, String
     let mut events: Vec<&Arc<From>> = found.blocks.iter().flatten().map(|held| &held.from).collect();
     events.sort();
     events.dedup();
-    out.fired(&sequence.say, over, &mut firing, key, events.into_iter());
+    let all = events.len();
+    out.fired(&sequence.say, over, &mut firing, key, (events.into_iter(), all));
 }
 
 keep!(Wait { steps, places, gate });

@@ -115,14 +115,14 @@ impl<'p> Out<'_, 'p> {
         uid(self.owner.1.uid(), &parts(key).unwrap_or_default(), &Cause::Instant(now))
     }
 
-    /// Tells of a finding.
+    /// Tells of a finding: with the events behind it that are kept, and how many there are in all.
     pub fn fired<'e>(
         &mut self,
         say: &Say,
         over: Value<'static>,
         firing: &mut Firing,
         key: &[u8],
-        events: impl ExactSizeIterator<Item = &'e Arc<From>> + Clone,
+        (events, all): (impl ExactSizeIterator<Item = &'e Arc<From>> + Clone, usize),
     ) {
         self.evaluator.next_event();
         let mut told = tell(self.evaluator, say, &over);
@@ -151,7 +151,7 @@ impl<'p> Out<'_, 'p> {
             severity,
             key: parts(key).unwrap_or_default().into_iter().map(String::from).collect(),
             events,
-            count: count as u64,
+            count: all as u64,
             span: (first, last),
         });
     }
@@ -433,7 +433,7 @@ impl Unit {
                     let over = self.read(rules, &say.reads, &captures, from.time, world.coverage);
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let mut firing = Firing::new(out.uid_of_event(NO_KEY, from), from.time);
-                    out.fired(say, over, &mut firing, NO_KEY, std::iter::once(from));
+                    out.fired(say, over, &mut firing, NO_KEY, (std::iter::once(from), 1));
                 }
                 What::Window(window) => {
                     let Some(mut out) = out(rules, input.node, world) else { continue };
