@@ -66,6 +66,13 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
                     // A value knows the buckets in which it was seen.
                     ("feature", feature.caps, size(feature.caps.per_key), VALUE + 16 * buckets)
                 }
+                // Beside the buckets: times of eight bytes.
+                Memory::Intervals => {
+                    let times = 8 * size(feature.caps.per_key);
+                    let (keys, per_key) = (size(feature.caps.keys), size(feature.caps.per_key));
+                    let key_bytes = KEY + times + buckets.saturating_mul(BUCKET);
+                    return Some(Cost { name, kind: "feature", keys, per_key, key_bytes });
+                }
                 _ => ("feature", feature.caps, buckets, BUCKET),
             }
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use tripline_base::Span;
 pub use tripline_semantic::typed::{Ask, Caps, Memory, WindowKind};
 
 use crate::{Arena, Id, Piece, Severity};
@@ -87,6 +88,8 @@ pub struct Read {
     pub subject: Option<usize>,
     /// The captures that are the key.
     pub key: Vec<usize>,
+    /// Where it is written.
+    pub span: Span,
 }
 
 /// Nodes that are judged together, because they read the same features.

@@ -8,6 +8,7 @@ use tripline_ir::time::{Ask, Feature, Memory};
 
 use super::aggregate::{deviation, number};
 use super::exact::Exact;
+use super::intervals::Intervals;
 use super::keep::{self, keep};
 use super::key::{Key, words};
 use super::lru::Lru;
@@ -45,9 +46,10 @@ pub struct Memo {
     pub(crate) next: u64,
     /// Of a set: each value, with the number of its last observation, and how often it was seen in each bucket.
     pub(crate) values: HashMap<Box<str>, (u64, VecDeque<Times>)>,
-    /// The first and the last observation that is remembered: bucket, time and value.
-    pub(crate) first: Option<(i64, i64, Value<'static>)>,
+    /// The last observation that is remembered: bucket, time and value.
     pub(crate) last: Option<(i64, i64, Value<'static>)>,
+    /// Of intervals: the times of the last observations.
+    pub(crate) times: VecDeque<i64>,
 }
 
 /// How often a value was seen in a bucket, and when first and last.
@@ -70,6 +72,8 @@ pub struct Bucket {
     pub(crate) numbers: u64,
     pub(crate) sum: Exact,
     pub(crate) squares: Exact,
+    /// Of `first`: the value of the first observation in it.
+    pub(crate) first: Option<Value<'static>>,
 }
 
 impl Remembered {
@@ -158,8 +162,8 @@ fn is_remembered(memory: Memory, value: &Value<'static>) -> bool {
 }
 
 keep!(Times { number, n, since, until });
-keep!(Memo { stamp, buckets, next, values, first, last });
-keep!(Bucket { number, n, since, until, numbers, sum, squares });
+keep!(Memo { stamp, buckets, next, values, last, times });
+keep!(Bucket { number, n, since, until, numbers, sum, squares, first });
 
 impl Memo {
     /// Whether anything is remembered beyond this bucket.
@@ -180,10 +184,8 @@ impl Memo {
                 !buckets.is_empty()
             });
         }
-        for end in [&mut self.first, &mut self.last] {
-            if end.as_ref().is_some_and(|(number, ..)| *number <= oldest) {
-                *end = None;
-            }
+        if self.last.as_ref().is_some_and(|(number, ..)| *number <= oldest) {
+            self.last = None;
         }
     }
 
@@ -218,12 +220,17 @@ impl Memo {
                     }
                 }
             }
-            Memory::First | Memory::Last => {
-                let Some(value) = values.first() else { return };
-                if self.first.is_none() {
-                    self.first = Some((now, time, value.clone()));
+            Memory::First => {
+                if let Some(bucket) = self.buckets.back_mut().filter(|bucket| bucket.first.is_none()) {
+                    bucket.first = values.first().cloned();
                 }
-                self.last = Some((now, time, value.clone()));
+            }
+            Memory::Last => self.last = values.first().map(|value| (now, time, value.clone())),
+            Memory::Intervals => {
+                self.times.push_back(time);
+                while self.times.len() > feature.caps.per_key {
+                    self.times.pop_front();
+                }
             }
             _ => {}
         }
@@ -269,6 +276,59 @@ impl Memo {
                 }
                 _ => Value::Null,
             },
+            Ask::Observations => count(self.observations(feature, oldest)),
+            Ask::Value => self.value(feature, oldest),
+            Ask::Interval => Intervals::of(self.times(feature, oldest)).map_or(Value::Null, |all| all.median()),
+            Ask::Regularity => Intervals::of(self.times(feature, oldest)).map_or(Value::Null, |all| all.regularity()),
+        }
+    }
+
+    /// The buckets that are held, and the times that lie in them.
+    fn held(&self, oldest: i64) -> impl Iterator<Item = &Bucket> {
+        self.buckets.iter().filter(move |bucket| bucket.number > oldest)
+    }
+
+    fn times(&self, feature: &Feature, oldest: i64) -> Vec<i64> {
+        self.times.iter().copied().filter(|time| time.div_euclid(feature.bucket) > oldest).collect()
+    }
+
+    /// How many observations are held: of what gives numbers or a set, the values; otherwise the events.
+    fn observations(&self, feature: &Feature, oldest: i64) -> u64 {
+        match (feature.memory, feature.of) {
+            (Memory::Set | Memory::Distinct, _) => {
+                let times = self.values.values().flat_map(|(_, times)| times);
+                times.filter(|times| times.number > oldest).map(|times| times.n).sum()
+            }
+            (Memory::Sum | Memory::Avg | Memory::Histogram, Some(_)) => {
+                self.held(oldest).map(|bucket| bucket.numbers).sum()
+            }
+            (Memory::Intervals, _) => self.times(feature, oldest).len() as u64,
+            _ => self.held(oldest).map(|bucket| bucket.n).sum(),
+        }
+    }
+
+    fn value(&self, feature: &Feature, oldest: i64) -> Value<'static> {
+        let is_held = |(_, times): &&(u64, VecDeque<Times>)| times.back().is_some_and(|times| times.number > oldest);
+        match (feature.memory, feature.of) {
+            (Memory::Set | Memory::Distinct, _) => count(self.values.values().filter(is_held).count() as u64),
+            (Memory::First, _) => self.held(oldest).find_map(|bucket| bucket.first.clone()).unwrap_or_default(),
+            (Memory::Last, _) => match &self.last {
+                Some((number, _, value)) if *number > oldest => value.clone(),
+                _ => Value::Null,
+            },
+            (Memory::Sum | Memory::Avg, _) | (Memory::Histogram, Some(_)) => {
+                let (mut n, mut sum) = (0, Exact::default());
+                for bucket in self.held(oldest) {
+                    n += bucket.numbers;
+                    sum.add(&bucket.sum);
+                }
+                match feature.memory {
+                    Memory::Avg if n == 0 => Value::Null,
+                    Memory::Avg => float(mean(n as f64, sum.read())),
+                    _ => float(sum.float_value()),
+                }
+            }
+            _ => count(self.observations(feature, oldest)),
         }
     }
 
@@ -294,11 +354,8 @@ impl Memo {
             return Value::Null;
         }
         let n = n as f64;
-        let (high, low) = sum.read();
-        let mean = high / n;
-        let mean = mean + ((-mean).mul_add(n, high) + low) / n;
-        let spread = deviation(n, (high, low), squares.read());
-        if spread > 0.0 { Value::Float((x - mean) / spread) } else { Value::Null }
+        let spread = deviation(n, sum.read(), squares.read());
+        if spread > 0.0 { Value::Float((x - mean(n, sum.read())) / spread) } else { Value::Null }
     }
 
     /// The totals of whole buckets, those without events among them.
@@ -336,6 +393,20 @@ impl Memo {
         let mad = median(&mut away);
         if mad > 0.0 { Value::Float((x - middle) / (NORMAL * mad)) } else { Value::Null }
     }
+}
+
+fn count(n: u64) -> Value<'static> {
+    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+fn float(x: f64) -> Value<'static> {
+    if x.is_finite() { Value::Float(x) } else { Value::Null }
+}
+
+/// The mean of n numbers, from their exact sum.
+fn mean(n: f64, (high, low): (f64, f64)) -> f64 {
+    let near = high / n;
+    near + ((-near).mul_add(n, high) + low) / n
 }
 
 fn median(values: &mut [f64]) -> f64 {

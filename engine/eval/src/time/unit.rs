@@ -17,6 +17,7 @@ use super::coverage::Coverage;
 use super::feature::Remembered;
 use super::key::{Key, keys};
 use super::order::From;
+use super::reading::Reading;
 use super::say::{Told, of_event, tell};
 use super::sequence::Sequences;
 use super::window::{Due, Firing, Fixed, Taken, Windows};
@@ -48,6 +49,8 @@ pub struct Fired {
     pub count: u64,
     /// The time of the first and of the last of them.
     pub span: (i64, i64),
+    /// What features said at the event at which it was found.
+    pub readings: Vec<Reading>,
 }
 
 /// What a finding is made from.
@@ -150,6 +153,7 @@ impl<'p> Out<'_, 'p> {
             events,
             count: count as u64,
             span: (first, last),
+            readings: Vec::new(),
         });
     }
 }
@@ -428,8 +432,13 @@ impl Unit {
                     let key: Key = Box::default();
                     let mut firing = Firing::new(out.uid_of_event(&key, from), from.time);
                     out.fired(say, over, &mut firing, &key, std::iter::once(from));
+                    if let Some(fired) = world.found.last_mut() {
+                        let reads = input.reads.iter().chain(&say.reads);
+                        fired.readings = self.readings(rules, reads, &captures, from.time, world.coverage);
+                    }
                 }
                 What::Window(window) => {
+                    let before = world.found.len();
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let Some(Held::Windows(windows)) = self.nodes.get_mut(&input.node) else { continue };
                     let taken = Taken { from, captures: &captures };
@@ -448,6 +457,11 @@ impl Unit {
                     for due in all {
                         self.reschedule(input.node, due);
                     }
+                    if world.found.len() > before && !input.reads.is_empty() {
+                        let readings = self.readings(rules, &input.reads, &captures, from.time, world.coverage);
+                        let told = world.found.iter_mut().skip(before);
+                        told.for_each(|fired| fired.readings.clone_from(&readings));
+                    }
                 }
                 What::Sequence(sequence) => {
                     let Some(step) = sequence.steps.get(input.step) else { continue };
@@ -465,6 +479,9 @@ impl Unit {
         }
         for (node, by_key) in of_sequences {
             let Some(What::Sequence(sequence)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
+            let before = world.found.len();
+            let taken: Vec<(usize, Arc<[Value<'static>]>)> =
+                by_key.first().map(|(_, fits)| fits.clone()).unwrap_or_default();
             let Some(mut out) = out(rules, node, world) else { continue };
             let Some(Held::Sequences(sequences)) = self.nodes.get_mut(&node) else { continue };
             let mut all = Vec::new();
@@ -475,6 +492,17 @@ impl Unit {
             }
             for due in all {
                 self.reschedule(node, due);
+            }
+            if world.found.len() > before {
+                let readings: Vec<Reading> = taken
+                    .iter()
+                    .filter_map(|(step, captures)| {
+                        let input = rules.time.inputs.iter().find(|input| input.node == node && input.step == *step)?;
+                        Some(self.readings(rules, &input.reads, captures, from.time, world.coverage))
+                    })
+                    .flatten()
+                    .collect();
+                world.found.iter_mut().skip(before).for_each(|fired| fired.readings.clone_from(&readings));
             }
         }
         for (node, captures) in to_remember {
@@ -517,7 +545,7 @@ impl Unit {
         of_event(captures, values, ready)
     }
 
-    fn answer(
+    pub(super) fn answer(
         &self,
         rules: &Rules<'_>,
         read: &Read,
