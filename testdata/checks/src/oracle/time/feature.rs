@@ -224,7 +224,7 @@ impl World<'_> {
                 }
                 let alike = 1.0 - mad as f64 / median as f64;
                 let explained = median as f64 * all.len() as f64 / (last - first) as f64;
-                vec![Value::Float(alike.min(explained).min(1.0).max(0.0))]
+                vec![Value::Float(alike.min(explained).clamp(0.0, 1.0))]
             }
         }
     }
