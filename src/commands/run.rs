@@ -27,27 +27,12 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let signals = Signals::listen()?;
     let mut sources = SourceMap::new();
-    let (config, said) = configuration(&mut sources, &args.config)?;
-    load::say(&said, &sources, true);
-    let refused = || "the configuration cannot be used".to_string();
-    let config = config.ok_or_else(refused)?;
+    let config = usable(&mut sources, &args.config)?;
     let secrets = config.secrets().map_err(|said| {
         load::say(&said, &sources, true);
-        refused()
+        REFUSED.to_string()
     })?;
-    let rules = Program.load(&config.rules)?;
-    for name in rules.ruleset.broken() {
-        eprintln!("tripline: the rule `{name}` has an error and is left out");
-    }
-    if config.rules.strict && rules.ruleset.has_errors() {
-        return Err("some rules cannot be used, and `strict` is set".into());
-    }
-    if rules.ruleset.active().next().is_none() {
-        return Err("there is no rule to evaluate".into());
-    }
-    if load::say(&config.unknown_sources(&rules.ruleset), &sources, true) > 0 {
-        return Err(refused());
-    }
+    let rules = rules(&sources, &config)?;
     let service = Service {
         path: args.config.clone(),
         config,
@@ -58,6 +43,33 @@ pub fn run(args: &Args) -> Outcome {
         signals,
     };
     tripline_runtime::run(service).map(|()| 0)
+}
+
+const REFUSED: &str = "the configuration cannot be used";
+
+/// A configuration without errors; what is wrong with others has been said.
+pub fn usable(sources: &mut SourceMap, path: &Path) -> Result<Config, String> {
+    let (config, said) = configuration(sources, path)?;
+    load::say(&said, sources, true);
+    config.ok_or_else(|| REFUSED.to_string())
+}
+
+/// The rules that a configuration names, as a service begins with them.
+pub fn rules(sources: &SourceMap, config: &Config) -> Result<Loaded, String> {
+    let rules = Program.load(&config.rules)?;
+    for name in rules.ruleset.broken() {
+        eprintln!("tripline: the rule `{name}` has an error and is left out");
+    }
+    if config.rules.strict && rules.ruleset.has_errors() {
+        return Err("some rules cannot be used, and `strict` is set".into());
+    }
+    if rules.ruleset.active().next().is_none() {
+        return Err("there is no rule to evaluate".into());
+    }
+    if load::say(&config.unknown_sources(&rules.ruleset), sources, true) > 0 {
+        return Err(REFUSED.to_string());
+    }
+    Ok(rules)
 }
 
 /// Reads a configuration, and says what there is to say of it.

@@ -262,6 +262,13 @@ pub struct Feature {
     pub sources: Vec<usize>,
 }
 
+impl Feature {
+    /// The last bucket that is not held any more at a time.
+    pub fn oldest(&self, time: i64) -> i64 {
+        time.div_euclid(self.bucket.max(1)).saturating_sub(self.buckets)
+    }
+}
+
 /// What an event is kept as.
 #[derive(Debug)]
 pub struct Observe {

@@ -17,6 +17,7 @@ mod clock;
 pub mod codes;
 pub mod config;
 mod engine;
+pub mod features;
 mod log;
 mod metrics;
 mod output;

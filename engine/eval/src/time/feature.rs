@@ -122,6 +122,16 @@ impl Remembered {
         }
     }
 
+    /// What is remembered of each key.
+    pub fn memos(&self) -> impl Iterator<Item = (&Key, &Memo)> {
+        self.keys.iter().map(|(key, memo)| (&**key, memo))
+    }
+
+    /// What is remembered of a key.
+    pub fn memo(&self, key: &Key) -> Option<&Memo> {
+        self.keys.get(key)
+    }
+
     /// What is remembered of a key, as bytes; none where there is nothing.
     pub fn keep(&self, key: &Key) -> Option<Vec<u8>> {
         self.keys.get(key).map(keep::bytes)
@@ -236,7 +246,14 @@ impl Memo {
         }
     }
 
-    fn read(&self, feature: &Feature, ask: Ask, subject: &[Value<'static>], time: i64, oldest: i64) -> Value<'static> {
+    pub(super) fn read(
+        &self,
+        feature: &Feature,
+        ask: Ask,
+        subject: &[Value<'static>],
+        time: i64,
+        oldest: i64,
+    ) -> Value<'static> {
         let is_set = matches!(feature.memory, Memory::Set | Memory::Distinct);
         let of_values = || self.values.values().flat_map(|(_, times)| times).filter(|times| times.number > oldest);
         let of_value = |value: &Value<'static>| -> u64 {
@@ -284,16 +301,16 @@ impl Memo {
     }
 
     /// The buckets that are held, and the times that lie in them.
-    fn held(&self, oldest: i64) -> impl Iterator<Item = &Bucket> {
+    pub(super) fn held(&self, oldest: i64) -> impl Iterator<Item = &Bucket> {
         self.buckets.iter().filter(move |bucket| bucket.number > oldest)
     }
 
-    fn times(&self, feature: &Feature, oldest: i64) -> Vec<i64> {
+    pub(super) fn times(&self, feature: &Feature, oldest: i64) -> Vec<i64> {
         self.times.iter().copied().filter(|time| time.div_euclid(feature.bucket) > oldest).collect()
     }
 
     /// How many observations are held: of what gives numbers or a set, the values; otherwise the events.
-    fn observations(&self, feature: &Feature, oldest: i64) -> u64 {
+    pub(super) fn observations(&self, feature: &Feature, oldest: i64) -> u64 {
         match (feature.memory, feature.of) {
             (Memory::Set | Memory::Distinct, _) => {
                 let times = self.values.values().flat_map(|(_, times)| times);
@@ -307,7 +324,7 @@ impl Memo {
         }
     }
 
-    fn value(&self, feature: &Feature, oldest: i64) -> Value<'static> {
+    pub(super) fn value(&self, feature: &Feature, oldest: i64) -> Value<'static> {
         let is_held = |(_, times): &&(u64, VecDeque<Times>)| times.back().is_some_and(|times| times.number > oldest);
         match (feature.memory, feature.of) {
             (Memory::Set | Memory::Distinct, _) => count(self.values.values().filter(is_held).count() as u64),
@@ -359,7 +376,7 @@ impl Memo {
     }
 
     /// The totals of whole buckets, those without events among them.
-    fn totals(&self, feature: &Feature, time: i64, oldest: i64) -> BTreeMap<i64, f64> {
+    pub(super) fn totals(&self, feature: &Feature, time: i64, oldest: i64) -> BTreeMap<i64, f64> {
         let now = time.div_euclid(feature.bucket);
         let mut held = self.buckets.iter().filter(|bucket| bucket.number > oldest);
         let Some(first) = held.next() else { return BTreeMap::new() };
@@ -395,21 +412,21 @@ impl Memo {
     }
 }
 
-fn count(n: u64) -> Value<'static> {
+pub(super) fn count(n: u64) -> Value<'static> {
     Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-fn float(x: f64) -> Value<'static> {
+pub(super) fn float(x: f64) -> Value<'static> {
     if x.is_finite() { Value::Float(x) } else { Value::Null }
 }
 
 /// The mean of n numbers, from their exact sum.
-fn mean(n: f64, (high, low): (f64, f64)) -> f64 {
+pub(super) fn mean(n: f64, (high, low): (f64, f64)) -> f64 {
     let near = high / n;
     near + ((-near).mul_add(n, high) + low) / n
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub(super) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |n: usize| values.get(n).copied().unwrap_or(0.0);
     let half = values.len() / 2;

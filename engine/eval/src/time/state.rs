@@ -142,7 +142,9 @@ impl Unit {
                 }
             };
             if moved {
-                let value = keep::bytes(&((self.watermark, self.place), self.last.get(node).cloned(), evicted));
+                // Places are for sequences; a feature holds the same whatever else its unit takes.
+                let place = if matches!(held, Held::Remembered(_)) { 0 } else { self.place };
+                let value = keep::bytes(&((self.watermark, place), self.last.get(node).cloned(), evicted));
                 out.push(Row { space, key: vec![OF_NODE], value: Some(value) });
             }
         }
