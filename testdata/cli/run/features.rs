@@ -209,6 +209,38 @@ fn a_service_begins_warm_and_takes_nothing_twice() {
 }
 
 #[test]
+fn a_store_in_use_is_given_an_older_archive_and_its_sources_stay_where_they_were() {
+    let place = Place::with_features();
+    let mut lines = numbered(2_000);
+    let at = |line: &String| line.split_once("\"at\":\"").map(|(_, rest)| rest.split('"').next().unwrap().to_string());
+    lines.sort_by_key(at);
+    place.write("archive.jsonl", &lines[..1_500].concat());
+    place.write("live.jsonl", &lines[1_500..].concat());
+    place.service("used", "live.jsonl", 100);
+    place.service("fresh", "none.jsonl", 100);
+    place.once("used");
+    let before = place.rows("used");
+    let late = place.build("used", &["archive.jsonl"], &[]);
+    assert_eq!(late.status.code(), Some(2), "all of it is late");
+    place.built("used", &["archive.jsonl"], &["--replace"]);
+    place.built("fresh", &["archive.jsonl"], &[]);
+    let (used, fresh) = (place.rows("used"), place.rows("fresh"));
+    let spaces: std::collections::BTreeSet<_> = keys(&fresh).into_keys().map(|(space, _)| space).collect();
+    let is_features = |((space, _), _): &(&([u8; 16], Vec<u8>), &Vec<u8>)| spaces.contains(space);
+    let others =
+        |rows: &Rows| -> Rows { rows.iter().filter(|row| !is_features(row) && row.0.0 != [0; 16]).map(own).collect() };
+    assert!(others(&before) == others(&used) && others(&used).len() > 50, "rules keep what they hold");
+    // The source is where it was, so everything of the archive has been passed by watermarks.
+    let latest =
+        |rows: &Rows| rows.iter().find(|((space, _), _)| *space == [0; 16]).map(|(_, value)| value[..9].to_vec());
+    assert_eq!(latest(&before), latest(&used));
+    assert!(keys(&used).len() >= keys(&fresh).len());
+    // The same again changes nothing.
+    place.built("used", &["archive.jsonl"], &["--replace"]);
+    assert!(place.rows("used") == used);
+}
+
+#[test]
 fn what_stands_in_the_way_of_a_build_is_said() {
     let place = Place::with_features();
     place.write("all.jsonl", &numbered(400).concat());

@@ -28,6 +28,8 @@ pub(super) struct Progress {
     pub state: State,
     /// A hash of the names of the files and of what the features mean.
     of: String,
+    /// Whether what features held before was forgotten for it.
+    replaces: bool,
     /// How many records of each file were taken in; none once it was read to its end.
     pub read: Vec<Option<u64>>,
     /// How far sources had come before they were set back, in nanoseconds.
@@ -58,9 +60,22 @@ impl Progress {
         let known = store.position(NAME).map_err(|error| error.to_string())?;
         let known = known.and_then(|value| serde_json::from_slice::<Progress>(&value).ok());
         let state = if replace { State::Forgetting } else { State::Reading };
-        let fresh = Progress { state, of, read: vec![Some(0); files.len()], clocks: BTreeMap::new(), resumed: false };
+        let fresh = Progress {
+            state,
+            of,
+            replaces: replace,
+            read: vec![Some(0); files.len()],
+            clocks: BTreeMap::new(),
+            resumed: false,
+        };
         match known {
-            Some(known) if known.state != State::Done && known.of == fresh.of && known.read.len() == files.len() => {
+            // One that was to go on with what was there is none that forgets it.
+            Some(known)
+                if known.state != State::Done
+                    && known.of == fresh.of
+                    && known.read.len() == files.len()
+                    && (known.replaces || !replace) =>
+            {
                 Ok(Progress { resumed: true, ..known })
             }
             Some(known) if known.state != State::Done && !replace => {
