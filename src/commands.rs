@@ -5,6 +5,7 @@ pub mod check;
 pub mod coverage;
 pub mod diff;
 pub mod explain;
+pub mod features;
 pub mod fmt;
 pub mod import;
 pub mod new;

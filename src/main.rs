@@ -52,6 +52,8 @@ enum Command {
     Scan(commands::scan::Args),
     /// Run as a service: from sources to outputs, until told to stop
     Run(commands::run::Args),
+    /// Build what features hold from an archive, or show it
+    Features(commands::features::Args),
     /// Tell what rules would have found in archived logs
     Backtest(commands::backtest::Args),
     /// Compare what two revisions of rules find in the same logs
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Command::Fmt(args) => commands::fmt::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
         Command::Run(args) => commands::run::run(&args),
+        Command::Features(args) => commands::features::run(&args),
         Command::Backtest(args) => commands::backtest::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Test(args) => commands::test::run(&args),

@@ -73,6 +73,11 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
                     let value = VALUE + SEEN * buckets;
                     ("feature", feature.caps, (size(feature.caps.per_key), value), VALUE + SEEN)
                 }
+                // A time is kept in a bucket, and counts as one.
+                Memory::Intervals => {
+                    let per_key = buckets.saturating_add(size(feature.caps.per_key));
+                    ("feature", feature.caps, (per_key, BUCKET), BUCKET)
+                }
                 _ => ("feature", feature.caps, (buckets, BUCKET), BUCKET),
             }
         }

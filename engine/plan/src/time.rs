@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tripline_event::Segment;
 use tripline_ir::time::{Feature, FindingInput, Input, Node, Observe, Owner, Say, Sequence, Step, Time, What, Window};
-use tripline_ir::{Arena, Id, Piece, RulePlan};
+use tripline_ir::{Id, Piece, RulePlan};
 use tripline_semantic::Program;
 use tripline_semantic::typed::{self, Kind, Negation, Over, Root, Subject, Ty, Typed};
 
@@ -97,7 +97,7 @@ pub(crate) fn plan<'p>(
     rules: &[(usize, &'p typed::Rule)],
     options: Options,
 ) -> (Time, Vec<Observer<'p>>) {
-    let time = Time { arena: Arena::new(options.intern), ..Time::default() };
+    let time = Time { arena: crate::arena(program, options), ..Time::default() };
     let mut planner =
         Planner { program, rules, options, time, observers: Vec::new(), features: BTreeMap::new(), rule: usize::MAX };
     for (at, rule) in rules {

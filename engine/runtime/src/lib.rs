@@ -19,6 +19,7 @@ pub mod codes;
 pub mod config;
 mod deliver;
 mod engine;
+pub mod features;
 mod log;
 mod metrics;
 mod parcel;
@@ -33,7 +34,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tripline_alert::Routing;
+pub use tripline_alert::Routing;
 use tripline_detect::SourceChoice;
 use tripline_store::{Durability, Options, Store};
 

@@ -817,6 +817,122 @@ fn travel_speed_between_two_places() {
 }
 
 #[test]
+fn observations_are_what_a_read_rests_on() {
+    let told = |feature: &str, fields: &[&str]| {
+        let events: Vec<Event> = fields
+            .iter()
+            .enumerate()
+            .map(|(n, f)| event(&format!("00:{n:02}"), &format!("\"u\":\"bob\",{f}")))
+            .collect();
+        let rule = reads(
+            &format!("{feature} by user.uid over 1h on authentication"),
+            "observations(f) >= 0",
+            "title: \"{observations(f)}\"",
+        );
+        short(&rule, &events, true)
+            .iter()
+            .map(|found| found.split(' ').nth(2).unwrap_or("").to_string())
+            .collect::<Vec<_>>()
+    };
+    let fields = ["\"a\":\"x\",\"n\":1", "\"n\":2", "\"a\":\"y\",\"l\":[\"p\",\"q\"]", "\"a\":\"x\""];
+    // Of sets and numbers the values, of all else the events.
+    assert_eq!(told("set of message", &fields), ["0", "1", "1", "2"]);
+    assert_eq!(told("set of raw.l[]", &fields), ["0", "0", "0", "2"]);
+    assert_eq!(told("sum of count", &fields), ["0", "1", "2", "2"]);
+    assert_eq!(told("histogram of count per 1m", &fields), ["0", "1", "2", "2"]);
+    assert_eq!(told("histogram per 1m", &fields), ["0", "1", "2", "3"]);
+    assert_eq!(told("count", &fields), ["0", "1", "2", "3"]);
+    assert_eq!(told("last of message", &fields), ["0", "1", "1", "2"]);
+    assert_eq!(told("intervals", &fields), ["0", "1", "2", "3"]);
+    assert_eq!(told("set of message per 1m", &[fields[0], fields[2], fields[0]]), ["0", "1", "2"]);
+    // What is unknown has none, and is neither below nor above.
+    let unready = reads(SET, "observations(f) < 5 or not (observations(f) < 5)", "");
+    assert_eq!(scanned(&unready, &[("00:00", fields[0])]), [""; 0]);
+}
+
+#[test]
+fn values_of_features() {
+    let last = |feature: &str, fields: &[&str]| {
+        let at = |n: usize| format!("0{}:{}0", n / 6, n % 6);
+        let events: Vec<Event> =
+            fields.iter().enumerate().map(|(n, f)| event(&at(n), &format!("\"u\":\"bob\",{f}"))).collect();
+        let rule = reads(feature, "observations(f) >= 0", "title: \"{value(f)}\"");
+        let found = short(&rule, &events, true);
+        found.last().and_then(|found| found.split(' ').nth(2).map(str::to_string)).unwrap_or_default()
+    };
+    let of = |aggregate: &str| format!("{aggregate} by user.uid over 1h on authentication");
+    let all = ["\"a\":\"x\",\"n\":1", "\"a\":\"y\",\"n\":4", "\"a\":\"x\",\"n\":4", "\"k\":1"];
+    for (aggregate, value, of_nothing) in [
+        ("set of message", "2", "0"),
+        ("distinct of count", "2", "0"),
+        ("count", "3", "0"),
+        ("histogram per 1m", "3", "0"),
+        ("histogram of count per 1m", "9", "0"),
+        ("sum of count", "9", "0"),
+        ("avg of count", "3", "-"),
+        ("first of message", "x", "-"),
+        ("last of count", "4", "-"),
+    ] {
+        assert_eq!(last(&of(aggregate), &all), value, "{aggregate}");
+        assert_eq!(last(&of(aggregate), &all[..1]), of_nothing, "{aggregate}");
+    }
+    // An hour in buckets of a half: that of the event and the one before.
+    let hour = "first of message per 30m by user.uid over 1h on authentication";
+    let named =
+        ["\"a\":\"p\"", "\"a\":\"q\"", "\"a\":\"r\"", "\"a\":\"s\"", "\"a\":\"t\"", "\"a\":\"u\"", "\"a\":\"v\""];
+    assert_eq!(last(hour, &named), "s", "the first that is held, whatever was before");
+    assert_eq!(
+        tested(&reads(SET, "value(f) * 2 == count", ""), &[("00:00", "\"u\":\"b\",\"a\":\"x\",\"n\":0")]).len(),
+        1
+    );
+}
+
+#[test]
+fn regularity_of_intervals() {
+    let told = |options: &str, times: &[&str], what: &str| {
+        let feature = format!("intervals by user.uid over 1h {options} on authentication");
+        let rule = reads(&feature, "observations(f) >= 0", &format!("title: \"{{{what}}}\""));
+        let events: Vec<Event> = times.iter().map(|at| event(at, U)).collect();
+        let found = short(&rule, &events, true);
+        found.last().and_then(|found| found.split(' ').nth(2).map(str::to_string)).unwrap_or_default()
+    };
+    let regularity = |times: &[&str]| told("", times, "regularity(f)");
+    let clock = ["00:00", "00:01", "00:02", "00:03", "00:04", "00:05"];
+    assert_eq!(regularity(&clock), "1");
+    assert_eq!(regularity(&clock[..5]), "-", "three intervals are too few");
+    assert_eq!(told("", &clock, "observations(f)"), "5");
+    // The event itself is not among them.
+    assert_eq!(regularity(&["00:00", "00:01", "00:02", "00:03", "00:04", "00:50"]), "1");
+    // 50, 60, 70, 80 seconds: the median is 65, it explains 260 of 260; the median of 15, 5, 5, 15 is 10.
+    let spread = ["00:00", "00:00:50", "00:01:50", "00:03:00", "00:04:20", "00:10"];
+    assert_eq!(regularity(&spread), format!("{}", 1.0 - 10.0 / 65.0));
+    assert_eq!(told("", &spread, "interval(f)"), told("", &["00:00", "00:01:05", "00:02"], "interval(f)"));
+    // 10, 10, 10, 570: the median explains 40 of 600 seconds.
+    assert_eq!(
+        regularity(&["00:00", "00:00:10", "00:00:20", "00:00:30", "00:10", "00:11"]),
+        format!("{}", 40.0 / 600.0)
+    );
+    // Most come at once.
+    assert_eq!(regularity(&["00:00", "00:00", "00:00", "00:00", "00:00:01", "00:11"]), "0");
+    // The last five, of which there are four intervals.
+    let later = ["00:00", "00:07", "00:08", "00:09", "00:10", "00:11", "00:12"];
+    assert_eq!(told("per_key 5", &later, "regularity(f)"), "1");
+    assert_eq!(told("per_key 4", &later, "regularity(f)"), "-");
+    assert_ne!(regularity(&later), "1");
+    // A bucket counts as often as times in it are kept, and once where none is; the oldest goes.
+    let age = |options: &str, times: &[&str]| told(options, times, "age(f)");
+    let minutes = ["00:00", "00:01", "00:02", "00:03", "00:04", "00:05"];
+    assert_eq!(age("per_key 2 max_events 5", &minutes), age("", &["00:00", "00:05"]));
+    assert_eq!(age("per_key 2 max_events 3", &minutes), age("", &["00:02", "00:05"]));
+    let at_once = ["00:00", "00:05", "00:05:10", "00:05:20", "00:06"];
+    assert_eq!(age("per_key 3 max_events 4", &at_once), age("", &["00:00", "00:06"]));
+    assert_eq!(age("per_key 3 max_events 3", &at_once), age("", &["00:05", "00:06"]));
+    // What left the last bucket leaves with its interval.
+    let cut = ["00:00", "00:41", "00:42", "00:43", "00:44", "00:45", "01:01"];
+    assert_eq!(regularity(&cut), "1");
+}
+
+#[test]
 fn caps_of_features() {
     let rule = reads(&SET.replace("over 90d", "over 90d per_key 2"), "message is new in f", "title: \"{message}\"");
     let events = messages("x y x z y x");

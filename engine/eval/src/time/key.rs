@@ -42,6 +42,14 @@ pub fn keys(captures: &[Value<'static>], by: &[usize]) -> Vec<Key> {
     out.into_iter().map(Vec::into_boxed_slice).collect()
 }
 
+/// The key with these parts.
+pub fn key_of<T: AsRef<str>>(parts: &[T]) -> Key {
+    let mut key = Vec::new();
+    parts.len().put(&mut key);
+    parts.iter().for_each(|part| put(&mut key, part.as_ref()));
+    key.into()
+}
+
 fn put(key: &mut Vec<u8>, text: &str) {
     text.len().put(key);
     key.extend(text.as_bytes());

@@ -64,6 +64,11 @@ impl<T> Keyed<T> {
         self.get(self.table.find(key)?)
     }
 
+    /// Keys with the stamps of their last events, which grow from one to the next, and what is held under them.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], u64, &T)> {
+        self.table.iter().map(|(key, held)| (key, held.stamp, &held.value))
+    }
+
     /// What is held at a place.
     pub fn get(&self, at: u32) -> Option<&T> {
         self.table.get(at).map(|held| &held.value)

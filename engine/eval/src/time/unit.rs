@@ -17,6 +17,7 @@ use super::coverage::Coverage;
 use super::feature::Remembered;
 use super::key::{Key, keys, parts};
 use super::order::From;
+use super::reading::Reading;
 use super::say::{Told, of_event, tell};
 use super::sequence::Sequences;
 use super::window::{Firing, Fixed, Taken, Windows};
@@ -51,6 +52,8 @@ pub struct Fired {
     pub count: u64,
     /// The time of the first and of the last of them.
     pub span: (i64, i64),
+    /// What features said at the event at which it was found.
+    pub readings: Vec<Reading>,
 }
 
 /// What a finding is made from.
@@ -153,6 +156,7 @@ impl<'p> Out<'_, 'p> {
             events,
             count: all as u64,
             span: (first, last),
+            readings: Vec::new(),
         });
     }
 }
@@ -434,8 +438,13 @@ impl Unit {
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let mut firing = Firing::new(out.uid_of_event(NO_KEY, from), from.time);
                     out.fired(say, over, &mut firing, NO_KEY, (std::iter::once(from), 1));
+                    if let Some(fired) = world.found.last_mut() {
+                        let reads = input.reads.iter().chain(&say.reads);
+                        fired.readings = self.readings(rules, reads, &captures, from.time, world.coverage);
+                    }
                 }
                 What::Window(window) => {
+                    let before = world.found.len();
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let Some(Held::Windows(windows)) = self.nodes.get_mut(&input.node) else { continue };
                     let taken = Taken { from, captures: &captures };
@@ -450,6 +459,11 @@ impl Unit {
                         windows.event(window, key, &taken, &mut out);
                     }
                     self.not_before = self.not_before.min(windows.groups.not_before());
+                    if world.found.len() > before && !input.reads.is_empty() {
+                        let readings = self.readings(rules, &input.reads, &captures, from.time, world.coverage);
+                        let told = world.found.iter_mut().skip(before);
+                        told.for_each(|fired| fired.readings.clone_from(&readings));
+                    }
                 }
                 What::Sequence(sequence) => {
                     let Some(step) = sequence.steps.get(input.step) else { continue };
@@ -467,13 +481,27 @@ impl Unit {
         }
         for (node, by_key) in of_sequences {
             let Some(What::Sequence(sequence)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
+            let before = world.found.len();
+            let mut taken = Vec::new();
             let Some(mut out) = out(rules, node, world) else { continue };
             let Some(Held::Sequences(sequences)) = self.nodes.get_mut(&node) else { continue };
             for (key, mut fits) in by_key {
                 fits.sort_by_key(|(step, _)| *step);
                 sequences.event(sequence, key, from, self.place, &fits, &mut out);
+                taken = fits;
             }
             self.not_before = self.not_before.min(sequences.waits.not_before());
+            if world.found.len() > before {
+                let readings: Vec<Reading> = taken
+                    .iter()
+                    .filter_map(|(step, captures)| {
+                        let input = rules.time.inputs.iter().find(|input| input.node == node && input.step == *step)?;
+                        Some(self.readings(rules, &input.reads, captures, from.time, world.coverage))
+                    })
+                    .flatten()
+                    .collect();
+                world.found.iter_mut().skip(before).for_each(|fired| fired.readings.clone_from(&readings));
+            }
         }
         for (node, captures) in to_remember {
             let Some(What::Feature(feature)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
@@ -515,7 +543,7 @@ impl Unit {
         of_event(captures, values, ready)
     }
 
-    fn answer(
+    pub(super) fn answer(
         &self,
         rules: &Rules<'_>,
         read: &Read,
