@@ -3,10 +3,21 @@
 //!
 //! Invariants: those that [`tripline_connect`] asks of a destination.
 
+mod api;
+mod facts;
+mod github;
+mod jira;
 mod lines;
+mod servicenow;
+mod syslog;
+#[cfg(test)]
+mod testing;
+mod ticket;
+mod trust;
 mod webhook;
 
 use tripline_connect::Kind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[Kind] = &[lines::FILE, lines::STDOUT, webhook::KIND];
+pub const KINDS: &[Kind] =
+    &[lines::FILE, github::KIND, jira::KIND, servicenow::KIND, lines::STDOUT, syslog::KIND, webhook::KIND];
