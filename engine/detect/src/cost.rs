@@ -9,6 +9,8 @@ use crate::Ruleset;
 
 /// Bytes of a key with nothing under it.
 const KEY: u64 = 800;
+/// Bytes of what a window knows of the events that it dropped, but for sketches.
+const SLICES: u64 = 1_000;
 /// Bytes of an event under a key.
 const EVENT: u64 = 300;
 /// Bytes of a value that is kept.
@@ -85,6 +87,7 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
     let (keys, events) = (size(caps.keys), size(caps.events));
     let of_events = per_key.saturating_mul(each).min(events.saturating_mul(entry));
     let all = keys.saturating_mul(of_events).min(events.saturating_mul(entry));
-    let bytes = keys.saturating_mul(KEY).saturating_add(all);
-    Some(Cost { name, kind, keys, per_key, events, key_bytes: KEY + of_events, bytes })
+    let empty = KEY + if kind == "window" { SLICES } else { 0 };
+    let bytes = keys.saturating_mul(empty).saturating_add(all);
+    Some(Cost { name, kind, keys, per_key, events, key_bytes: empty.saturating_add(of_events), bytes })
 }

@@ -35,7 +35,6 @@ use tripline_ir::Program as Plan;
 use tripline_ir::time::{FindingInput, Owner};
 use tripline_semantic::Program;
 
-use crate::Evaluator;
 use coverage::Coverage;
 use unit::{Rules, Unit, World};
 
@@ -145,7 +144,7 @@ impl<'p> Machine<'p> {
             }
         }
         Machine {
-            rules: Rules { time, program, evaluator: Evaluator::over(plan, &time.arena) },
+            rules: Rules::new(plan, program),
             units: time.units.iter().map(|unit| Unit::new(time, &unit.nodes)).collect(),
             clocks: vec![Clock::default(); plan.sources.len()],
             coverage: vec![Coverage::default(); plan.sources.len()],

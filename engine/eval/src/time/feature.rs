@@ -9,7 +9,7 @@ use super::aggregate::{deviation, number};
 use super::exact::Exact;
 use super::intervals::Intervals;
 use super::keep::{Keep, keep};
-use super::key::{Key, words};
+use super::key::words;
 use super::keyed::Keyed;
 use super::table::Table;
 
@@ -93,7 +93,7 @@ impl Remembered {
     }
 
     /// Remembers an event, after everything that it is judged by was read.
-    pub fn update(&mut self, feature: &Feature, key: Key, time: i64, values: &[Value<'static>]) {
+    pub fn update(&mut self, feature: &Feature, key: &[u8], time: i64, values: &[Value<'static>]) {
         // What cannot be remembered is no observation.
         if feature.of.is_some()
             && feature.memory != Memory::Count

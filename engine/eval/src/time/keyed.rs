@@ -27,7 +27,7 @@ pub struct Keyed<T> {
     /// Whether changes are remembered.
     keeping: bool,
     changed: Vec<u32>,
-    gone: Vec<Key>,
+    gone: Vec<Box<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -80,16 +80,16 @@ impl<T> Keyed<T> {
     }
 
     /// The place of a key at its event, which is the last: a new one where it is not there.
-    pub fn enter(&mut self, key: Key, new: impl FnOnce() -> T) -> Option<u32> {
+    pub fn enter(&mut self, key: &[u8], new: impl FnOnce() -> T) -> Option<u32> {
         self.settle();
         self.stamp += 1;
         let stamp = self.stamp;
-        let at = match self.table.find(&key) {
+        let at = match self.table.find(key) {
             Some(at) => {
                 self.table.touch(at);
                 at
             }
-            None => self.table.insert(key, Held { stamp, timer: None, changed: false, value: new() })?,
+            None => self.table.insert(key.into(), Held { stamp, timer: None, changed: false, value: new() })?,
         };
         if let Some((_, held)) = self.table.get_mut(at) {
             held.stamp = stamp;
@@ -192,7 +192,7 @@ impl<T: Keep> Keyed<T> {
     /// Keys that changed, with their bytes; none where there is nothing any more.
     pub fn changes(&mut self) -> Vec<(Key, Option<Vec<u8>>)> {
         let gone = std::mem::take(&mut self.gone).into_iter().filter(|key| self.table.find(key).is_none());
-        let mut out: Vec<(Key, Option<Vec<u8>>)> = gone.map(|key| (key, None)).collect();
+        let mut out: Vec<(Key, Option<Vec<u8>>)> = gone.map(|key| (key.into(), None)).collect();
         for at in std::mem::take(&mut self.changed) {
             if let Some((key, held)) = self.table.get_mut(at)
                 && std::mem::take(&mut held.changed)

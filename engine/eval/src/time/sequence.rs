@@ -7,7 +7,6 @@ use tripline_event::Value;
 use tripline_ir::time::Sequence;
 
 use super::keep::keep;
-use super::key::Key;
 use super::keyed::Keyed;
 use super::order::From;
 use super::search::{self, Found, Search};
@@ -62,7 +61,7 @@ impl Sequences {
     pub fn event(
         &mut self,
         sequence: &Sequence,
-        key: Key,
+        key: &[u8],
         from: &Arc<From>,
         place: u64,
         fits: &[(usize, Arc<[Value<'static>]>)],

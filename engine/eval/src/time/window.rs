@@ -10,7 +10,7 @@ use tripline_semantic::typed::ENTITY_KINDS;
 
 use super::aggregate::State;
 use super::keep::{Keep, keep};
-use super::key::{Key, words};
+use super::key::words;
 use super::keyed::Keyed;
 use super::order::From;
 use super::quick::Quick;
@@ -114,7 +114,7 @@ impl Windows {
     }
 
     /// Takes an event in under a key.
-    pub fn event(&mut self, window: &Window, key: Key, event: &Taken<'_>, out: &mut Out<'_, '_>) {
+    pub fn event(&mut self, window: &Window, key: &[u8], event: &Taken<'_>, out: &mut Out<'_, '_>) {
         let Some(at) = self.groups.enter(key, Group::new) else { return };
         let Some((key, group)) = self.groups.get_mut(at) else { return };
         let held = group.size(window);
