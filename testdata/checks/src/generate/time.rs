@@ -143,6 +143,7 @@ fn features() -> Text {
         feature("numbers", &["avg of count", "sum of count", "avg of raw.x"], SPANS),
         feature("hourly", &["histogram", "histogram of count"], HISTOGRAMS),
         feature("place", &["last of src_endpoint.location"], SPANS),
+        feature("alone", SETS, SPANS),
         feature("began", &["first of message", "last of message"], SPANS),
     ];
     features.prop_map(|features| features.concat()).boxed()
