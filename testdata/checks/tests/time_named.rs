@@ -405,3 +405,41 @@ fn absence_of_findings_is_only_told_of_what_was_covered() {
         assert_eq!(live.end().len(), wanted, "the other source sent until second {last}");
     }
 }
+
+#[test]
+fn findings_came_too_late_for_a_rule_that_shares_a_feature_with_theirs() {
+    let features = "feature f = set of message by user.uid over 1d warmup 0s on authentication
+        feature g = set of message by user.uid over 1d warmup 0s on authentication
+        rule one { title: \"one\" on authentication where message is new in f }";
+    let then = |name: &str, from: &str, feature: &str| {
+        format!(
+            "rule {name} {{ title: \"{name}\" sequence within 1h {{
+               a: finding from {from} by group.user.uid  b: authentication by user.uid where message is new in {feature} }} }}"
+        )
+    };
+    let by_user = "group by user.uid within 1s";
+    let refused = |rules: &str| {
+        let text = features.replace("new in f }", &format!("new in f {by_user} }}"));
+        let mut compiler = Compiler::new();
+        compiler.add("named.trip", &format!("{MAPPING}{text}{rules}"));
+        let ruleset = compiler.compile(&tripline_semantic::NoFiles, 0);
+        ruleset.broken().into_iter().map(str::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(&then("two", "one", "f")), ["two"]);
+    // Through a rule between.
+    let between = "rule between { title: \"b\" on finding from one group by group.user.uid within 1h }";
+    assert_eq!(refused(&format!("{between}{}", then("two", "between", "f"))), ["two"]);
+    // Tied by a rule that reads both.
+    let both = "rule both { title: \"t\" on authentication where message is new in f and message is new in g }";
+    assert_eq!(refused(&format!("{both}{}", then("two", "one", "g"))), ["two"]);
+    // A feature of its own.
+    let apart = then("two", "one", "g");
+    assert_eq!(refused(&apart), [""; 0]);
+    let ruleset = compile(&format!("{}{apart}", features.replace("new in f }", &format!("new in f {by_user} }}"))));
+    let mut live = Live::new(&ruleset, 0);
+    for (n, message) in ["x", "x", "y", "y", "y"].iter().enumerate() {
+        live.send("t.s", &format!("{{\"t\":\"2026-01-01T00:{n:02}:00Z\",\"u\":\"bob\",\"a\":\"{message}\"}}"));
+    }
+    let titles: Vec<&str> = live.found.iter().map(|found| found.title.as_str()).collect();
+    assert_eq!(titles, ["one", "one", "two"]);
+}
