@@ -6,6 +6,7 @@
 
 mod alerts;
 mod desk;
+mod features;
 mod given_up;
 mod http;
 mod kill;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tripline_base::SourceMap;
 use tripline_eval::explain::{Seen, deciding, show};
-use tripline_eval::time::{Finding as Handed, From};
+use tripline_eval::time::{Finding as Handed, From, Reading};
 use tripline_eval::{Evaluator, Match, normalize};
 use tripline_event::{Origin, Value, to_text};
 use tripline_ir::{Arm, Piece, Severity, Source};
@@ -61,6 +61,8 @@ pub struct Several {
     pub count: u64,
     /// The times of the first and of the last of them, nanoseconds.
     pub span: (i64, i64),
+    /// What features said at the event at which it was found.
+    pub readings: Vec<Reading>,
 }
 
 /// A finding as rules on findings see it; none where it has no time.

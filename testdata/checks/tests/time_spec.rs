@@ -348,7 +348,44 @@ fn the_oldest_events_of_a_key_are_dropped() {
     let rule = window("within 1h per_key 2", "count() >= 1", "title: \"{count()} {sum(count)}\"");
     let events: Vec<(&str, &str)> =
         vec![("00:00", "\"u\":\"b\",\"n\":1"), ("00:01", "\"u\":\"b\",\"n\":2"), ("00:02", "\"u\":\"b\",\"n\":4")];
-    assert_eq!(tested(&rule, &events), ["one 00:00:00 2 6 x2"]);
+    // They are still counted.
+    assert_eq!(tested(&rule, &events), ["one 00:00:00 3 6 x3"]);
+}
+
+#[test]
+fn events_that_are_not_kept_leave_with_their_slice() {
+    // Slices of a minute: what was dropped leaves an hour after its minute ends, and what is kept of that minute with it.
+    let rule = window("within 1h per_key 1", "count() == 2", "title: \"{count()} {user.uid}\"");
+    let with = |times: &[&'static str]| {
+        let events: Vec<(&str, &str)> = times.iter().map(|at| (*at, "\"u\":\"b\"")).collect();
+        tested(&rule, &events)
+    };
+    assert_eq!(with(&["00:00:10", "00:00:20", "00:30:00"]), ["one 00:00:20 2 b x2"]);
+    assert_eq!(with(&["00:00:10", "00:00:20", "00:00:30"]), ["one 00:00:20 2 b x2"]);
+    // At 01:00:30 nothing leaves but at 01:01:00, when two do: of four, two are left.
+    let times = ["00:00:10", "00:00:20", "00:40:00", "00:50:00"];
+    assert_eq!(with(&times), ["one 00:00:20 2 b x2", "one 01:01:00 2 b x2"]);
+}
+
+#[test]
+fn a_spray_over_more_users_than_are_kept_reads_about_as_many() {
+    let rule =
+        "rule one { title: \"t\" on authentication group by message within 1h per_key 1000 having count() >= 2500
+        alert { title: \"{count()} {distinct(user.uid)}\" } }";
+    let ruleset = compile(rule);
+    let event = |n: usize| {
+        let at = 1_767_225_600_000_000_000_i64 + i64::try_from(n).unwrap() * 1_000_000_000;
+        ("t.s".to_string(), format!("{{\"t\":{at},\"a\":\"x\",\"u\":\"user{n}\"}}"))
+    };
+    let sent: Vec<(String, String)> = (0..2_500).map(event).collect();
+    let found = streaming::found(&ruleset, &sent, true, None);
+    let told: Vec<&str> = found.iter().map(|one| one.title.as_str()).collect();
+    let [title] = told.as_slice() else { panic!("{told:?}") };
+    let (count, distinct) = title.split_once(' ').expect("two numbers");
+    let distinct: f64 = distinct.parse().expect("a number");
+    // 512 registers: a standard error of 4.6 per cent.
+    assert_eq!((count, found[0].count), ("2500", 2_500));
+    assert!((distinct / 2_500.0 - 1.0).abs() < 3.0 * 0.046, "{distinct}");
 }
 
 #[test]
@@ -374,10 +411,10 @@ fn keys_go_where_all_have_too_many_events() {
         let event = |(n, user): (usize, char)| event(&format!("00:{n:02}"), &format!("\"u\":\"{user}\""));
         short(&rule, &users.chars().enumerate().map(event).collect::<Vec<_>>(), true)
     };
-    // The fourth event evicts a, whose last is the longest ago; or all others, and then its own oldest.
+    // The fourth event evicts a, whose last is the longest ago; or all others, and then drops its own oldest.
     assert_eq!(of("aabcaa"), ["one 00:01:00 a 2 x2", "one 00:05:00 a 2 x2"]);
-    assert_eq!(of("abaaa"), ["one 00:02:00 a 3 x3"]);
-    assert_eq!(of("aaaa"), ["one 00:01:00 a 3 x3"]);
+    assert_eq!(of("abaaa"), ["one 00:02:00 a 4 x4"]);
+    assert_eq!(of("aaaa"), ["one 00:01:00 a 4 x4"]);
     // What has left a window does not count.
     let rule = window("within 2m max_events 2", "count() >= 2", "title: \"{user.uid}\"");
     let events: Vec<Event> = [("00:00", "a"), ("00:01", "b"), ("00:02", "c"), ("00:02:30", "b")]
@@ -777,6 +814,122 @@ fn travel_speed_between_two_places() {
     let fly = |to: &str, at: &str| short(&rule, &[event("00:00", &berlin), event(at, to)], true).len();
     assert_eq!((fly(&tokyo, "02:00"), fly(&tokyo, "12:00"), fly(&potsdam, "00:00:01")), (1, 0, 0));
     assert_eq!((fly(&tokyo, "00:00"), fly("\"u\":\"bob\"", "00:01")), (1, 0));
+}
+
+#[test]
+fn observations_are_what_a_read_rests_on() {
+    let told = |feature: &str, fields: &[&str]| {
+        let events: Vec<Event> = fields
+            .iter()
+            .enumerate()
+            .map(|(n, f)| event(&format!("00:{n:02}"), &format!("\"u\":\"bob\",{f}")))
+            .collect();
+        let rule = reads(
+            &format!("{feature} by user.uid over 1h on authentication"),
+            "observations(f) >= 0",
+            "title: \"{observations(f)}\"",
+        );
+        short(&rule, &events, true)
+            .iter()
+            .map(|found| found.split(' ').nth(2).unwrap_or("").to_string())
+            .collect::<Vec<_>>()
+    };
+    let fields = ["\"a\":\"x\",\"n\":1", "\"n\":2", "\"a\":\"y\",\"l\":[\"p\",\"q\"]", "\"a\":\"x\""];
+    // Of sets and numbers the values, of all else the events.
+    assert_eq!(told("set of message", &fields), ["0", "1", "1", "2"]);
+    assert_eq!(told("set of raw.l[]", &fields), ["0", "0", "0", "2"]);
+    assert_eq!(told("sum of count", &fields), ["0", "1", "2", "2"]);
+    assert_eq!(told("histogram of count per 1m", &fields), ["0", "1", "2", "2"]);
+    assert_eq!(told("histogram per 1m", &fields), ["0", "1", "2", "3"]);
+    assert_eq!(told("count", &fields), ["0", "1", "2", "3"]);
+    assert_eq!(told("last of message", &fields), ["0", "1", "1", "2"]);
+    assert_eq!(told("intervals", &fields), ["0", "1", "2", "3"]);
+    assert_eq!(told("set of message per 1m", &[fields[0], fields[2], fields[0]]), ["0", "1", "2"]);
+    // What is unknown has none, and is neither below nor above.
+    let unready = reads(SET, "observations(f) < 5 or not (observations(f) < 5)", "");
+    assert_eq!(scanned(&unready, &[("00:00", fields[0])]), [""; 0]);
+}
+
+#[test]
+fn values_of_features() {
+    let last = |feature: &str, fields: &[&str]| {
+        let at = |n: usize| format!("0{}:{}0", n / 6, n % 6);
+        let events: Vec<Event> =
+            fields.iter().enumerate().map(|(n, f)| event(&at(n), &format!("\"u\":\"bob\",{f}"))).collect();
+        let rule = reads(feature, "observations(f) >= 0", "title: \"{value(f)}\"");
+        let found = short(&rule, &events, true);
+        found.last().and_then(|found| found.split(' ').nth(2).map(str::to_string)).unwrap_or_default()
+    };
+    let of = |aggregate: &str| format!("{aggregate} by user.uid over 1h on authentication");
+    let all = ["\"a\":\"x\",\"n\":1", "\"a\":\"y\",\"n\":4", "\"a\":\"x\",\"n\":4", "\"k\":1"];
+    for (aggregate, value, of_nothing) in [
+        ("set of message", "2", "0"),
+        ("distinct of count", "2", "0"),
+        ("count", "3", "0"),
+        ("histogram per 1m", "3", "0"),
+        ("histogram of count per 1m", "9", "0"),
+        ("sum of count", "9", "0"),
+        ("avg of count", "3", "-"),
+        ("first of message", "x", "-"),
+        ("last of count", "4", "-"),
+    ] {
+        assert_eq!(last(&of(aggregate), &all), value, "{aggregate}");
+        assert_eq!(last(&of(aggregate), &all[..1]), of_nothing, "{aggregate}");
+    }
+    // An hour in buckets of a half: that of the event and the one before.
+    let hour = "first of message per 30m by user.uid over 1h on authentication";
+    let named =
+        ["\"a\":\"p\"", "\"a\":\"q\"", "\"a\":\"r\"", "\"a\":\"s\"", "\"a\":\"t\"", "\"a\":\"u\"", "\"a\":\"v\""];
+    assert_eq!(last(hour, &named), "s", "the first that is held, whatever was before");
+    assert_eq!(
+        tested(&reads(SET, "value(f) * 2 == count", ""), &[("00:00", "\"u\":\"b\",\"a\":\"x\",\"n\":0")]).len(),
+        1
+    );
+}
+
+#[test]
+fn regularity_of_intervals() {
+    let told = |options: &str, times: &[&str], what: &str| {
+        let feature = format!("intervals by user.uid over 1h {options} on authentication");
+        let rule = reads(&feature, "observations(f) >= 0", &format!("title: \"{{{what}}}\""));
+        let events: Vec<Event> = times.iter().map(|at| event(at, U)).collect();
+        let found = short(&rule, &events, true);
+        found.last().and_then(|found| found.split(' ').nth(2).map(str::to_string)).unwrap_or_default()
+    };
+    let regularity = |times: &[&str]| told("", times, "regularity(f)");
+    let clock = ["00:00", "00:01", "00:02", "00:03", "00:04", "00:05"];
+    assert_eq!(regularity(&clock), "1");
+    assert_eq!(regularity(&clock[..5]), "-", "three intervals are too few");
+    assert_eq!(told("", &clock, "observations(f)"), "5");
+    // The event itself is not among them.
+    assert_eq!(regularity(&["00:00", "00:01", "00:02", "00:03", "00:04", "00:50"]), "1");
+    // 50, 60, 70, 80 seconds: the median is 65, it explains 260 of 260; the median of 15, 5, 5, 15 is 10.
+    let spread = ["00:00", "00:00:50", "00:01:50", "00:03:00", "00:04:20", "00:10"];
+    assert_eq!(regularity(&spread), format!("{}", 1.0 - 10.0 / 65.0));
+    assert_eq!(told("", &spread, "interval(f)"), told("", &["00:00", "00:01:05", "00:02"], "interval(f)"));
+    // 10, 10, 10, 570: the median explains 40 of 600 seconds.
+    assert_eq!(
+        regularity(&["00:00", "00:00:10", "00:00:20", "00:00:30", "00:10", "00:11"]),
+        format!("{}", 40.0 / 600.0)
+    );
+    // Most come at once.
+    assert_eq!(regularity(&["00:00", "00:00", "00:00", "00:00", "00:00:01", "00:11"]), "0");
+    // The last five, of which there are four intervals.
+    let later = ["00:00", "00:07", "00:08", "00:09", "00:10", "00:11", "00:12"];
+    assert_eq!(told("per_key 5", &later, "regularity(f)"), "1");
+    assert_eq!(told("per_key 4", &later, "regularity(f)"), "-");
+    assert_ne!(regularity(&later), "1");
+    // A bucket counts as often as times in it are kept, and once where none is; the oldest goes.
+    let age = |options: &str, times: &[&str]| told(options, times, "age(f)");
+    let minutes = ["00:00", "00:01", "00:02", "00:03", "00:04", "00:05"];
+    assert_eq!(age("per_key 2 max_events 5", &minutes), age("", &["00:00", "00:05"]));
+    assert_eq!(age("per_key 2 max_events 3", &minutes), age("", &["00:02", "00:05"]));
+    let at_once = ["00:00", "00:05", "00:05:10", "00:05:20", "00:06"];
+    assert_eq!(age("per_key 3 max_events 4", &at_once), age("", &["00:00", "00:06"]));
+    assert_eq!(age("per_key 3 max_events 3", &at_once), age("", &["00:05", "00:06"]));
+    // What left the last bucket leaves with its interval.
+    let cut = ["00:00", "00:41", "00:42", "00:43", "00:44", "00:45", "01:01"];
+    assert_eq!(regularity(&cut), "1");
 }
 
 #[test]
