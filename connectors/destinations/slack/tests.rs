@@ -373,7 +373,7 @@ fn errors_of_slack_are_told_in_plain_words() {
     }
     let missing = json!({ "ok": false, "error": "missing_scope", "needed": "chat:write", "provided": "users:read" });
     let Outcome::Later { reason, .. } = say(Reply::json(200, &missing)) else { panic!() };
-    assert!(reason.contains("lacks the scope `chat:write`"), "{reason}");
+    assert!(reason.contains("`chat:write` is needed (missing_scope)"), "{reason}");
     let limited = Reply::json(429, &json!({ "ok": false, "error": "ratelimited" })).with("Retry-After", "30");
     let wait = Some(Duration::from_secs(30));
     assert_eq!(say(limited), Outcome::Later { reason: "too many requests (ratelimited)".into(), after: wait });
