@@ -387,7 +387,7 @@ fn aiosmtpd_takes_it() {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let has = Command::new(&python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
     if !has.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: `{python}` has no aiosmtpd (install it from PyPI, and name that Python in `PYTHON`)");
+        eprintln!("SKIPPED: `{python}` has no aiosmtpd (install it with pip, and name that Python in `PYTHON`)");
         return;
     }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
