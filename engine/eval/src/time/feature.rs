@@ -83,7 +83,7 @@ pub struct Bucket {
     pub(crate) sum: Exact,
     pub(crate) squares: Exact,
     /// Of `first`: the value of the first observation in it.
-    pub(crate) first: Option<Value<'static>>,
+    pub(crate) first: Option<Box<Value<'static>>>,
 }
 
 impl Remembered {
@@ -263,7 +263,7 @@ impl Memo {
         match feature.memory {
             Memory::First => {
                 if let Some(bucket) = self.buckets.back_mut().filter(|bucket| bucket.first.is_none()) {
-                    bucket.first = values.first().cloned();
+                    bucket.first = values.first().cloned().map(Box::new);
                 }
             }
             Memory::Last => self.last = values.first().map(|value| Box::new((time, value.clone()))),
@@ -405,7 +405,9 @@ impl Memo {
             (Memory::Set | Memory::Distinct, _) => {
                 count(self.values.iter().filter(|(_, seen)| seen.last.number > oldest).count() as u64)
             }
-            (Memory::First, _) => self.held(oldest).find_map(|bucket| bucket.first.clone()).unwrap_or_default(),
+            (Memory::First, _) => {
+                self.held(oldest).find_map(|bucket| bucket.first.as_deref().cloned()).unwrap_or_default()
+            }
             (Memory::Last, _) => match self.last.as_deref() {
                 Some((_, value)) if self.latest > oldest => value.clone(),
                 _ => Value::Null,
