@@ -21,6 +21,7 @@ pub mod sigma;
 pub mod silence;
 pub mod test;
 pub mod tokens;
+pub mod tune;
 
 /// What a command gives: an exit code, or a sentence for the user (exit code 2).
 pub type Outcome = Result<u8, String>;

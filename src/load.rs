@@ -120,11 +120,16 @@ pub fn ruleset_with(paths: &[PathBuf], sigma: &Sigma) -> Result<(Ruleset, Vec<St
 
 /// What [`ruleset_with`] compiles, taken in.
 pub fn compiler(paths: &[PathBuf], sigma: &Sigma) -> Result<(Compiler, Vec<String>), String> {
+    compiler_of(&rule_texts(paths)?, sigma)
+}
+
+/// The rules in these files and folders, the shipped ones where none are named: names and bytes.
+pub fn rule_texts(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
     let shipped = if paths.is_empty() { content::RULES } else { &[] };
     let mut texts: Vec<(String, Vec<u8>)> =
         shipped.iter().map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec())).collect();
     texts.extend(texts_of(paths)?);
-    compiler_of(&texts, sigma)
+    Ok(texts)
 }
 
 /// The rules in these files and folders: names and bytes.

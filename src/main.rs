@@ -62,6 +62,8 @@ enum Command {
     Outbox(commands::outbox::Args),
     /// Show how rules do: how much they tell, and how it was judged
     Rules(commands::rules::Args),
+    /// Propose an exception for what was judged a false positive
+    Tune(commands::tune::Args),
     /// Show where an alert would go, and why
     Route(commands::route::Args),
     /// Show the destinations of a configuration, and try them
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
         Command::Silence(args) => commands::silence::run(&args),
         Command::Outbox(args) => commands::outbox::run(&args),
         Command::Rules(args) => commands::rules::run(&args),
+        Command::Tune(args) => commands::tune::run(&args),
         Command::Route(args) => commands::route::run(&args),
         Command::Destinations(args) => commands::destinations::run(&args),
         Command::Tokens(args) => commands::tokens::run(&args),

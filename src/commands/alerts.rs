@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::Outcome;
 pub use act::End;
-pub use list::severity;
+pub use list::{severity, short};
 pub use show::{delivery_json, state};
 
 /// Show the alerts of a service, and do something with them.

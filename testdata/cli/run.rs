@@ -12,6 +12,7 @@ mod http;
 mod kill;
 mod outputs;
 mod reload;
+mod tune;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};

@@ -27,14 +27,14 @@ fn place(more: &str) -> Place {
 }
 
 impl Place {
-    fn tripline(&self, args: &[&str]) -> Output {
+    pub(super) fn tripline(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
         command.args(args).current_dir(self.folder.path()).env("USER", "alice").env("NO_PROXY", "127.0.0.1");
         command.env_remove("TRIPLINE_TOKEN").env_remove("TRIPLINE_API").output().unwrap()
     }
 
     /// What a command printed, with its exit code.
-    fn say(&self, args: &[&str]) -> (i32, String, String) {
+    pub(super) fn say(&self, args: &[&str]) -> (i32, String, String) {
         let output = self.tripline(args);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
@@ -474,4 +474,30 @@ fn rules_are_counted_by_their_alerts_and_verdicts() {
     assert!(code == 0 && out.lines().next().unwrap().contains("demo_many_denials"));
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert!(place.json(&["rules", "stats", "--since", "1ms"])["rules"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn the_commands_of_the_book_run_in_a_copy_of_the_example() {
+    let place = Place::new();
+    let root = super::super::root();
+    for name in ["examples/service/tripline.toml", "examples/quickstart/okta.jsonl"] {
+        std::fs::copy(root.join(name), place.path(name.rsplit('/').next().unwrap())).unwrap();
+    }
+    place.once("tripline");
+    let book = std::fs::read_to_string(root.join("docs/ALERTS.md")).unwrap();
+    let (_, section) = book.split_once("## From the command line").unwrap();
+    let block = section.split("```").nth(1).unwrap();
+    let (_, out, _) = place.say(&["alerts", "list", "--format", "json"]);
+    let listed: Json = serde_json::from_str(&out).unwrap();
+    let id = &text(&listed["alerts"][0], "id")[..12];
+    let commands: Vec<&str> = block.lines().filter(|line| line.starts_with("tripline ")).collect();
+    assert!(commands.len() > 10);
+    for command in commands {
+        let command = command.replace(" ID", &format!(" {id}")).replacen("tripline", env!("CARGO_BIN_EXE_tripline"), 1);
+        let output = Command::new("sh").arg("-c").arg(&command).current_dir(place.folder.path()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        // What was silenced is told to nobody, and that is what is said.
+        let wanted = if command.contains("route explain") { 1 } else { 0 };
+        assert_eq!(output.status.code(), Some(wanted), "{command}: {told}");
+    }
 }

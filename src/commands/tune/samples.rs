@@ -1,0 +1,152 @@
+//! The events behind the alerts of a rule, with how the alerts were judged.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+use tripline_alert::{Alert, Verdict};
+use tripline_detect::{Detector, Ruleset, SourceChoice, event_json};
+use tripline_eval::normalize;
+use tripline_store::{AlertQuery, Store};
+
+use crate::desk::each_alert;
+
+/// The most events that are looked at of each kind, and of one alert.
+const MOST: (usize, usize) = (5_000, 200);
+/// The longest value that is compared (bytes).
+const LONGEST: usize = 256;
+
+/// How the alert of an event was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    False,
+    True,
+    Benign,
+    /// Not, or as a duplicate.
+    None,
+}
+
+/// An event behind an alert.
+pub struct Sample {
+    pub mark: Mark,
+    pub alert: String,
+    /// The uid of its finding.
+    pub uid: String,
+    pub source: String,
+    /// As it came.
+    pub raw: String,
+    /// Its normalised fields that hold a text.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// What the store holds of a rule.
+#[derive(Default)]
+pub struct Samples {
+    pub all: Vec<Sample>,
+    /// Whether there was more than is looked at.
+    pub cut: bool,
+    /// Findings of several events, or whose event is not kept any more.
+    pub without: u64,
+}
+
+impl Samples {
+    /// Those with a mark.
+    pub fn with(&self, mark: Mark) -> impl Iterator<Item = &Sample> {
+        self.all.iter().filter(move |sample| sample.mark == mark)
+    }
+}
+
+/// Reads the events behind the alerts of a rule, the latest first: true positives, whatever else was judged, and the rest.
+pub fn read(store: &Store, ruleset: &Ruleset, rule: &str) -> Result<Samples, String> {
+    let detector = Detector::new(ruleset);
+    let mut samples = Samples::default();
+    let passes: [fn(Mark) -> bool; 3] =
+        [|mark| mark == Mark::True, |mark| matches!(mark, Mark::False | Mark::Benign), |mark| mark == Mark::None];
+    for wanted in passes {
+        let query = AlertQuery { rule: Some(rule.to_string()), ..AlertQuery::default() };
+        let most = samples.all.len() + MOST.0;
+        let mut failed = None;
+        each_alert(store, &query, &mut |alert| {
+            let mark = mark_of(&alert);
+            if wanted(mark)
+                && let Err(why) = of_alert(store, &detector, &alert, mark, &mut samples)
+            {
+                failed = Some(why);
+            }
+            let full = samples.all.len() >= most;
+            samples.cut |= full;
+            failed.is_none() && !full
+        })?;
+        if let Some(why) = failed {
+            return Err(why);
+        }
+    }
+    Ok(samples)
+}
+
+fn mark_of(alert: &Alert) -> Mark {
+    match alert.verdict {
+        Some(Verdict::FalsePositive) => Mark::False,
+        Some(Verdict::TruePositive) => Mark::True,
+        Some(Verdict::BenignTruePositive) => Mark::Benign,
+        Some(Verdict::Duplicate) | None => Mark::None,
+    }
+}
+
+fn of_alert(
+    store: &Store,
+    detector: &Detector<'_>,
+    alert: &Alert,
+    mark: Mark,
+    samples: &mut Samples,
+) -> Result<(), String> {
+    let parts = store.parts(&alert.id, MOST.1 + 1).map_err(|error| error.to_string())?;
+    samples.cut |= parts.len() > MOST.1;
+    for uid in parts.into_iter().take(MOST.1) {
+        let row = store.finding(&uid).map_err(|error| error.to_string())?;
+        let json: Option<Json> = row.and_then(|row| serde_json::from_str(&row.body).ok());
+        let sample = json.and_then(|json| {
+            let raw = match json.pointer("/evidences/0/data")? {
+                Json::String(text) => text.clone(),
+                event => event.to_string(),
+            };
+            let source = json.pointer("/finding_info/data_sources/0")?.as_str()?.to_string();
+            let fields = fields(detector, &source, &raw)?;
+            Some(Sample { mark, alert: alert.id.clone(), uid, source, raw, fields })
+        });
+        match sample {
+            Some(sample) => samples.all.push(sample),
+            None => samples.without += 1,
+        }
+    }
+    Ok(())
+}
+
+/// The fields of an event in OCSF that hold a text; those in arrays are left out.
+fn fields(detector: &Detector<'_>, source: &str, raw: &str) -> Option<BTreeMap<String, String>> {
+    let raw = tripline_formats::parse(raw.as_bytes()).ok()?;
+    let source = detector.source(&SourceChoice::Named(source.to_string()), &raw)?;
+    let evaluator = detector.matcher().evaluator();
+    evaluator.next_event();
+    let (_, arm) = normalize::arm(evaluator, source, &raw)?;
+    let event = event_json(&normalize::normalize(evaluator, arm, &raw));
+    let mut out = BTreeMap::new();
+    leaves(&event, String::new(), &mut out);
+    Some(out)
+}
+
+fn leaves(json: &Json, at: String, out: &mut BTreeMap<String, String>) {
+    match json {
+        Json::Object(members) if at.split('.').count() < 8 => {
+            for (name, value) in members {
+                let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                if plain {
+                    leaves(value, if at.is_empty() { name.clone() } else { format!("{at}.{name}") }, out);
+                }
+            }
+        }
+        Json::String(text) if !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control) => {
+            out.insert(at, text.clone());
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,156 @@
+//! `tripline tune`: from what people judged to an exception in the rule's file.
+
+use serde_json::Value as Json;
+
+use super::{Place, RULES, events};
+
+const CONFIG: &str = "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"\nfollow = false\n\
+    [[destination]]\nname = \"lines\"\nkind = \"file\"\npath = \"alerts.ndjson\"\n\
+    [[route]]\nname = \"all\"\nto = \"lines\"\n";
+
+const RULE: &str = r#"
+// Said of the whole.
+rule demo_denied {
+  title:    "A refused sign-in"
+  severity: low
+
+  on authentication from demo.idp
+  where status_id == "Failure" // what the product says
+
+  alert {
+    title: "{user.uid} was refused"
+    key:   [metadata.uid]
+  }
+
+  // Said of the test.
+  test "somebody is refused" {
+    event demo.idp { product: "demo-idp", id: "1", at: "2026-01-01T00:00:00Z", user: "u1", ip: "192.0.2.1", country: "DE", result: "denied" }
+    expect 1 alert
+  }
+}
+"#;
+
+fn line(id: u32, user: &str, ip: &str, country: &str) -> String {
+    format!(
+        "{{\"product\":\"demo-idp\",\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:{id:02}Z\",\"user\":\"{user}\",\
+         \"ip\":\"{ip}\",\"country\":\"{country}\",\"result\":\"denied\"}}\n"
+    )
+}
+
+/// Refused sign-ins of a monitor and of others.
+fn place(rule: &str) -> Place {
+    let place = Place::new();
+    place.write("rules.trip", &format!("{RULES}{rule}"));
+    place.configure("a", CONFIG);
+    let lines: String = (0..4).map(|id| line(id, "monitor", "192.0.2.7", "DE")).collect();
+    place.append("live.jsonl", &lines);
+    place.append("live.jsonl", &line(10, "bob", "198.51.100.1", "DE"));
+    place.append("live.jsonl", &line(11, "carol", "198.51.100.2", "FR"));
+    place.once("a");
+    place
+}
+
+fn alert_of(place: &Place, user: &str) -> Vec<String> {
+    let args = ["alerts", "list", "-c", "a.toml", "--status", "all", "--rule", "demo_denied", "--format", "json"];
+    let all: Json = serde_json::from_str(&place.say(&args).1).unwrap();
+    let title = format!("{user} was refused");
+    let of = all["alerts"].as_array().unwrap().iter().filter(|alert| alert["title"] == title.as_str());
+    of.map(|alert| alert["id"].as_str().unwrap().to_string()).collect()
+}
+
+fn judge(place: &Place, user: &str, verdict: &str) {
+    let ids = alert_of(place, user);
+    let mut args = vec!["alerts", "close", "-c", "a.toml", "--verdict", verdict];
+    args.extend(ids.iter().map(String::as_str));
+    let (code, _, err) = place.say(&args);
+    assert_eq!(code, 0, "{err}");
+}
+
+fn tune(place: &Place, args: &[&str]) -> (i32, String, String) {
+    place.say(&[&["tune", "demo_denied", "-c", "a.toml"], args].concat())
+}
+
+#[test]
+fn false_positives_become_an_exception_that_keeps_the_rest_of_the_file() {
+    let place = place(RULE);
+    let (code, _, err) = tune(&place, &[]);
+    assert!(code == 2 && err.contains("was judged a false positive"), "{err}");
+    judge(&place, "monitor", "false-positive");
+    judge(&place, "bob", "true-positive");
+    let (code, out, err) = tune(&place, &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    for wanted in [
+        "where user.uid == \"monitor\" and src_endpoint.ip == \"192.0.2.7\"",
+        "it takes away 4 of 4 events judged false positives",
+        "and 0 of 1 event not judged",
+        "and none of 1 event judged true positives",
+        "1 test of the rule pass",
+        "nothing was written",
+        "(owner: alice)",
+    ] {
+        assert!(out.contains(wanted), "{wanted} is missing in\n{out}");
+    }
+    let before = std::fs::read_to_string(place.path("rules.trip")).unwrap();
+
+    // In the archive there is one more of the kind, and many others.
+    let more = format!("{}{}", line(20, "monitor", "192.0.2.7", "DE"), line(21, "dave", "192.0.2.7", "DE"));
+    place.write("archive.jsonl", &format!("{}{more}", std::fs::read_to_string(place.path("live.jsonl")).unwrap()));
+    let (code, out, err) = tune(&place, &["--on", "archive.jsonl", "--format", "json"]);
+    assert_eq!(code, 0, "{err}");
+    let told: Json = serde_json::from_str(&out).unwrap();
+    let archive = &told["archive"];
+    assert_eq!((archive["events"].as_u64(), archive["findings"].as_u64()), (Some(8), Some(8)));
+    assert_eq!((archive["false_positives"].as_u64(), archive["others"].as_u64()), (Some(4), Some(1)));
+    assert_eq!(archive["other_findings"][0]["title"], "monitor was refused");
+    assert_eq!(std::fs::read_to_string(place.path("rules.trip")).unwrap(), before);
+
+    let (code, out, err) =
+        tune(&place, &["--write", "--owner", "soc", "--reason", "the monitor's \"probe\"", "--expires", "30d"]);
+    assert!(code == 0 && out.contains("written to"), "{out}{err}");
+    let after = std::fs::read_to_string(place.path("rules.trip")).unwrap();
+    for kept in ["// Said of the whole.", "// what the product says", "// Said of the test.", "rule demo_risky_user"] {
+        assert!(after.contains(kept), "{kept} is missing in\n{after}");
+    }
+    assert!(after.contains("except \"the monitor's \\\"probe\\\" (owner: soc)\" until 20"), "{after}");
+    for args in [vec!["check", "rules.trip"], vec!["fmt", "--check", "rules.trip"], vec!["test", "rules.trip"]] {
+        let (code, out, err) = place.say(&args);
+        assert_eq!(code, 0, "{args:?}: {out}{err}");
+    }
+    let scanned = place.say(&["scan", "--format", "summary", "archive.jsonl", "--rules", "rules.trip"]).1;
+    assert!(scanned.contains("3  demo_denied\n"), "{scanned}");
+}
+
+#[test]
+fn an_exception_that_would_hide_too_much_is_refused() {
+    // The test of the rule stands for what it is meant to find.
+    let meant = RULE.replace("user: \"u1\", ip: \"192.0.2.1\"", "user: \"monitor\", ip: \"192.0.2.7\"");
+    let place = place(&meant);
+    judge(&place, "monitor", "false-positive");
+    let (code, out, _) = tune(&place, &["--write"]);
+    assert!(
+        code == 1 && out.contains("a test of the rule fails with it") && out.contains("somebody is refused"),
+        "{out}"
+    );
+    assert_eq!(std::fs::read_to_string(place.path("rules.trip")).unwrap(), format!("{RULES}{meant}"));
+
+    // One of them was right.
+    let ids = alert_of(&place, "monitor");
+    place.say(&["alerts", "close", "-c", "a.toml", "--verdict", "true-positive", &ids[0]]);
+    let (code, out, _) = tune(&place, &[]);
+    assert!(code == 1 && out.contains("judged a true positive"), "{out}");
+    let (code, out, _) = tune(&place, &["--format", "json"]);
+    let told: Json = serde_json::from_str(&out).unwrap();
+    assert!(code == 1 && told["exception"].is_null() && told["refused"].as_str().unwrap().contains("true positive"));
+}
+
+#[test]
+fn rules_without_a_place_for_an_exception_say_so() {
+    let place = place(RULE);
+    place.append("live.jsonl", &events(60).concat());
+    for (rule, wanted) in
+        [("demo_many_denials", "judges several events"), ("demo_denid", "did you mean `demo_denied`?")]
+    {
+        let (code, _, err) = place.say(&["tune", rule, "-c", "a.toml"]);
+        assert!(code == 2 && err.contains(wanted), "{err}");
+    }
+}
