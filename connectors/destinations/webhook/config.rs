@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tripline_alert::{Expressions, Template};
 use tripline_config::{Place, Reference, Said, Secrets, Table};
-use tripline_connect::{Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Callback, Destination, Http, Pace, Settings, endpoint};
 use tripline_semantic::Program;
 
+use super::callback::Signed;
 use super::destination::Sender;
 
 #[derive(Debug)]
@@ -16,6 +17,7 @@ struct Webhook {
     token: Option<Place>,
     headers: Vec<(String, Place)>,
     secret: Option<Place>,
+    callbacks: bool,
     ca: Option<PathBuf>,
     certificate: Option<(PathBuf, PathBuf)>,
     template: Option<Template>,
@@ -36,6 +38,10 @@ pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn
         }
     }
     let secret = table.secret("secret", false, said);
+    let callbacks = table.flag("callbacks", false, said);
+    if callbacks && secret.is_none() {
+        said.bad(table.span, "`callbacks` are believed for their signature, and there is no `secret`: add it");
+    }
     let ca = table.text("ca", said).map(|path| path.value.into());
     let (certificate, key) = (table.text("certificate", said), table.text("key", said));
     let certificate = match (certificate, key) {
@@ -55,13 +61,18 @@ pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn
     let mut expressions = Expressions::new(&program, said.sources, "a template");
     let template = written.and_then(|written| expressions.template(written.span));
     expressions.take_diagnostics().into_iter().for_each(|one| said.push(one));
-    Some(Arc::new(Webhook { url: url?, token, headers, secret, ca, certificate, template }))
+    Some(Arc::new(Webhook { url: url?, token, headers, secret, callbacks, ca, certificate, template }))
 }
 
 impl Settings for Webhook {
     fn secrets(&self) -> Vec<&Place> {
         let headers = self.headers.iter().map(|(_, place)| place);
         [&self.url].into_iter().chain(&self.token).chain(&self.secret).chain(headers).collect()
+    }
+
+    fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {
+        let secret = self.secret.as_ref().filter(|_| self.callbacks).and_then(|place| secrets.of(place));
+        Some(Box::new(Signed(secret?.clone())))
     }
 
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String> {
