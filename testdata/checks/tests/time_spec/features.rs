@@ -1,6 +1,6 @@
 //! What `docs/TIME.md` says of features.
 
-use super::{Event, U, event, judge, scanned, short, tested};
+use super::{Event, U, event, judge, messages, scanned, short, tested};
 
 fn reads(feature: &str, condition: &str, alert: &str) -> String {
     format!(
