@@ -217,13 +217,9 @@ impl Sum {
         if self.n == 0 {
             return Value::Null;
         }
-        let n = self.n as f64;
-        let (high, low) = self.sum.read();
-        let mean = high / n;
-        let rest = (-mean).mul_add(n, high) + low;
         match kind {
-            AggregateKind::Avg => float(mean + rest / n),
-            _ => float(deviation(n, (high, low), self.squares.read())),
+            AggregateKind::Avg => float(self.sum.mean(self.n)),
+            _ => float(deviation(self.n as f64, self.sum.read(), self.squares.read())),
         }
     }
 }

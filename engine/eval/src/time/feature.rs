@@ -420,7 +420,7 @@ impl Memo {
                 }
                 match feature.memory {
                     Memory::Avg if n == 0 => Value::Null,
-                    Memory::Avg => float(mean(n as f64, sum.read())),
+                    Memory::Avg => float(sum.mean(n)),
                     _ => float(sum.float_value()),
                 }
             }
@@ -449,9 +449,8 @@ impl Memo {
         if n < 2 {
             return Value::Null;
         }
-        let n = n as f64;
-        let spread = deviation(n, sum.read(), squares.read());
-        if spread > 0.0 { Value::Float((x - mean(n, sum.read())) / spread) } else { Value::Null }
+        let spread = deviation(n as f64, sum.read(), squares.read());
+        if spread > 0.0 { Value::Float((x - sum.mean(n)) / spread) } else { Value::Null }
     }
 
     /// The totals of whole buckets, those without events among them.
@@ -497,12 +496,6 @@ pub(super) fn count(n: u64) -> Value<'static> {
 
 pub(super) fn float(x: f64) -> Value<'static> {
     if x.is_finite() { Value::Float(x) } else { Value::Null }
-}
-
-/// The mean of n numbers, from their exact sum.
-pub(super) fn mean(n: f64, (high, low): (f64, f64)) -> f64 {
-    let near = high / n;
-    near + ((-near).mul_add(n, high) + low) / n
 }
 
 pub(super) fn median(values: &mut [f64]) -> f64 {

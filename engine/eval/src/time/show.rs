@@ -5,7 +5,7 @@ use tripline_ir::time::{Ask, Feature, Memory, Owner, What};
 
 use super::aggregate::deviation;
 use super::exact::Exact;
-use super::feature::{Memo, Remembered, Seen, count, float, mean, median};
+use super::feature::{Memo, Remembered, Seen, count, float, median};
 use super::intervals::Intervals;
 use super::key::{key_of, parts};
 use super::unit::Held;
@@ -140,7 +140,7 @@ impl Memo {
         };
         let numbers = |fact: &mut dyn FnMut(&'static str, Value<'static>), n: u64, sum: Exact, squares: Exact| {
             if n > 0 {
-                fact("mean", float(mean(n as f64, sum.read())));
+                fact("mean", float(sum.mean(n)));
                 let spread = deviation(n as f64, sum.read(), squares.read());
                 fact("standard deviation", float(spread));
             }
