@@ -195,8 +195,12 @@ fn all_findings(world: &World<'_>) -> Vec<Finding> {
 pub(super) fn once<'r, 'w: 'r>(records: impl Iterator<Item = &'r Record<'w>>) -> Vec<&'r Record<'w>> {
     let mut out: Vec<&Record<'_>> = Vec::new();
     for record in records {
-        let same = |other: &&Record<'_>| {
-            record.id.is_some() && (other.time, other.source, &other.id) == (record.time, record.source, &record.id)
+        let same = |other: &&Record<'_>| match (&record.finding, &other.finding) {
+            // One uid for one entity is one finding, however often it was found.
+            (Some(one), Some(other)) => (&one.uid, &one.entity) == (&other.uid, &other.entity),
+            _ => {
+                record.id.is_some() && (other.time, other.source, &other.id) == (record.time, record.source, &record.id)
+            }
         };
         if !out.iter().any(same) {
             out.push(record);

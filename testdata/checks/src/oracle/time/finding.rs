@@ -61,8 +61,6 @@ impl World<'_> {
         out.sort_by(|(a, one, earlier), (b, other, later)| {
             (earlier, a, &one.uid, &one.entity).cmp(&(later, b, &other.uid, &other.entity))
         });
-        // One uid for one entity is one finding, however often it was found.
-        out.dedup_by(|(_, one, _), (_, other, _)| (&one.uid, &one.entity) == (&other.uid, &other.entity));
         let record = |(at, (_, taken, time)): (usize, (String, Taken, i64))| Record {
             time,
             source: "",
