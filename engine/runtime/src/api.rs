@@ -12,6 +12,7 @@ mod alerts;
 mod audit;
 mod callbacks;
 pub(crate) mod client;
+mod grants;
 mod limits;
 pub(crate) mod manage;
 mod outbox;
@@ -23,7 +24,6 @@ mod rules;
 mod silences;
 mod sources;
 pub(crate) mod tokens;
-mod tokens_of;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

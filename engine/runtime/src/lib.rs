@@ -4,7 +4,8 @@
 //! sources were read, what changed in the state of rules, findings, and deliveries. Clients are answered and files
 //! are read on from there alone, so a process that is killed at any instant loses nothing and doubles nothing. Each
 //! output has a worker that takes deliveries from the outbox. Other rules are compiled aside and swapped in between
-//! two commits, when the store has the whole state: a reload takes it back the way a start does.
+//! two commits, when the store has the whole state: a reload takes it back the way a start does. What people ask for over
+//! the HTTP API or through a destination is done by the same thread, between two batches, and answered after its commit.
 //!
 //! Invariants: memory is bounded, by the parcels that wait for the engine, by what HTTP sources let in, and by the
 //! caps of rules, whatever sources send; a secret is in no message, finding or store; what the clock decides is

@@ -75,9 +75,11 @@ impl Wanted {
     /// A page, and where the next begins.
     fn page(mut self, store: &Store) -> Result<Json, Refusal> {
         let (mut found, mut looked) = (Vec::new(), 0);
+        // Where not all are wanted, many are looked at for a few.
+        let piece = if self.entity.is_some() { PAGE.1 } else { self.limit };
         loop {
-            let rows = store.alerts(&self.query, self.limit).map_err(unread)?;
-            let last = rows.len() < self.limit;
+            let rows = store.alerts(&self.query, piece).map_err(unread)?;
+            let last = rows.len() < piece;
             for row in rows {
                 looked += 1;
                 self.query.after = Some((row.opened, row.id.clone()));

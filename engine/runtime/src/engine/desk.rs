@@ -334,3 +334,31 @@ pub(crate) fn write(changes: Changes, commit: &mut Commit) {
     commit.parts.extend(changes.parts);
     commit.memos.extend(changes.memos);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tripline_store::Options;
+
+    #[test]
+    fn a_request_of_a_destination_is_done_once_in_a_batch_and_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path().join("a.db"), Options::default()).unwrap();
+        let desk = Desk::new(Arc::default(), Vec::new(), &Program::default()).0;
+        let mut asked = |ids: &[Option<&str>]| -> Vec<Answer> {
+            let (mut changes, mut commit) = (Changes::default(), Commit::default());
+            let mut one = |id: &Option<&str>| {
+                let acts = vec![("nothing".into(), Act::Comment { comment: "x".into() }, "alice".into())];
+                let ask = Ask::Callback { destination: "team".into(), id: id.map(str::to_string), acts };
+                let both = (&mut changes, &mut commit);
+                follow(&desk, &Program::default(), &mut store, both, "team", ask, 5).unwrap().answer
+            };
+            let answers = ids.iter().map(&mut one).collect();
+            store.commit(&commit).unwrap();
+            answers
+        };
+        let (first, again) = (Answer::Unknown, Answer::Repeated);
+        assert_eq!(asked(&[Some("1"), Some("1"), Some("2")]), [first.clone(), again.clone(), first.clone()]);
+        assert_eq!(asked(&[Some("1"), Some("3"), None, None]), [again, first.clone(), first.clone(), first]);
+    }
+}
