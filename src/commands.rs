@@ -19,6 +19,7 @@ pub mod scan;
 pub mod sigma;
 pub mod silence;
 pub mod test;
+pub mod tokens;
 pub mod tune;
 
 /// What a command gives: an exit code, or a sentence for the user (exit code 2).

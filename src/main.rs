@@ -20,6 +20,10 @@ macro_rules! out {
     }};
 }
 
+/// Events and state are many small values that come and go, which this allocator is quick with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod colour;
 mod commands;
 mod desk;
@@ -64,6 +68,8 @@ enum Command {
     Route(commands::route::Args),
     /// Show the destinations of a configuration, and try them
     Destinations(commands::destinations::Args),
+    /// Make, show and revoke tokens of the HTTP API of a service
+    Tokens(commands::tokens::Args),
     /// Tell what rules would have found in archived logs
     Backtest(commands::backtest::Args),
     /// Compare what two revisions of rules find in the same logs
@@ -97,6 +103,7 @@ fn main() -> ExitCode {
         Command::Tune(args) => commands::tune::run(&args),
         Command::Route(args) => commands::route::run(&args),
         Command::Destinations(args) => commands::destinations::run(&args),
+        Command::Tokens(args) => commands::tokens::run(&args),
         Command::Backtest(args) => commands::backtest::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Test(args) => commands::test::run(&args),

@@ -3,10 +3,39 @@
 //!
 //! Invariants: those that [`tripline_connect`] asks of a destination.
 
+mod api;
+mod email;
+mod facts;
+mod github;
+mod jira;
 mod lines;
+mod opsgenie;
+mod pagerduty;
+mod service;
+mod servicenow;
+mod slack;
+mod syslog;
+mod teams;
+#[cfg(test)]
+mod testing;
+mod ticket;
+mod trust;
 mod webhook;
 
 use tripline_connect::Kind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[Kind] = &[lines::FILE, lines::STDOUT, webhook::KIND];
+pub const KINDS: &[Kind] = &[
+    email::KIND,
+    lines::FILE,
+    github::KIND,
+    jira::KIND,
+    opsgenie::KIND,
+    pagerduty::KIND,
+    servicenow::KIND,
+    slack::KIND,
+    lines::STDOUT,
+    syslog::KIND,
+    teams::KIND,
+    webhook::KIND,
+];

@@ -128,13 +128,18 @@ fn costs(costs: &[Cost]) {
         crate::outln!("no rule holds state");
         return;
     }
-    crate::outln!("\n{:>10}  {:>10}  {:>8}  {:>10}  state of", "at most", "a full key", "keys", "per key");
+    let line = |[all, key, keys, per_key, events]: [&str; 5], of: &str| {
+        crate::outln!("{all:>10}  {key:>10}  {keys:>8}  {per_key:>10}  {events:>10}  {of}");
+    };
+    crate::outln!();
+    line(["at most", "a full key", "keys", "per key", "events"], "state of");
     for cost in costs {
-        let (all, key) = (bytes(cost.bytes()), bytes(cost.key_bytes));
-        crate::outln!("{all:>10}  {key:>10}  {:>8}  {:>10}  {} {}", cost.keys, cost.per_key, cost.kind, cost.name);
+        let [keys, per_key, events] = [cost.keys, cost.per_key, cost.events].map(|n| n.to_string());
+        let of = format!("{} {}", cost.kind, cost.name);
+        line([&bytes(cost.bytes), &bytes(cost.key_bytes), &keys, &per_key, &events], &of);
     }
-    let sum = costs.iter().fold(0_u64, |sum, cost| sum.saturating_add(cost.bytes()));
-    crate::outln!("{:>10}  in all, were every key full: `max_keys` and `per_key` lower it", bytes(sum));
+    let sum = costs.iter().fold(0_u64, |sum, cost| sum.saturating_add(cost.bytes));
+    crate::outln!("{:>10}  in all, at worst: `max_events`, `max_keys` and `per_key` lower it", bytes(sum));
 }
 
 fn cost_json(cost: &Cost) -> serde_json::Value {
@@ -143,8 +148,9 @@ fn cost_json(cost: &Cost) -> serde_json::Value {
         "kind": cost.kind,
         "max_keys": cost.keys,
         "per_key": cost.per_key,
+        "max_events": cost.events,
         "key_bytes": cost.key_bytes,
-        "bytes": cost.bytes(),
+        "bytes": cost.bytes,
     })
 }
 

@@ -196,6 +196,15 @@ rule first { title: "t" on finding from many alert { title: "after {title}" } }
     let cost = tripline(&["check", "--cost", "--format", "json", rules]);
     let cost: serde_json::Value = serde_json::from_str(&out(&cost)).unwrap();
     assert_eq!(cost["cost"][0]["bytes"], 340_000);
+    // Not every key can be full.
+    let capped = write(
+        &dir,
+        "capped.trip",
+        &std::fs::read_to_string(rules).unwrap().replace("max_keys 50", "max_keys 50 max_events 100"),
+    );
+    let cost = tripline(&["check", "--cost", "--format", "json", capped.to_str().unwrap()]);
+    let cost: serde_json::Value = serde_json::from_str(&out(&cost)).unwrap();
+    assert_eq!((&cost["cost"][0]["max_events"], &cost["cost"][0]["bytes"]), (&100.into(), &70_000.into()));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod alerts;
 mod desk;
 mod given_up;
 mod http;

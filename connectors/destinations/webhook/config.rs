@@ -1,6 +1,6 @@
 //! `kind = "webhook"` with `url`, and what is shown to it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tripline_alert::{Expressions, Template};
@@ -9,6 +9,7 @@ use tripline_connect::{Destination, Http, Pace, Settings, endpoint};
 use tripline_semantic::Program;
 
 use super::destination::Sender;
+use crate::trust::Trust;
 
 #[derive(Debug)]
 struct Webhook {
@@ -16,8 +17,7 @@ struct Webhook {
     token: Option<Place>,
     headers: Vec<(String, Place)>,
     secret: Option<Place>,
-    ca: Option<PathBuf>,
-    certificate: Option<(PathBuf, PathBuf)>,
+    trust: Trust,
     template: Option<Template>,
 }
 
@@ -36,26 +36,13 @@ pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn
         }
     }
     let secret = table.secret("secret", false, said);
-    let ca = table.text("ca", said).map(|path| path.value.into());
-    let (certificate, key) = (table.text("certificate", said), table.text("key", said));
-    let certificate = match (certificate, key) {
-        (Some(certificate), Some(key)) => Some((certificate.value.into(), key.value.into())),
-        (Some(one), None) => {
-            said.bad(one.span, "a `certificate` is shown with its `key`: name both files");
-            None
-        }
-        (None, Some(one)) => {
-            said.bad(one.span, "a `key` belongs to a `certificate`: name both files");
-            None
-        }
-        (None, None) => None,
-    };
+    let trust = Trust::read(table, said);
     let written = table.text("template", said);
     let program = Program::default();
     let mut expressions = Expressions::new(&program, said.sources, "a template");
     let template = written.and_then(|written| expressions.template(written.span));
     expressions.take_diagnostics().into_iter().for_each(|one| said.push(one));
-    Some(Arc::new(Webhook { url: url?, token, headers, secret, ca, certificate, template }))
+    Some(Arc::new(Webhook { url: url?, token, headers, secret, trust, template }))
 }
 
 impl Settings for Webhook {
@@ -67,21 +54,13 @@ impl Settings for Webhook {
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String> {
         let url = secrets.of(&self.url).ok_or("there is no address")?;
         let url = endpoint(url.reveal())?;
-        let read = |path: &PathBuf| {
-            let path = folder.join(path);
-            std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {}", path.display(), error.kind()))
-        };
-        let ca = self.ca.as_ref().map(read).transpose()?;
-        let identity = match &self.certificate {
-            Some((certificate, key)) => Some([read(certificate)?, b"\n".to_vec(), read(key)?].concat()),
-            None => None,
-        };
+        let trusted = self.trust.open(folder)?;
         let mut headers = Vec::new();
         for (name, place) in &self.headers {
             headers.push((name.clone(), secrets.of(place).ok_or("a header has no value")?.clone()));
         }
         Ok(Box::new(Sender {
-            http: Http::new(pace, ca.as_deref(), identity.as_deref())?,
+            http: Http::new(pace, trusted.ca.as_deref(), trusted.shown().as_deref())?,
             url,
             token: self.token.as_ref().and_then(|place| secrets.of(place)).cloned(),
             headers,

@@ -59,6 +59,8 @@ pub struct Changes {
     pub memos: BTreeMap<String, Option<String>>,
     /// Which finding (its uid) is part of which alert.
     pub parts: Vec<(String, String)>,
+    /// Alerts that were opened: the name of the rule, and whether they were held back.
+    pub opened: Vec<(String, bool)>,
     latest: BTreeMap<(String, Vec<String>), String>,
     /// Occasions of the messages of alerts and their places, by destination and alert.
     queued: BTreeMap<(String, String), (Occasion, usize)>,
@@ -150,6 +152,7 @@ impl Desk {
                 }
                 let mut alert = Alert::open(rule, about, told, now);
                 self.route(shelf, changes, &mut alert, now)?;
+                changes.opened.push((about.name.clone(), alert.held.is_some()));
                 alert
             }
         };

@@ -1,6 +1,5 @@
 //! Requests to other sides, and what their answers mean for a delivery.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -101,6 +100,18 @@ impl Http {
 
 /// What went wrong, without the address.
 fn trouble(error: &reqwest::Error) -> Trouble {
+    let said = match plainly(error) {
+        _ if error.is_timeout() => "there is no answer in time",
+        None if error.is_connect() => "there is no connection",
+        None => "the connection broke",
+        Some(said) => said,
+    };
+    Trouble(said.to_string())
+}
+
+/// What is behind a failed connection, in words that tell what to do; none where its causes are not known. Only what is
+/// behind an error is looked at: its own text may hold an address.
+pub fn plainly(error: &dyn std::error::Error) -> Option<&'static str> {
     let mut causes = String::new();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -109,22 +120,17 @@ fn trouble(error: &reqwest::Error) -> Trouble {
         source = cause.source();
     }
     let has = |word: &str| causes.contains(word);
-    let said = if error.is_timeout() {
-        "there is no answer in time"
-    } else if has("certificate") || has("unknownissuer") {
-        "its TLS certificate is not trusted: check the address, or name its authority in `ca`"
-    } else if has("tls") || has("handshake") || has("corruptmessage") {
-        "TLS cannot be agreed on: is this an address for `https`?"
+    if has("certificate") || has("unknownissuer") {
+        Some("its TLS certificate is not trusted: check the address, or name its authority in `ca`")
+    } else if has("tls") || has("handshake") || has("corrupt message") {
+        Some("TLS cannot be agreed on: is this an address for TLS?")
     } else if has("dns") || has("lookup address") || has("name or service not known") {
-        "its name is not known to DNS"
+        Some("its name is not known to DNS")
     } else if has("refused") {
-        "the connection is refused"
-    } else if error.is_connect() {
-        "there is no connection"
+        Some("the connection is refused")
     } else {
-        "the connection broke"
-    };
-    Trouble(said.to_string())
+        None
+    }
 }
 
 impl Answer {

@@ -31,7 +31,7 @@ use tripline_config::{Place, Said, Secrets, Table};
 
 pub use callback::{Asked, Callback, Denied, Received};
 pub use destination::{Content, Destination, Handle, Made, Outcome, Parcel, Sending, sample};
-pub use http::{Answer, Http, Trouble, endpoint, retry_after};
+pub use http::{Answer, Http, Trouble, endpoint, plainly, retry_after};
 pub use pace::Pace;
 pub use texts::Texts;
 

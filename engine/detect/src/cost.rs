@@ -13,6 +13,8 @@ const KEY: u64 = 800;
 const EVENT: u64 = 300;
 /// Bytes of a value that is kept.
 const VALUE: u64 = 96;
+/// Bytes of a bucket of a value.
+const SEEN: u64 = 40;
 /// Bytes of a bucket of a feature.
 const BUCKET: u64 = 160;
 
@@ -27,21 +29,18 @@ pub struct Cost {
     pub keys: u64,
     /// The most events (of a feature: values or buckets) under one key.
     pub per_key: u64,
+    /// The most events (of a feature: buckets) under all keys.
+    pub events: u64,
     /// Bytes for a key that is full.
     pub key_bytes: u64,
-}
-
-impl Cost {
-    /// Bytes for all keys, each of them full.
-    pub fn bytes(&self) -> u64 {
-        self.keys.saturating_mul(self.key_bytes)
-    }
+    /// Bytes at worst.
+    pub bytes: u64,
 }
 
 /// The cost of every rule and feature that holds state, the dearest first.
 pub fn cost(ruleset: &Ruleset) -> Vec<Cost> {
     let mut out: Vec<Cost> = ruleset.ir.time.nodes.iter().filter_map(|node| of(ruleset, node)).collect();
-    out.sort_by(|a, b| b.bytes().cmp(&a.bytes()).then_with(|| a.name.cmp(&b.name)));
+    out.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     out
 }
 
@@ -51,24 +50,35 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
         Owner::Feature(at) => ruleset.program.features.get(at)?.name.clone(),
     };
     let size = |n: usize| n as u64;
-    let (kind, caps, per_key, each) = match &node.what {
+    // Bytes of a key, and how many events (values, buckets) it can have with the bytes of each; the cap on all of them
+    // with their bytes.
+    let (kind, caps, (per_key, each), entry) = match &node.what {
         What::Each(_) => return None,
         What::Window(window) => {
             let values =
                 window.aggregates.iter().filter(|a| !matches!(a.kind, AggregateKind::Count | AggregateKind::Rate));
-            ("window", window.caps, size(window.caps.per_key), EVENT + 2 * VALUE * size(values.count()))
+            let event = EVENT + 2 * VALUE * size(values.count());
+            ("window", window.caps, (size(window.caps.per_key), event), event)
         }
-        What::Sequence(sequence) => ("sequence", sequence.caps, size(sequence.caps.per_key), EVENT + 2 * VALUE),
+        What::Sequence(sequence) => {
+            let event = EVENT + 2 * VALUE;
+            ("sequence", sequence.caps, (size(sequence.caps.per_key), event), event)
+        }
         What::Feature(feature) => {
             let buckets = u64::try_from(feature.buckets).unwrap_or(u64::MAX);
             match feature.memory {
+                // A value knows the buckets in which it was seen.
                 Memory::Set | Memory::Distinct => {
-                    // A value knows the buckets in which it was seen.
-                    ("feature", feature.caps, size(feature.caps.per_key), VALUE + 16 * buckets)
+                    let value = VALUE + SEEN * buckets;
+                    ("feature", feature.caps, (size(feature.caps.per_key), value), VALUE + SEEN)
                 }
-                _ => ("feature", feature.caps, buckets, BUCKET),
+                _ => ("feature", feature.caps, (buckets, BUCKET), BUCKET),
             }
         }
     };
-    Some(Cost { name, kind, keys: size(caps.keys), per_key, key_bytes: KEY + per_key.saturating_mul(each) })
+    let (keys, events) = (size(caps.keys), size(caps.events));
+    let of_events = per_key.saturating_mul(each).min(events.saturating_mul(entry));
+    let all = keys.saturating_mul(of_events).min(events.saturating_mul(entry));
+    let bytes = keys.saturating_mul(KEY).saturating_add(all);
+    Some(Cost { name, kind, keys, per_key, events, key_bytes: KEY + of_events, bytes })
 }

@@ -120,6 +120,22 @@ pub fn scan(
     input: Box<dyn Read + Send>,
     wanted: &Wanted,
     totals: &mut Totals,
+    stream: Option<&mut Stream<'_>>,
+    tell: &mut dyn FnMut(Told),
+) -> std::io::Result<()> {
+    scan_batches(ruleset, name, Reader::new(input), wanted, totals, stream, tell)
+}
+
+/// As [`scan`], in the batches of a reader. What is told does not depend on how long they are.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_batches(
+    ruleset: &Ruleset,
+    name: &str,
+    reader: Reader,
+    wanted: &Wanted,
+    totals: &mut Totals,
     mut stream: Option<&mut Stream<'_>>,
     tell: &mut dyn FnMut(Told),
 ) -> std::io::Result<()> {
@@ -129,7 +145,7 @@ pub fn scan(
     for _ in 0..workers * AHEAD {
         let _ = allow.send(());
     }
-    let input = Mutex::new(Input { reader: Reader::new(input), next: 0, ended: false, leave });
+    let input = Mutex::new(Input { reader, next: 0, ended: false, leave });
     let (send, receive) = channel::<Done>();
     let mut bytes = 0;
     let mut error = None;

@@ -12,13 +12,14 @@ mod exact;
 mod feature;
 mod keep;
 mod key;
-mod lru;
+mod keyed;
 mod order;
 mod quick;
 mod say;
 mod search;
 mod sequence;
 mod state;
+mod table;
 mod unit;
 mod window;
 
@@ -152,7 +153,7 @@ impl<'p> Machine<'p> {
 
     /// From now on what changes is remembered, until [`Machine::changes`] hands it out.
     pub fn keep(&mut self) {
-        self.units.iter_mut().for_each(|unit| unit.keeping = true);
+        self.units.iter_mut().for_each(Unit::keep);
     }
 
     /// Whether a plan has anything for a machine to do.

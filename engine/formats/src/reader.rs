@@ -29,7 +29,8 @@ impl Reader {
         Self::with_limits(input, MAX_BATCH, MAX_RECORD)
     }
 
-    pub(crate) fn with_limits(input: impl Read + Send + 'static, max_batch: usize, max_record: usize) -> Self {
+    /// Like [`Reader::new`], with batches of about so many bytes, and records of at most so many.
+    pub fn with_limits(input: impl Read + Send + 'static, max_batch: usize, max_record: usize) -> Self {
         Reader {
             input: BufReader::with_capacity(CHUNK, Box::new(input)),
             cutter: Cutter::new(max_record),

@@ -39,6 +39,8 @@ pub struct Config {
     pub kinds: &'static [Kind],
     /// Where metrics are read.
     pub metrics: Option<Metrics>,
+    /// Where people and programs ask and act.
+    pub api: Option<Api>,
 }
 
 /// The store.
@@ -167,6 +169,21 @@ pub struct Metrics {
     pub token: Option<Place>,
 }
 
+/// The HTTP API.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// A token that may do everything, beside those that are made.
+    pub token: Option<Place>,
+    /// The largest body (bytes).
+    pub max_body: u64,
+    /// How many clients may be connected at once.
+    pub max_connections: usize,
+    /// How many requests a minute each client may make.
+    pub rate: u32,
+}
+
 impl Config {
     /// Reads a configuration; none where a diagnostic is an error. What is written where a secret belongs is not in
     /// the text that the source map keeps.
@@ -221,6 +238,7 @@ impl Config {
         }
         wanted.extend(self.outlets().flat_map(|outlet| outlet.settings.secrets()));
         wanted.extend(self.metrics.iter().filter_map(|metrics| metrics.token.as_ref()));
+        wanted.extend(self.api.iter().filter_map(|api| api.token.as_ref()));
         Secrets::read(wanted, &self.folder)
     }
 }

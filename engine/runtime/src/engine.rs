@@ -8,10 +8,11 @@ mod judge;
 mod restore;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tripline_alert::Changes;
 use tripline_detect::{Detector, Ruleset, Stream};
 use tripline_store::{Commit, Delivery, Note, Position, Problem, Store};
@@ -127,6 +128,7 @@ impl Engine<'_> {
         if let Err(error) = deleted {
             say(&error.to_string());
         }
+        self.forget();
     }
 
     /// What comes within the time of a commit, as much as one may hold.
@@ -200,6 +202,10 @@ impl Engine<'_> {
         work.commit.positions = positions.into_values().cloned().collect();
         self.findings(rows, rules, work)?;
         work.commit.notes.append(&mut work.notes);
+        for (rule, held) in &work.changes.opened {
+            self.metrics.alerts.with_label_values(&[rule]).inc();
+            self.metrics.held.with_label_values(&[rule]).inc_by(u64::from(*held));
+        }
         desk::write(std::mem::take(&mut work.changes), &mut work.commit);
         Ok(())
     }
@@ -218,8 +224,8 @@ impl Engine<'_> {
         let store = locked(&self.store);
         for (uid, Row { row, severity, arrived, rule, told }) in last {
             // An event that came twice is told once. Where the store cannot be read, it is told again.
-            if let Ok(Some(known)) = store.finding(&uid)
-                && known.revision >= row.revision
+            if let Ok(Some(known)) = store.revision(&uid)
+                && known >= row.revision
             {
                 continue;
             }
@@ -306,7 +312,7 @@ struct Work {
     /// What became of alerts.
     changes: Changes,
     /// Who waits for what they asked for, and what they are told once it is committed.
-    answers: Vec<(SyncSender<Answer>, Answer)>,
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
 
 impl Work {

@@ -13,6 +13,7 @@
 //! Deliberately lacks: TLS for listeners (a proxy does that), several processes on one store, formats other than JSON,
 //! and knowledge of where rules come from (see [`Load`]).
 
+mod api;
 mod ask;
 mod clock;
 pub mod codes;
@@ -38,6 +39,9 @@ use tripline_alert::Routing;
 use tripline_detect::SourceChoice;
 use tripline_store::{Durability, Options, Store};
 
+pub use api::client::Client;
+pub use api::manage::Tokens;
+pub use api::routes::Scope;
 pub use ask::{Answer, Ask};
 pub use config::Config;
 pub use engine::desk::Kept;
@@ -54,6 +58,7 @@ pub fn all_codes() -> Vec<&'static tripline_base::Code> {
     all
 }
 
+use api::{Api, Shown};
 use config::SourceKind;
 use engine::{Engine, Exit, locked};
 use log::say;
@@ -61,6 +66,9 @@ use metrics::Metrics;
 use parcel::{Message, Stop, WAITING};
 use reload::Running;
 use serve::{Health, Listeners, Token};
+
+/// How many requests of people wait for the engine at most.
+const ASKED: usize = 256;
 
 /// How long outputs may take at the end of a service, and of one that reads files once.
 const LAST_WORDS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -130,7 +138,7 @@ pub fn run(service: Service) -> Result<(), String> {
     let (outlets, workers) = deliver::start(&config, &secrets, &store, &metrics)?;
     let (send, receive) = sync_channel(WAITING);
     let (reload, reloaded) = sync_channel(1);
-    let (_ask, requests) = sync_channel(WAITING);
+    let (asks, requests) = sync_channel(ASKED);
     let mut listeners = Listeners::default();
     let mut readers = Vec::new();
     for source in &config.sources {
@@ -171,6 +179,13 @@ pub fn run(service: Service) -> Result<(), String> {
         let at = listeners.bind("the page of metrics", page.listen, serve::READERS, router)?;
         say(&format!("metrics are on http://{at}/metrics"));
     }
+    let shown = Arc::new(Shown::default());
+    if let Some(listening) = &config.api {
+        let (metrics, health, shown) = (Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&shown));
+        let api = Api::new(&config, listening, &secrets, &locked(&store), asks, metrics, health, shown)?;
+        let at = listeners.bind("the API", listening.listen, listening.max_connections, api.router())?;
+        say(&format!("the API is on http://{at}"));
+    }
     let (stopping, stopped) = watch::channel(false);
     let serving = listeners.serve(stopped)?;
     // Events are taken from here on: whatever could fail at the beginning has not.
@@ -208,7 +223,7 @@ pub fn run(service: Service) -> Result<(), String> {
         retained,
     };
     let running = Running { ruleset: rules.ruleset, routing: Arc::new(routing), revision: rules.revision };
-    let judged = judge(engine, running);
+    let judged = judge(engine, running, &shown);
     // The engine has gone, and with it whoever waits for it.
     let _ = stopping.send(true);
     workers.finish(if once { LAST_WORDS.1 } else { LAST_WORDS.0 });
@@ -216,10 +231,11 @@ pub fn run(service: Service) -> Result<(), String> {
     judged
 }
 
-fn judge(mut engine: Engine<'_>, mut running: Running) -> Result<(), String> {
+fn judge(mut engine: Engine<'_>, mut running: Running, shown: &Shown) -> Result<(), String> {
     let told = |running: &Running| tripline_base::terminal::counted(running.ruleset.active().count() as u64, "rule");
     say(&format!("{} at work", told(&running)));
     loop {
+        shown.set(&running);
         match engine.run(&running)? {
             Exit::Stop => return Ok(()),
             Exit::Reload(other) => {

@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     pub redelivered: IntCounterVec,
     pub findings: IntCounterVec,
     pub excepted: IntCounterVec,
+    pub alerts: IntCounterVec,
+    pub held: IntCounterVec,
     pub without_time: IntCounter,
     pub keys: IntGaugeVec,
     pub evicted: IntCounterVec,
@@ -38,6 +40,7 @@ pub(crate) struct Metrics {
     pub dead: IntGaugeVec,
     pub delivered: IntCounterVec,
     pub refused: IntCounterVec,
+    pub requests: IntCounterVec,
 }
 
 impl Metrics {
@@ -58,6 +61,8 @@ impl Metrics {
             redelivered: counters(r, "redelivered_total", "Events that came twice", &["event_source"])?,
             findings: counters(r, "findings_total", "Findings, each once", &["rule"])?,
             excepted: counters(r, "excepted_total", "Findings that exceptions took away", &["rule"])?,
+            alerts: counters(r, "alerts_total", "Alerts that were opened", &["rule"])?,
+            held: counters(r, "alerts_held_total", "Of these, told to nobody when they were opened", &["rule"])?,
             without_time: one(r, IntCounter::new("tripline_without_time_total", "Events without a time")?)?,
             keys: gauges(r, "keys", "Keys that a stateful rule or feature holds", &["rule"])?,
             evicted: counters(r, "evicted_keys_total", "Keys that were evicted", &["rule"])?,
@@ -90,6 +95,7 @@ impl Metrics {
             dead: gauges(r, "outbox_dead", "Deliveries that were given up and are kept", &["output"])?,
             delivered: counters(r, "outbox_delivered_total", "Deliveries that were made", &["output"])?,
             refused: counters(r, "refused_requests_total", "Requests refused under back-pressure", &["source"])?,
+            requests: counters(r, "api_requests_total", "Requests to the API", &["code"])?,
             registry,
         })
     }

@@ -162,12 +162,16 @@ impl Watcher {
                 changing = None;
                 // Looked at before it is read: what changes meanwhile is loaded next.
                 before = self.look();
+                let beside = self.beside.clone();
                 if !self.reload() {
                     return;
                 }
                 // Other files may have been read.
+                before.0.retain(|path, _| !beside.contains(path) || self.beside.contains(path));
                 before.add(self.beside.iter().cloned());
                 self.watch(&mut watch, &mut complained);
+                // What was told meanwhile went to the watch that is gone.
+                next = Instant::now() + SETTLE;
             }
         }
     }

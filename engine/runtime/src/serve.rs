@@ -1,15 +1,15 @@
 //! What the listeners share: a thread for them, what they put up with, tokens, and the page of metrics.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -37,14 +37,19 @@ impl Token {
     /// Whether a request may pass.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(wanted) = &self.0 else { return true };
-        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let shown = shown.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        shown.is_some_and(|token| <[u8; 32]>::from(Sha256::digest(token.as_bytes())) == *wanted)
+        bearer(headers).is_some_and(|token| <[u8; 32]>::from(Sha256::digest(token.as_bytes())) == *wanted)
     }
 }
+
+/// The token that a request shows.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Who is at the other end of a connection, in the extensions of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub IpAddr);
 
 pub(crate) fn unauthorised() -> Response {
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a token is needed\n").into_response()
@@ -66,7 +71,7 @@ impl Health {
         self.failing.store(failing, Ordering::Relaxed);
     }
 
-    fn told(&self) -> Result<&'static str, &'static str> {
+    pub fn told(&self) -> Result<&'static str, &'static str> {
         if self.failing.load(Ordering::Relaxed) {
             return Err("the store cannot be written\n");
         }
@@ -168,8 +173,9 @@ async fn accept(listener: TcpListener, router: Router, most: usize, mut stop: wa
         };
         while connected.try_join_next().is_some() {}
         match come {
-            Some((Ok((stream, _)), place)) => {
-                connected.spawn(converse(stream, router.clone(), stop.clone(), place));
+            Some((Ok((stream, peer)), place)) => {
+                let router = router.clone().layer(Extension(Peer(peer.ip())));
+                connected.spawn(converse(stream, router, stop.clone(), place));
             }
             // The process has no file left, or the client has gone: others may have more luck.
             Some((Err(_), _)) => tokio::time::sleep(Duration::from_millis(50)).await,

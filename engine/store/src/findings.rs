@@ -82,6 +82,12 @@ pub(crate) fn one(conn: &Connection, uid: &str) -> Result<Option<FindingRow>, Pr
     Ok(query.query_row([uid], finding).optional()?)
 }
 
+pub(crate) fn revision(conn: &Connection, uid: &str) -> Result<Option<u64>, Problem> {
+    let mut query = conn.prepare_cached("SELECT revision FROM finding WHERE uid = ?1")?;
+    let found: Option<i64> = query.query_row([uid], |row| row.get(0)).optional()?;
+    Ok(found.map(i64::unsigned_abs))
+}
+
 pub(crate) fn list(conn: &Connection, query: &FindingQuery, limit: usize) -> Result<Vec<FindingRow>, Problem> {
     let (from, until, limit) = (query.from.unwrap_or(i64::MIN), query.until, rows(limit));
     let mut text = "SELECT uid, rule, time, revision, body FROM finding WHERE seen >= ?2".to_owned();

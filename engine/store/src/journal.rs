@@ -86,6 +86,8 @@ impl Index {
             return Err(Problem::Damaged(format!("the journal has {total} bytes")));
         }
         let mut index = Index { bytes: Vec::new(), entries: Vec::new(), upto: 0 };
+        // Growing by and by would copy much of it several times.
+        index.bytes.reserve_exact(usize::try_from(total).unwrap_or(0));
         let mut query = conn.prepare_cached("SELECT seq, changes FROM journal ORDER BY seq")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {

@@ -84,6 +84,14 @@ impl Default for Options {
     }
 }
 
+/// A durability, as SQLite has it.
+pub(crate) fn synchronous(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Full => "FULL",
+        Durability::Normal => "NORMAL",
+    }
+}
+
 /// Where the file really is, so that two names of one store have one lock.
 pub(crate) fn place(path: &Path) -> Result<PathBuf, Problem> {
     if path.try_exists()? {
@@ -124,7 +132,7 @@ pub(crate) fn writable(path: &Path, options: &Options) -> Result<Connection, Pro
     if mode != "wal" {
         return Err(Problem::Io("the file system cannot share memory between processes".to_owned()));
     }
-    conn.pragma_update(None, "synchronous", if options.durability == Durability::Full { "FULL" } else { "NORMAL" })?;
+    conn.pragma_update(None, "synchronous", synchronous(options.durability))?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     if let Some(bytes) = options.max_bytes {

@@ -11,7 +11,8 @@ use crate::rows::{AlertRow, Commit, FindingRow, Note, Position, Space, Thread};
 use crate::state::{self, Folding};
 use crate::{AlertQuery, alerts, findings, open, outbox};
 use crate::{
-    DeliveryQuery, DeliveryState, Due, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome, Queued, Retained,
+    DeliveryQuery, DeliveryState, Due, Durability, FindingQuery, MAX_BODY, MAX_KEY, MAX_VALUE, Options, Outcome,
+    Queued, Retained,
 };
 
 /// An open store.
@@ -21,6 +22,9 @@ pub struct Store {
     path: PathBuf,
     conn: Connection,
     folding: Folding,
+    /// What a commit promises, and what the connection is set to now.
+    durability: Durability,
+    now: Durability,
     /// Deliveries that were handed out, and of which the outcome is not known yet.
     taken: HashSet<i64>,
     /// Dropped last.
@@ -51,7 +55,8 @@ impl Store {
             open::writable(&place, &options).and_then(|conn| Ok((Folding::new(&conn, options.fold_at)?, conn)));
         match opened {
             Ok((folding, conn)) => {
-                Ok(Store { path: path.to_path_buf(), conn, folding, taken: HashSet::new(), _lock: Some(lock) })
+                let (path, durability, taken) = (path.to_path_buf(), options.durability, HashSet::new());
+                Ok(Store { path, conn, folding, durability, now: durability, taken, _lock: Some(lock) })
             }
             Err(problem) => {
                 if matches!(problem, Problem::NotAStore) {
@@ -76,7 +81,8 @@ impl Store {
             Ok((Folding::new(&conn, u64::MAX)?, conn))
         };
         let (folding, conn) = opened().map_err(|problem| StoreError::new(path, "opened", problem))?;
-        Ok(Store { path: path.to_path_buf(), conn, folding, taken: HashSet::new(), _lock: None })
+        let (path, durability, taken) = (path.to_path_buf(), Durability::Normal, HashSet::new());
+        Ok(Store { path, conn, folding, durability, now: durability, taken, _lock: None })
     }
 
     /// Writes everything of a commit, or nothing. When it returns, the commit has the durability that was asked for.
@@ -91,6 +97,7 @@ impl Store {
 
     fn write(&mut self, commit: &Commit) -> Result<(), Problem> {
         check_sizes(commit)?;
+        self.keep_to(self.durability)?;
         self.folding.begin(&self.conn)?;
         let writing = begin(&mut self.conn)?;
         {
@@ -108,6 +115,15 @@ impl Store {
         let step = self.folding.append(&writing, &commit.state)?;
         writing.commit()?;
         self.folding.committed(&step);
+        Ok(())
+    }
+
+    /// Sets what the next transaction promises.
+    fn keep_to(&mut self, durability: Durability) -> Result<(), Problem> {
+        if self.now != durability {
+            self.conn.pragma_update(None, "synchronous", open::synchronous(durability))?;
+            self.now = durability;
+        }
         Ok(())
     }
 
@@ -171,6 +187,14 @@ impl Store {
     /// Where the store cannot be read.
     pub fn finding(&self, uid: &str) -> Result<Option<FindingRow>, StoreError> {
         self.wrap("read", findings::one(&self.conn, uid))
+    }
+
+    /// The revision of the finding with this uid, without reading the rest.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn revision(&self, uid: &str) -> Result<Option<u64>, StoreError> {
+        self.wrap("read", findings::revision(&self.conn, uid))
     }
 
     /// Findings, the latest first, at most so many.
@@ -270,6 +294,9 @@ impl Store {
 
     /// Writes what became of deliveries, all at once. Gives how many of them were pending.
     ///
+    /// It does not wait for the disk: the next commit does, for both. A loss of power before that makes deliveries due
+    /// again, which may happen to any of them anyway.
+    ///
     /// # Errors
     /// Where the store cannot be written; then none of it is.
     pub fn settle(&mut self, at: i64, outcomes: &[(i64, Outcome)]) -> Result<usize, StoreError> {
@@ -286,7 +313,8 @@ impl Store {
         outcomes: &[(i64, Outcome)],
         threads: &[Thread],
     ) -> Result<usize, StoreError> {
-        let result = outbox::settle(&mut self.conn, at, outcomes, threads);
+        let settled = |store: &mut Self| outbox::settle(&mut store.conn, at, outcomes, threads);
+        let result = self.keep_to(Durability::Normal).and_then(|()| settled(self));
         if result.is_ok() {
             for (id, _) in outcomes {
                 self.taken.remove(id);
@@ -419,4 +447,25 @@ fn check_sizes(commit: &Commit) -> Result<(), Problem> {
         check("a note", note.body.len(), MAX_BODY)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_waits_for_the_disk_also_after_deliveries_that_did_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path().join("a.db"), Options::default()).unwrap();
+        let set = |store: &Store| -> i64 { store.conn.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap() };
+        assert_eq!(set(&store), 2);
+        assert_eq!(store.settle(1, &[(1, Outcome::Delivered)]).unwrap(), 0);
+        assert_eq!(set(&store), 1);
+        store.commit(&Commit::default()).unwrap();
+        assert_eq!(set(&store), 2);
+        let lax = Options { durability: Durability::Normal, ..Options::default() };
+        let mut store = Store::open(folder.path().join("b.db"), lax).unwrap();
+        store.commit(&Commit::default()).unwrap();
+        assert_eq!(set(&store), 1);
+    }
 }

@@ -64,6 +64,7 @@ fn a_finding_never_goes_back_to_a_lower_revision() {
     assert_eq!(put(2, finding("u", "r", Some(6), 3, "three")).body, "three");
     let kept = put(3, finding("u", "r", Some(7), 2, "two"));
     assert_eq!(kept, finding("u", "r", Some(6), 3, "three"));
+    assert_eq!((store.revision("u").unwrap(), store.revision("other").unwrap()), (Some(3), None));
     assert_eq!(store.finding("other").unwrap(), None);
 }
 

@@ -198,7 +198,7 @@ pub struct Group {
     pub within: Duration,
     /// `tumbling` or `session`, sliding without.
     pub kind: Option<Name>,
-    /// `max_keys N`, `per_key N`.
+    /// `max_keys N`, `per_key N`, `max_events N`.
     pub options: Vec<(Name, Expr)>,
     /// Several kinds of events, each with its own key, in the place of `on` and `by`; not part of the grammar.
     pub inputs: Vec<Step>,
@@ -218,7 +218,7 @@ pub struct Sequence {
     pub by: Vec<Expr>,
     /// The longest span of a match.
     pub within: Duration,
-    /// `max_keys N`, `per_key N`.
+    /// `max_keys N`, `per_key N`, `max_events N`.
     pub options: Vec<(Name, Expr)>,
     /// The steps.
     pub steps: Vec<Step>,
@@ -526,7 +526,7 @@ pub struct Feature {
     pub by: Vec<Expr>,
     /// How long it remembers.
     pub over: Duration,
-    /// `warmup D`, `max_keys N`, `per_key N`.
+    /// `warmup D`, `max_keys N`, `per_key N`, `max_events N`.
     pub options: Vec<(Name, Expr)>,
     /// What it observes.
     pub on: On,

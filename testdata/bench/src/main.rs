@@ -4,6 +4,7 @@
 mod corpus;
 mod service;
 mod state;
+mod told;
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ struct Args {
     /// Over HTTP instead of a file
     #[arg(long)]
     http: bool,
+    /// Measure how soon a chat is told of alerts instead
+    #[arg(long)]
+    told: bool,
     /// Measure how many changes of state it commits instead, over so many events
     #[arg(long)]
     durable: Option<usize>,
@@ -129,15 +133,17 @@ fn run(args: &Args) -> Result<(), String> {
         return state::run(keys.max(1), args.each.max(1));
     }
     if let Some(program) = &args.service {
+        let asked = service::Asked {
+            program,
+            folder: &args.folder,
+            rate: args.rate.max(1),
+            seconds: args.seconds.max(1),
+            http: args.http,
+        };
         return match args.durable {
             Some(events) => service::durable(program, &args.folder, events, args.keys.max(1)),
-            None => service::latency(&service::Asked {
-                program,
-                folder: &args.folder,
-                rate: args.rate.max(1),
-                seconds: args.seconds.max(1),
-                http: args.http,
-            }),
+            None if args.told => told::told(&asked),
+            None => service::latency(&asked),
         };
     }
     let bytes = match &args.events {

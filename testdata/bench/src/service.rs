@@ -28,7 +28,7 @@ pub struct Asked<'a> {
     pub http: bool,
 }
 
-const MAPPING: &str = "mapping m from demo.idp {
+pub(crate) const MAPPING: &str = "mapping m from demo.idp {
   detect where raw.product == \"demo-idp\"
   metadata.uid: raw.id  time: timestamp(raw.at)  severity_id: \"Low\"
   user.uid: raw.user  message: raw.what  src_endpoint.ip: raw.ip
@@ -156,24 +156,35 @@ pub fn durable(program: &Path, folder: &Path, events: usize, keys: usize) -> Res
         place.forget()?;
         let begun = Instant::now();
         let mut service = place.start(program, &["--once"])?;
-        let status = service.0.wait().map_err(|error| error.to_string())?;
+        let mut busy = 0.0;
+        let status = loop {
+            // What a process used is known as long as it runs.
+            busy = service.seconds().max(busy);
+            match service.0.try_wait().map_err(|error| error.to_string())? {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
         if !status.success() {
             return Err(format!("the service ended with {status}"));
         }
-        took.push(begun.elapsed().as_secs_f64());
+        took.push((begun.elapsed().as_secs_f64(), busy));
     }
-    let [start, whole] = took[..] else { return Ok(()) };
-    let seconds = (whole - start).max(1e-9);
+    let [(start, busy_before), (whole, busy)] = took[..] else { return Ok(()) };
+    let (seconds, busy) = ((whole - start).max(1e-9), (busy - busy_before).max(1e-9));
+    let updates = (events * EACH) as f64;
     println!(
-        "{events} events, {keys} keys, {EACH} rules that take each: {:.0} events/s, {:.0} state updates/s, committed ({seconds:.2} s beside {start:.2} s to begin and end)",
+        "{events} events, {keys} keys, {EACH} rules that take each: {:.0} events/s, {:.0} state updates/s, committed; \
+         {:.0} updates for each second of processor ({seconds:.2} s, {busy:.2} s of processor, beside {start:.2} s to begin and end)",
         events as f64 / seconds,
-        (events * EACH) as f64 / seconds
+        updates / seconds,
+        updates / busy,
     );
     Ok(())
 }
 
 /// An event as the log has it, of about 400 bytes.
-fn event(out: &mut String, id: u64, at: u64, user: u64, what: &str) {
+pub(crate) fn event(out: &mut String, id: u64, at: u64, user: u64, what: &str) {
     let ip = std::net::Ipv4Addr::from(0x0A00_0000 | (user as u32 & 0xFF_FFFF));
     let _ = writeln!(
         out,
@@ -206,7 +217,10 @@ fn moment(out: &mut String, ids: std::ops::Range<u64>, rate: u64) {
 }
 
 /// Calls for each tick with the ids that are due.
-fn at_rate(asked: &Asked<'_>, mut each: impl FnMut(std::ops::Range<u64>) -> Result<(), String>) -> Result<u64, String> {
+pub(crate) fn at_rate(
+    asked: &Asked<'_>,
+    mut each: impl FnMut(std::ops::Range<u64>) -> Result<(), String>,
+) -> Result<u64, String> {
     let begun = Instant::now();
     let mut sent = 0;
     while begun.elapsed() < Duration::from_secs(asked.seconds) {
@@ -273,6 +287,7 @@ fn send(asked: &Asked<'_>, port: u16) -> Result<u64, String> {
         }
         Ok(())
     })?;
+    hand.send(body).map_err(|_| "no client is left")?;
     drop(hand);
     for client in clients {
         client.join().map_err(|_| "a client failed")??;
@@ -303,25 +318,25 @@ fn watch(path: &Path, ended: &AtomicBool) -> Result<Vec<f64>, String> {
     Ok(out)
 }
 
-fn millis() -> u64 {
+pub(crate) fn millis() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// A folder of its own, which is deleted.
-struct Place(PathBuf);
+pub(crate) struct Place(PathBuf);
 
 impl Place {
-    fn new(folder: &Path) -> Result<Self, String> {
+    pub(crate) fn new(folder: &Path) -> Result<Self, String> {
         let place = Place(folder.join(format!("tripline-bench-{}", std::process::id())));
         std::fs::create_dir_all(&place.0).map_err(|error| format!("`{}`: {error}", place.0.display()))?;
         Ok(place)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<(), String> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), String> {
         std::fs::write(self.path(name), text).map_err(|error| error.to_string())
     }
 
@@ -336,7 +351,7 @@ impl Place {
         Ok(())
     }
 
-    fn start(&self, program: &Path, args: &[&str]) -> Result<Service, String> {
+    pub(crate) fn start(&self, program: &Path, args: &[&str]) -> Result<Service, String> {
         let program = program.canonicalize().map_err(|error| format!("`{}`: {error}", program.display()))?;
         let mut command = Command::new(program);
         command.arg("run").arg("-c").arg(self.path("tripline.toml")).args(args).stdout(Stdio::null());
@@ -351,11 +366,11 @@ impl Drop for Place {
 }
 
 /// A process that ends with the measurement.
-struct Service(Child);
+pub(crate) struct Service(Child);
 
 impl Service {
     /// Seconds of processor that it took, where the system tells.
-    fn seconds(&mut self) -> f64 {
+    pub(crate) fn seconds(&mut self) -> f64 {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();
         let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or("").split(' ').collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
@@ -370,12 +385,12 @@ impl Drop for Service {
     }
 }
 
-fn port() -> Result<u16, String> {
+pub(crate) fn port() -> Result<u16, String> {
     let bound = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     bound.map(|at| at.port()).map_err(|error| error.to_string())
 }
 
-fn wait_for(page: u16) -> Result<(), String> {
+pub(crate) fn wait_for(page: u16) -> Result<(), String> {
     let until = Instant::now() + Duration::from_secs(30);
     while Instant::now() < until {
         if get(page, "/healthz").is_ok_and(|told| told.contains("ok")) {
@@ -386,7 +401,7 @@ fn wait_for(page: u16) -> Result<(), String> {
     Err("the service does not begin".into())
 }
 
-fn get(port: u16, path: &str) -> Result<String, String> {
+pub(crate) fn get(port: u16, path: &str) -> Result<String, String> {
     let ask = || {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n").as_bytes())?;
@@ -397,12 +412,12 @@ fn get(port: u16, path: &str) -> Result<String, String> {
 }
 
 /// The sum of a metric over its labels.
-fn sum(metrics: &str, name: &str) -> f64 {
+pub(crate) fn sum(metrics: &str, name: &str) -> f64 {
     let of = |line: &str| {
         let rest = line.strip_prefix(name)?;
         rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok()).flatten()
     };
-    metrics.lines().filter_map(of).sum()
+    metrics.lines().filter_map(of).fold(0.0, |sum, one| sum + one)
 }
 
 /// A part of a histogram's values: in proportion between the bounds of its bucket.

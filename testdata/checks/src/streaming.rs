@@ -106,6 +106,7 @@ pub fn found(ruleset: &Ruleset, sent: &[Sent], covered: bool, arrival: Option<&A
                 came: order.iter().map(|at| One::Event(*at)).collect(),
                 lateness: sources.iter().map(|source| (source.clone(), LATENESS)).collect(),
                 expected: sources,
+                goes_on: false,
             };
             run(ruleset, sent, covered, Some((&came, *batch, *restart)))
         }

@@ -180,6 +180,15 @@ fn event_count_over_several_rules_counts_an_event_once() {
     assert_eq!(found(&ruleset, &[failed(0, "a"), failed(1, "a"), opened]), ["many 2 a"]);
 }
 
+/// Its row for one rule once took the place of that for the other.
+#[test]
+fn an_event_that_waits_for_several_rules_is_kept_for_each() {
+    let body = "type: event_count; rules: [failed, anything]; group-by: [who]; aliases: { who: { failed: user, anything: door } }; condition: { gte: 1 }";
+    let text = [rule("failed", "failed"), rule("anything", "'*'"), correlation("many", body)];
+    let both = event(0, "failed", json!({ "user": "a", "door": "b" }));
+    assert_eq!(found(&compile(&[&text.join("---\n")]), &[both]), ["many  a", "many  b"]);
+}
+
 #[test]
 fn value_count_counts_different_values() {
     let body = "type: value_count; rules: failed; group-by: [door]; condition: { field: user, gte: 3 }";

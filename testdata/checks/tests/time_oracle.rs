@@ -4,17 +4,10 @@
 //! gives.
 
 use proptest::prelude::*;
-use tripline_checks::generate::time::{Sent, program, stream};
+use tripline_checks::generate::time::{Sent, any_program, compile, stream};
 use tripline_checks::oracle::time::{Arrival as Came, Came as One, Finding as Wanted};
 use tripline_checks::streaming::{Arrival, LATENESS, found, found_as_they_came, wanted, wanted_as_they_came};
-use tripline_detect::{Compiler, Detector, Ruleset, SourceChoice};
-use tripline_semantic::NoFiles;
-
-fn compile(text: &str) -> Ruleset {
-    let mut compiler = Compiler::new();
-    compiler.add("generated.trip", text);
-    compiler.compile(&NoFiles, 0)
-}
+use tripline_detect::{Detector, Ruleset, SourceChoice};
 
 /// Event times in the order of the stream; none where an event has none.
 fn times(ruleset: &Ruleset, sent: &[Sent]) -> Vec<Option<i64>> {
@@ -85,6 +78,7 @@ impl Schedule {
             came,
             lateness: (0..2).map(|source| (of(source), self.lateness[source])).collect(),
             expected: (0..2).filter(|source| self.expected[*source]).map(of).collect(),
+            goes_on: false,
         }
     }
 }
@@ -114,7 +108,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_batch_is_what_the_oracle_says(text in program(), sent in stream(), covered in any::<bool>()) {
+    fn the_batch_is_what_the_oracle_says(text in any_program(), sent in stream(), covered in any::<bool>()) {
         let ruleset = compile(&text);
         prop_assume!(!ruleset.has_errors());
         let wanted = wanted(&ruleset, &sent, covered);
@@ -125,7 +119,7 @@ proptest! {
 
     #[test]
     fn the_stream_is_what_the_batch_is(
-        text in program(),
+        text in any_program(),
         sent in stream(),
         covered in any::<bool>(),
         moves in proptest::collection::vec(any::<i64>(), 1..20),
@@ -148,7 +142,7 @@ proptest! {
 
     #[test]
     fn what_is_late_and_what_the_clock_decided_is_as_the_oracle_says(
-        text in program(),
+        text in any_program(),
         sent in stream(),
         covered in any::<bool>(),
         schedule in schedule(),

@@ -316,6 +316,9 @@ fn aggregates() {
     assert_eq!(over("distinct(raw.x[])", &["[1, 2]", "[2, 3]", "[]"]), "Int(3)");
     assert_eq!(over("first(raw.x)", &["null", "7", "8"]), "Int(7)");
     assert_eq!(over("last(raw.x[])", &["[7, 8]", "null"]), "Int(7)");
+    // The variance is rounded once.
+    assert_eq!(over("stddev(raw.x)", &["0.1", "0.2", "3.0"]), "Float(1.34412301024373)");
+    assert_eq!(over("stddev(raw.x)", &["1e16", "1e16", "3.0"]), "Float(4714045207910316.0)");
 }
 
 #[test]
@@ -362,6 +365,26 @@ fn the_key_that_was_seen_longest_ago_is_evicted() {
     };
     assert_eq!(tested(&rule, &events(&["a", "b", "c", "a", "c"])), ["one 00:04:00 c x2"]);
     assert_eq!(tested(&rule, &events(&["a", "b", "c", "b", "a"])), ["one 00:03:00 b x2"]);
+}
+
+#[test]
+fn keys_go_where_all_have_too_many_events() {
+    let rule = window("within 1h max_events 3", "count() >= 2", "title: \"{user.uid} {count()}\"");
+    let of = |users: &str| -> Vec<String> {
+        let event = |(n, user): (usize, char)| event(&format!("00:{n:02}"), &format!("\"u\":\"{user}\""));
+        short(&rule, &users.chars().enumerate().map(event).collect::<Vec<_>>(), true)
+    };
+    // The fourth event evicts a, whose last is the longest ago; or all others, and then its own oldest.
+    assert_eq!(of("aabcaa"), ["one 00:01:00 a 2 x2", "one 00:05:00 a 2 x2"]);
+    assert_eq!(of("abaaa"), ["one 00:02:00 a 3 x3"]);
+    assert_eq!(of("aaaa"), ["one 00:01:00 a 3 x3"]);
+    // What has left a window does not count.
+    let rule = window("within 2m max_events 2", "count() >= 2", "title: \"{user.uid}\"");
+    let events: Vec<Event> = [("00:00", "a"), ("00:01", "b"), ("00:02", "c"), ("00:02:30", "b")]
+        .iter()
+        .map(|(at, u)| event(at, &format!("\"u\":\"{u}\"")))
+        .collect();
+    assert_eq!(short(&rule, &events, true), ["one 00:02:30 b x2"]);
 }
 
 // Sequences.
@@ -536,6 +559,16 @@ fn caps_of_sequences() {
     };
     assert_eq!(short(&rule, &events("o"), true).len(), 1);
     assert_eq!(short(&rule, &events("x"), true).len(), 0);
+    let rule = sequence("sequence", "max_events 2", &[A, B], "title: \"t\"");
+    let of = |all: &[(&str, &str, &str)]| {
+        let events: Vec<Event> = all.iter().map(|(at, u, a)| event(at, &of(u, a))).collect();
+        short(&rule, &events, true).len()
+    };
+    assert_eq!(of(&[("00:00", "a", "x"), ("00:01", "b", "x"), ("00:02", "b", "y")]), 1);
+    assert_eq!(of(&[("00:00", "a", "x"), ("00:01", "b", "x"), ("00:02", "c", "x"), ("00:03", "a", "y")]), 0);
+    assert_eq!(of(&[("00:00", "a", "x"), ("00:09", "b", "x"), ("00:10", "c", "x"), ("00:11", "b", "y")]), 1);
+    // Events that a match used count as long as others.
+    assert_eq!(of(&[("00:00", "b", "x"), ("00:01", "a", "x"), ("00:02", "a", "y"), ("00:03", "b", "y")]), 1);
 }
 
 // Features.
@@ -763,6 +796,16 @@ fn caps_of_features() {
         .iter()
         .map(|(at, u)| event(at, &of(u)))
         .collect();
+    // Of one key, the buckets in which its values were seen count together: z pushes x out, which was seen in two.
+    let few = reads(
+        &SET.replace("by user.uid over 90d", "per 1m by user.uid over 2h max_events 3"),
+        "message is new in f",
+        "title: \"{message}\"",
+    );
+    let found: Vec<String> = short(&few, &messages("x x y z x"), true);
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(short(&few, &messages("x x y y x"), true).len(), 3);
+    assert_eq!(short(&few, &messages("x x y x y"), true).len(), 3);
     // a; b pushes a out, unknown whether it is new for a; five minutes later it is known.
     assert_eq!(short(&rule, &events, true), ["one 00:00:00 a x1", "one 00:01:00 b x1", "one 00:08:00 b x1"]);
 }

@@ -6,7 +6,6 @@ use tripline_event::Value;
 use tripline_ir::time::AggregateKind;
 
 use super::exact::Exact;
-use super::keep::{Keep, keep};
 use super::key::words;
 
 /// How many values `values(x)` lists.
@@ -25,7 +24,7 @@ pub enum State {
     /// Of the number of events alone.
     Count,
     /// Each value with how often it is there, and since which event.
-    Distinct(HashMap<Box<str>, Seen>, u64),
+    Distinct(HashMap<Box<str>, Seen>),
     /// The first value of each event that has one.
     Ends(VecDeque<(u64, Value<'static>)>),
     /// Sums of numbers and of their squares.
@@ -98,7 +97,7 @@ impl State {
     pub fn new(kind: AggregateKind) -> State {
         match kind {
             AggregateKind::Count | AggregateKind::Rate => State::Count,
-            AggregateKind::Distinct | AggregateKind::Values => State::Distinct(HashMap::new(), 0),
+            AggregateKind::Distinct | AggregateKind::Values => State::Distinct(HashMap::new()),
             AggregateKind::First | AggregateKind::Last => State::Ends(VecDeque::new()),
             AggregateKind::Sum | AggregateKind::Avg | AggregateKind::Stddev => State::Sum(Box::default()),
             AggregateKind::Min | AggregateKind::Max | AggregateKind::Percentile(_) => State::Ranked(Box::default()),
@@ -109,7 +108,7 @@ impl State {
     pub fn add(&mut self, kind: AggregateKind, event: u64, values: &[Value<'static>]) {
         match self {
             State::Count => {}
-            State::Distinct(seen, entries) => {
+            State::Distinct(seen) => {
                 for (index, value) in (0..).zip(values) {
                     let place = place(event, index);
                     let entry = seen.entry(words(value).into()).or_insert_with(|| Seen {
@@ -120,7 +119,6 @@ impl State {
                     entry.times += 1;
                     if entry.at.back().is_none_or(|last| last >> PLACES != event) {
                         entry.at.push_back(place);
-                        *entries += 1;
                     }
                 }
             }
@@ -139,14 +137,13 @@ impl State {
     pub fn remove(&mut self, kind: AggregateKind, event: u64, values: &[Value<'static>]) {
         match self {
             State::Count => {}
-            State::Distinct(seen, entries) => {
+            State::Distinct(seen) => {
                 for value in values {
                     let key = words(value);
                     let Some(entry) = seen.get_mut(key.as_str()) else { continue };
                     entry.times = entry.times.saturating_sub(1);
                     if entry.at.front().is_some_and(|first| first >> PLACES == event) {
                         entry.at.pop_front();
-                        *entries = entries.saturating_sub(1);
                     }
                     if entry.times == 0 {
                         seen.remove(key.as_str());
@@ -172,13 +169,13 @@ impl State {
         match (self, kind) {
             (State::Count, AggregateKind::Rate) => Value::Float(events as f64 / (within as f64 / 1e9)),
             (State::Count, _) => int(events),
-            (State::Distinct(seen, _), AggregateKind::Values) => {
+            (State::Distinct(seen), AggregateKind::Values) => {
                 let mut values: Vec<(&u64, &Box<str>, &Value<'static>)> =
                     seen.iter().filter_map(|(key, seen)| Some((seen.at.front()?, key, &seen.value))).collect();
                 values.sort_by_key(|(at, key, _)| (*at, *key));
                 Value::Array(values.into_iter().take(MOST_VALUES).map(|(_, _, value)| value.clone()).collect())
             }
-            (State::Distinct(seen, _), _) => int(seen.len()),
+            (State::Distinct(seen), _) => int(seen.len()),
             (State::Ends(ends), AggregateKind::First) => ends.front().map(|(_, v)| v.clone()).unwrap_or_default(),
             (State::Ends(ends), _) => ends.back().map(|(_, v)| v.clone()).unwrap_or_default(),
             (State::Sum(sum), kind) => sum.read(kind),
@@ -231,15 +228,24 @@ impl Sum {
     }
 }
 
-/// The standard deviation of n numbers, from the exact sums of them and of their squares.
+/// The standard deviation of n numbers, from the exact sums of them and of their squares: the root of the variance,
+/// which is rounded once.
 pub fn deviation(n: f64, sum: (f64, f64), squares: (f64, f64)) -> f64 {
     // n * squares - sum * sum, each as a float and its rest, since the difference may be small.
     let a = n * squares.0;
     let a_rest = n.mul_add(squares.0, -a) + n * squares.1;
     let b = sum.0 * sum.0;
     let b_rest = sum.0.mul_add(sum.0, -b) + 2.0 * sum.0 * sum.1;
-    let difference = (a - b) + (a_rest - b_rest);
-    (difference.max(0.0) / (n * n)).sqrt()
+    let difference = a - b;
+    // What the difference lost, of either side.
+    let of_a = difference + b;
+    let rest = (a - of_a) + ((of_a - difference) - b) + (a_rest - b_rest);
+    let variance = (difference + rest) / (n * n);
+    if variance.is_infinite() {
+        return variance;
+    }
+    let left = (-variance).mul_add(n * n, difference) + rest;
+    (variance + left / (n * n)).max(0.0).sqrt()
 }
 
 fn float(x: f64) -> Value<'static> {
@@ -311,57 +317,6 @@ impl Ranked {
                 }
             }
         }
-    }
-}
-
-keep!(Seen { times, at, value });
-keep!(Sum { n, sum, squares, durations, floats });
-keep!(Ranked { low, high, low_len, high_len });
-
-impl Keep for Number {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.0.put(out);
-        self.1.put(out);
-    }
-
-    fn get(from: &mut &[u8]) -> Option<Self> {
-        Some(Number(Keep::get(from)?, Keep::get(from)?))
-    }
-}
-
-impl Keep for State {
-    fn put(&self, out: &mut Vec<u8>) {
-        match self {
-            State::Count => out.push(0),
-            State::Distinct(seen, entries) => {
-                out.push(1);
-                seen.put(out);
-                entries.put(out);
-            }
-            State::Ends(ends) => {
-                out.push(2);
-                ends.put(out);
-            }
-            State::Sum(sum) => {
-                out.push(3);
-                sum.put(out);
-            }
-            State::Ranked(ranked) => {
-                out.push(4);
-                ranked.put(out);
-            }
-        }
-    }
-
-    fn get(from: &mut &[u8]) -> Option<Self> {
-        Some(match u8::get(from)? {
-            0 => State::Count,
-            1 => State::Distinct(Keep::get(from)?, Keep::get(from)?),
-            2 => State::Ends(Keep::get(from)?),
-            3 => State::Sum(Keep::get(from)?),
-            4 => State::Ranked(Keep::get(from)?),
-            _ => return None,
-        })
     }
 }
 

@@ -1,16 +1,16 @@
 //! What a feature remembers of a key, and what is answered of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
 use tripline_event::{Value, to_float, to_text};
 use tripline_ir::time::{Ask, Feature, Memory};
 
 use super::aggregate::{deviation, number};
 use super::exact::Exact;
-use super::keep::{self, keep};
+use super::keep::{Keep, keep};
 use super::key::{Key, words};
-use super::lru::Lru;
+use super::keyed::Keyed;
+use super::table::Table;
 
 const HOUR: i64 = 3_600_000_000_000;
 /// Hours in a week.
@@ -23,31 +23,39 @@ const NEAR: f64 = 100.0;
 const FEW: usize = 4;
 
 /// A feature's memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Remembered {
-    keys: HashMap<Arc<Key>, Memo>,
-    lru: Lru,
+    pub keys: Keyed<Memo>,
     /// The time of the last event at which a key was evicted.
     pub evicted_at: Option<i64>,
     /// How many keys were evicted.
     pub evicted: u64,
-    /// Keys that changed since they were last taken.
-    pub changed: HashSet<Arc<Key>>,
+    /// How many entries there are under all keys, each key's as of its last event.
+    pub entries: usize,
+    /// How many were dropped because there were too many under one key.
+    pub dropped: u64,
 }
 
 /// What is remembered of one key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Memo {
-    pub(crate) stamp: u64,
-    /// Buckets, rising.
+    /// The bucket of the last event.
+    pub(crate) latest: i64,
+    /// Buckets, rising; none of a set.
     pub(crate) buckets: VecDeque<Bucket>,
-    /// The number of the next observation.
-    pub(crate) next: u64,
-    /// Of a set: each value, with the number of its last observation, and how often it was seen in each bucket.
-    pub(crate) values: HashMap<Box<str>, (u64, VecDeque<Times>)>,
-    /// The first and the last observation that is remembered: bucket, time and value.
-    pub(crate) first: Option<(i64, i64, Value<'static>)>,
-    pub(crate) last: Option<(i64, i64, Value<'static>)>,
+    /// Of a set: its values, with how often each was seen.
+    pub(crate) values: Table<Seen>,
+    /// How many buckets there are, of all values together.
+    pub(crate) entries: usize,
+    /// The last observation that is remembered: time and value.
+    pub(crate) last: Option<Box<(i64, Value<'static>)>>,
+}
+
+/// How often a value was seen: in the bucket in which it was last, and in those before.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub(crate) last: Times,
+    pub(crate) before: VecDeque<Times>,
 }
 
 /// How often a value was seen in a bucket, and when first and last.
@@ -73,17 +81,9 @@ pub struct Bucket {
 }
 
 impl Remembered {
-    pub fn new() -> Self {
-        Remembered { keys: HashMap::new(), lru: Lru::default(), evicted_at: None, evicted: 0, changed: HashSet::new() }
-    }
-
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
     /// Whether something is remembered of a key.
-    pub fn holds(&self, feature: &Feature, key: &Key, time: i64) -> bool {
-        self.keys.get(key).is_some_and(|memo| memo.is_alive(time.div_euclid(feature.bucket) - feature.buckets))
+    pub fn holds(&self, feature: &Feature, key: &[u8], time: i64) -> bool {
+        self.keys.find(key).is_some_and(|memo| memo.is_alive(time.div_euclid(feature.bucket) - feature.buckets))
     }
 
     /// Remembers an event, after everything that it is judged by was read.
@@ -95,40 +95,33 @@ impl Remembered {
         {
             return;
         }
-        let key = Arc::new(key);
         let now = time.div_euclid(feature.bucket);
-        let memo = self.keys.entry(Arc::clone(&key)).or_default();
-        self.lru.touch(&mut memo.stamp, &key);
-        memo.forget(now - feature.buckets);
-        memo.update(feature, now, time, values);
-        self.changed.insert(Arc::clone(&key));
-        // The keys whose last event is longest ago come first: those that are forgotten, then those beyond the cap.
-        self.lru.tidy(self.keys.len(), |key| self.keys.get(key).map(|memo| memo.stamp));
-        while let Some(oldest) = self.lru.oldest(|key| self.keys.get(key).map(|memo| memo.stamp)) {
-            let alive = self.keys.get(&oldest).is_some_and(|memo| memo.is_alive(now - feature.buckets));
-            if alive && self.keys.len() <= feature.caps.keys {
+        let Some(at) = self.keys.enter(key, Memo::default) else { return };
+        if let Some((_, memo)) = self.keys.get_mut(at) {
+            let before = memo.entries;
+            memo.forget(now - feature.buckets);
+            self.dropped += memo.update(feature, now, time, values);
+            self.entries = self.entries - before + memo.entries;
+        }
+        // The keys whose last event is longest ago come first: those that are forgotten, then those beyond the caps.
+        while let Some(oldest) = self.keys.oldest() {
+            let alive = self.keys.get(oldest).is_some_and(|memo| memo.is_alive(now - feature.buckets));
+            if alive && self.keys.len() <= feature.caps.keys && self.entries <= feature.caps.events {
                 break;
             }
             if alive {
                 self.evicted += 1;
                 self.evicted_at = Some(time);
             }
-            self.keys.remove(&oldest);
-            self.changed.insert(oldest);
+            self.entries -= self.keys.remove(oldest).map_or(0, |memo| memo.entries);
         }
     }
 
-    /// What is remembered of a key, as bytes; none where there is nothing.
-    pub fn keep(&self, key: &Key) -> Option<Vec<u8>> {
-        self.keys.get(key).map(keep::bytes)
-    }
-
     /// Takes what was remembered of a key back.
-    pub fn restore(&mut self, key: Key, from: &[u8]) -> Option<()> {
-        let memo: Memo = keep::read(from)?;
-        let key = Arc::new(key);
-        self.lru.restore(memo.stamp, &key);
-        self.keys.insert(key, memo);
+    pub fn restore(&mut self, key: &[u8], from: &[u8]) -> Option<()> {
+        let (at, before) = self.keys.restore(key, from, |_| true)?;
+        self.entries -= before.map_or(0, |memo| memo.entries);
+        self.entries += self.keys.get(at).map_or(0, |memo| memo.entries);
         Some(())
     }
 
@@ -136,14 +129,14 @@ impl Remembered {
     pub fn read(
         &self,
         feature: &Feature,
-        key: &Key,
+        key: &[u8],
         ask: Ask,
         subject: &[Value<'static>],
         time: i64,
     ) -> Value<'static> {
         let oldest = time.div_euclid(feature.bucket) - feature.buckets;
         let none = Memo::default();
-        let memo = self.keys.get(key).unwrap_or(&none);
+        let memo = self.keys.find(key).unwrap_or(&none);
         memo.read(feature, ask, subject, time, oldest)
     }
 }
@@ -158,38 +151,79 @@ fn is_remembered(memory: Memory, value: &Value<'static>) -> bool {
 }
 
 keep!(Times { number, n, since, until });
-keep!(Memo { stamp, buckets, next, values, first, last });
+keep!(Seen { last, before });
 keep!(Bucket { number, n, since, until, numbers, sum, squares });
+
+impl Keep for Memo {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.latest.put(out);
+        self.buckets.put(out);
+        self.values.put(out);
+        self.last.put(out);
+    }
+
+    fn get(from: &mut &[u8]) -> Option<Self> {
+        let latest = Keep::get(from)?;
+        let (buckets, values): (VecDeque<Bucket>, Table<Seen>) = Keep::get(from)?;
+        let entries = buckets.len() + values.iter().map(|(_, seen)| seen.entries()).sum::<usize>();
+        Some(Memo { latest, buckets, values, entries, last: Keep::get(from)? })
+    }
+}
+
+impl Seen {
+    fn entries(&self) -> usize {
+        1 + self.before.len()
+    }
+
+    fn times(&self) -> impl Iterator<Item = &Times> {
+        self.before.iter().chain([&self.last])
+    }
+}
+
+impl Default for Memo {
+    fn default() -> Self {
+        let (buckets, values) = (VecDeque::new(), Table::default());
+        Memo { latest: i64::MIN, buckets, values, entries: 0, last: None }
+    }
+}
 
 impl Memo {
     /// Whether anything is remembered beyond this bucket.
     fn is_alive(&self, oldest: i64) -> bool {
-        self.buckets.back().is_some_and(|bucket| bucket.number > oldest)
+        self.latest > oldest
     }
 
-    /// Forgets the buckets up to this one.
+    /// Forgets the buckets up to this one, and the values that were last seen in these.
     fn forget(&mut self, oldest: i64) {
         while self.buckets.front().is_some_and(|bucket| bucket.number <= oldest) {
             self.buckets.pop_front();
+            self.entries -= 1;
         }
-        if !self.values.is_empty() {
-            self.values.retain(|_, (_, buckets)| {
-                while buckets.front().is_some_and(|times| times.number <= oldest) {
-                    buckets.pop_front();
-                }
-                !buckets.is_empty()
-            });
-        }
-        for end in [&mut self.first, &mut self.last] {
-            if end.as_ref().is_some_and(|(number, ..)| *number <= oldest) {
-                *end = None;
+        while let Some(at) = self.values.oldest() {
+            if self.values.get(at).is_some_and(|seen| seen.last.number > oldest) {
+                break;
             }
+            self.forget_value(at);
+        }
+        if self.latest <= oldest {
+            self.last = None;
         }
     }
 
-    fn update(&mut self, feature: &Feature, now: i64, time: i64, values: &[Value<'static>]) {
+    fn forget_value(&mut self, at: u32) {
+        self.entries -= self.values.remove(at).map_or(0, |(_, seen)| seen.entries());
+    }
+
+    /// Takes an event in; gives how many entries were dropped for it.
+    fn update(&mut self, feature: &Feature, now: i64, time: i64, values: &[Value<'static>]) -> u64 {
+        self.latest = now;
+        if matches!(feature.memory, Memory::Set | Memory::Distinct) {
+            let values = values.iter().filter(|value| is_remembered(feature.memory, value));
+            return values.map(|value| self.see(feature, now, time, &words(value))).sum();
+        }
         if self.buckets.back().is_none_or(|bucket| bucket.number != now) {
             self.buckets.push_back(Bucket { number: now, since: time, ..Bucket::default() });
+            self.entries += 1;
         }
         if let Some(bucket) = self.buckets.back_mut() {
             bucket.n += 1;
@@ -198,43 +232,59 @@ impl Memo {
                 values.iter().for_each(|value| bucket.add(value));
             }
         }
-        match feature.memory {
-            Memory::Set | Memory::Distinct => {
-                for value in values.iter().filter(|value| is_remembered(feature.memory, value)) {
-                    let (last, buckets) = self.values.entry(words(value).into()).or_default();
-                    self.next += 1;
-                    *last = self.next;
-                    match buckets.back_mut() {
-                        Some(times) if times.number == now => {
-                            times.n += 1;
-                            times.until = time;
-                        }
-                        _ => buckets.push_back(Times { number: now, n: 1, since: time, until: time }),
-                    }
-                    while self.values.len() > feature.caps.per_key {
-                        let oldest = self.values.iter().min_by_key(|(_, (last, _))| *last);
-                        let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
-                        self.values.remove(&oldest);
-                    }
-                }
-            }
-            Memory::First | Memory::Last => {
-                let Some(value) = values.first() else { return };
-                if self.first.is_none() {
-                    self.first = Some((now, time, value.clone()));
-                }
-                self.last = Some((now, time, value.clone()));
-            }
-            _ => {}
+        if let (Memory::First | Memory::Last, Some(value)) = (feature.memory, values.first()) {
+            self.last = Some(Box::new((time, value.clone())));
         }
+        let more = self.entries.saturating_sub(feature.caps.events);
+        self.buckets.drain(..more.min(self.buckets.len()));
+        self.entries -= more;
+        more as u64
+    }
+
+    /// A value of a set was seen; gives how many entries were dropped for it.
+    fn see(&mut self, feature: &Feature, now: i64, time: i64, text: &str) -> u64 {
+        let fresh = Times { number: now, n: 1, since: time, until: time };
+        let mut dropped = 0;
+        match self.values.find(text.as_bytes()) {
+            None => {
+                self.values.insert(text.as_bytes().into(), Seen { last: fresh, before: VecDeque::new() });
+                self.entries += 1;
+            }
+            Some(at) => {
+                self.values.touch(at);
+                let Some((_, seen)) = self.values.get_mut(at) else { return 0 };
+                self.entries -= seen.entries();
+                while seen.before.front().is_some_and(|times| times.number <= now - feature.buckets) {
+                    seen.before.pop_front();
+                }
+                if seen.last.number == now {
+                    seen.last.n += 1;
+                    seen.last.until = time;
+                } else {
+                    seen.before.push_back(std::mem::replace(&mut seen.last, fresh));
+                    if seen.entries() > feature.caps.events {
+                        seen.before.pop_front();
+                        dropped += 1;
+                    }
+                }
+                self.entries += seen.entries();
+            }
+        }
+        // The value that was seen longest ago goes first.
+        while self.values.len() > feature.caps.per_key || self.entries > feature.caps.events {
+            let Some(oldest) = self.values.oldest() else { break };
+            dropped += self.values.get(oldest).map_or(0, |seen| seen.entries() as u64);
+            self.forget_value(oldest);
+        }
+        dropped
     }
 
     fn read(&self, feature: &Feature, ask: Ask, subject: &[Value<'static>], time: i64, oldest: i64) -> Value<'static> {
         let is_set = matches!(feature.memory, Memory::Set | Memory::Distinct);
-        let of_values = || self.values.values().flat_map(|(_, times)| times).filter(|times| times.number > oldest);
+        let of_values = || self.values.iter().flat_map(|(_, seen)| seen.times()).filter(|times| times.number > oldest);
         let of_value = |value: &Value<'static>| -> u64 {
-            let seen = self.values.get(words(value).as_str());
-            let held = seen.into_iter().flat_map(|(_, times)| times).filter(|times| times.number > oldest);
+            let seen = self.values.find(words(value).as_bytes()).and_then(|at| self.values.get(at));
+            let held = seen.into_iter().flat_map(Seen::times).filter(|times| times.number > oldest);
             held.map(|times| times.n).sum()
         };
         // The first and the last observation; of a set, of those whose value is remembered.
@@ -263,10 +313,8 @@ impl Memo {
                 Some(x) => self.robust(feature, x, time, oldest),
                 None => Value::Null,
             },
-            Ask::TravelSpeed => match (&self.last, subject.first()) {
-                (Some((number, then, from)), Some(to)) if *number > oldest => {
-                    speed(from, to, time.saturating_sub(*then))
-                }
+            Ask::TravelSpeed => match (self.last.as_deref(), subject.first()) {
+                (Some((then, from)), Some(to)) if self.latest > oldest => speed(from, to, time.saturating_sub(*then)),
                 _ => Value::Null,
             },
         }

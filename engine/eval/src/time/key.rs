@@ -1,11 +1,12 @@
-//! Keys: the values of `by`, as text.
+//! Keys: the values of `by`, as text, packed as a store keeps them.
 
 use tripline_event::{Value, to_text};
 
+use super::keep::Keep;
 use crate::explain::show;
 
-/// A key, its parts one after another.
-pub type Key = Box<[Box<str>]>;
+/// A key: how many parts, and each with its length before it.
+pub type Key = Box<[u8]>;
 
 /// How many keys one event may have.
 const MOST_KEYS: usize = 100;
@@ -16,26 +17,67 @@ pub fn words(value: &Value<'_>) -> String {
 }
 
 /// The keys of an event: each combination of the values of the parts, none where a part is absent.
-pub fn keys(captures: &[Value<'static>], parts: &[usize]) -> Vec<Key> {
-    let mut out: Vec<Vec<Box<str>>> = vec![Vec::with_capacity(parts.len())];
-    for part in parts {
+pub fn keys(captures: &[Value<'static>], by: &[usize]) -> Vec<Key> {
+    let mut begin = Vec::with_capacity(32);
+    by.len().put(&mut begin);
+    let mut out = vec![begin];
+    for part in by {
         let values = captures.get(*part).map_or(&[][..], Value::elements);
-        let mut values: Vec<Box<str>> =
-            values.iter().filter_map(|value| Some(to_text(value)?.as_ref().into())).collect();
-        if values.len() > 1 {
-            let mut seen = std::collections::BTreeSet::new();
-            values.retain(|value| seen.insert(value.clone()));
+        if let ([value], [key]) = (values, out.as_mut_slice()) {
+            let Some(text) = to_text(value) else { return Vec::new() };
+            put(key, &text);
+            continue;
         }
-        let mut next = Vec::with_capacity(out.len() * values.len());
-        for key in out {
-            for value in values.iter().take(MOST_KEYS) {
-                let mut key = key.clone();
-                key.push(value.clone());
-                next.push(key);
-            }
-        }
-        next.truncate(MOST_KEYS);
-        out = next;
+        let mut texts: Vec<String> = Vec::with_capacity(values.len());
+        let mut seen = std::collections::BTreeSet::new();
+        texts.extend(values.iter().filter_map(to_text).filter(|text| seen.insert(text.clone())).map(String::from));
+        let with = |key: &Vec<u8>, text: &String| {
+            let mut key = key.clone();
+            put(&mut key, text);
+            key
+        };
+        out = out.iter().flat_map(|key| texts.iter().take(MOST_KEYS).map(move |text| with(key, text))).collect();
+        out.truncate(MOST_KEYS);
     }
     out.into_iter().map(Vec::into_boxed_slice).collect()
+}
+
+fn put(key: &mut Vec<u8>, text: &str) {
+    text.len().put(key);
+    key.extend(text.as_bytes());
+}
+
+/// The parts of a key; none where the bytes are no key.
+pub fn parts(mut key: &[u8]) -> Option<Vec<&str>> {
+    let key = &mut key;
+    let mut out = Vec::new();
+    for _ in 0..usize::get(key)? {
+        let length = usize::get(key)?;
+        let (part, rest) = key.split_at_checked(length)?;
+        out.push(std::str::from_utf8(part).ok()?);
+        *key = rest;
+    }
+    key.is_empty().then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_combination_is_a_key_once() {
+        let array = |texts: &[&str]| Value::Array(texts.iter().map(|text| Value::text(text.to_string())).collect());
+        let captures = [array(&["a"]), array(&["x", "", "x"]), array(&[])];
+        let of = |by: &[usize]| {
+            let keys = keys(&captures, by);
+            keys.iter().map(|key| parts(key).expect("a key").join("|")).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[0]), ["a"]);
+        assert_eq!(of(&[1, 0, 1]), ["x|a|x", "x|a|", "|a|x", "|a|"]);
+        assert_eq!(of(&[0, 2]), [""; 0]);
+        assert_eq!(of(&[]), [""]);
+        let whole = keys(&captures, &[0]);
+        assert_eq!(parts(&whole[0][..2]), None);
+        assert_eq!(parts(&[&whole[0][..], b"x"].concat()), None);
+    }
 }

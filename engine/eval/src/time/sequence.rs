@@ -1,24 +1,25 @@
 //! Sequences: what was seen of each step under a key, until a match is complete.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tripline_event::Value;
 use tripline_ir::time::Sequence;
 
-use super::keep::{self, keep};
+use super::keep::keep;
 use super::key::Key;
-use super::lru::Lru;
+use super::keyed::Keyed;
 use super::order::From;
 use super::search::{self, Found, Search};
 use super::unit::Out;
-use super::window::{Due, Firing};
+use super::window::Firing;
 
 /// What a rule waits for, under each key.
 #[derive(Debug, Default)]
 pub struct Sequences {
-    waits: HashMap<Arc<Key>, Wait>,
-    lru: Lru,
+    pub waits: Keyed<Wait>,
+    /// How many events there are under all keys.
+    events: usize,
     /// Keys that were evicted.
     pub evicted: u64,
     /// Events that were dropped because a key had too many.
@@ -27,22 +28,16 @@ pub struct Sequences {
     pub limited: u64,
     /// Absences that were not told because a source was not covered.
     pub uncovered: u64,
-    /// Keys that changed since they were last taken.
-    pub changed: HashSet<Arc<Key>>,
 }
 
 /// What was seen under a key.
 #[derive(Clone, Debug, Default)]
 pub struct Wait {
-    pub(crate) stamp: u64,
     /// For each step the events that fit it, in their order.
     pub(crate) steps: Vec<VecDeque<Held>>,
-    /// The places and times of these events, each once.
+    /// The places and times of its events, each once, whether a match used them or not.
     pub(crate) places: VecDeque<(u64, i64)>,
     pub(crate) gate: Gate,
-    /// The time of the last event; the key is kept until that is too old.
-    pub(crate) last: i64,
-    pub(crate) due: Option<i64>,
 }
 
 /// An event that fits a step.
@@ -63,10 +58,6 @@ pub struct Gate {
 }
 
 impl Sequences {
-    pub fn len(&self) -> usize {
-        self.waits.len()
-    }
-
     /// Takes an event in under a key, for all the steps that it fits.
     pub fn event(
         &mut self,
@@ -76,13 +67,11 @@ impl Sequences {
         place: u64,
         fits: &[(usize, Arc<[Value<'static>]>)],
         out: &mut Out<'_, '_>,
-    ) -> Option<Due> {
+    ) {
         let starts = |(step, _): &(usize, _)| sequence.steps.get(*step).is_some_and(|step| !step.negated);
-        let key = Arc::new(key);
-        let wait = self.waits.entry(Arc::clone(&key)).or_insert_with(|| Wait::new(sequence));
-        self.lru.touch(&mut wait.stamp, &key);
-        let before = wait.due;
-        wait.last = from.time;
+        let Some(at) = self.waits.enter(key, || Wait::new(sequence)) else { return };
+        let Some((key, wait)) = self.waits.get_mut(at) else { return };
+        let held = wait.places.len();
         wait.prune(sequence, from.time);
         let ready = wait.gate.event(sequence, from.time, fits);
         for (step, captures) in fits {
@@ -92,6 +81,7 @@ impl Sequences {
         }
         wait.places.push_back((place, from.time));
         self.dropped += wait.cap(sequence.caps.per_key);
+        self.events = self.events - held + wait.places.len();
         let waits_for_end = sequence.ordered && sequence.steps.last().is_some_and(|step| step.negated);
         let positive = fits.iter().any(starts);
         if !waits_for_end && positive && ready {
@@ -100,79 +90,87 @@ impl Sequences {
             self.limited += u64::from(search.gave_up());
             if let Some(found) = found {
                 wait.clear();
-                let uid = out.uid_of_event(&key, from);
-                tell(sequence, &key, &found, (from.time, uid), out);
+                let uid = out.uid_of_event(key, from);
+                tell(sequence, key, &found, (from.time, uid), out);
             }
         }
-        Some(self.settle(sequence, key, from.time, before))
+        if let Some(due) = wait.next_due(sequence) {
+            self.waits.schedule(at, due);
+        }
+        self.evict(sequence);
     }
 
-    /// A key was to be looked at now: a deadline, or nothing but events that are too old.
+    /// The first instant up to a last one at which an event becomes too old.
+    pub fn next(&mut self, sequence: &Sequence, last: i64) -> Option<i64> {
+        self.waits.next(last, |wait| wait.next_due(sequence))
+    }
+
+    /// Events become too old, at the instant that [`Sequences::next`] gave: that may be a deadline.
     pub fn due(
         &mut self,
         sequence: &Sequence,
-        key: &Arc<Key>,
         now: i64,
         covered: &dyn Fn(&[usize], i64, i64) -> bool,
         out: &mut Out<'_, '_>,
-    ) -> Option<Due> {
-        let wait = self.waits.get_mut(key)?;
-        if wait.due != Some(now) {
-            return None;
-        }
-        if sequence.ordered
-            && let Some(last) = sequence.steps.last().filter(|step| step.negated)
-        {
-            let mut search = Search::new(sequence, wait, out.evaluator());
-            let found = search.at_deadline(now);
-            self.limited += u64::from(search.gave_up());
-            if let Some(found) = found {
-                wait.clear();
-                if covered(&last.sources, found.end(), now) {
-                    let uid = out.uid_of_instant(key, now);
-                    tell(sequence, key, &found, (now, uid), out);
-                } else {
-                    self.uncovered += 1;
+    ) {
+        for at in self.waits.due(now, |wait| wait.next_due(sequence)) {
+            let Some((key, wait)) = self.waits.get_mut(at) else { continue };
+            if sequence.ordered
+                && let Some(last) = sequence.steps.last().filter(|step| step.negated)
+            {
+                let mut search = Search::new(sequence, wait, out.evaluator());
+                let found = search.at_deadline(now);
+                self.limited += u64::from(search.gave_up());
+                if let Some(found) = found {
+                    wait.clear();
+                    if covered(&last.sources, found.end(), now) {
+                        let uid = out.uid_of_instant(key, now);
+                        tell(sequence, key, &found, (now, uid), out);
+                    } else {
+                        self.uncovered += 1;
+                    }
                 }
             }
-        }
-        if let Some(wait) = self.waits.get_mut(key) {
+            let held = wait.places.len();
             wait.prune(sequence, now);
-        }
-        Some(self.settle(sequence, Arc::clone(key), now, None))
-    }
-
-    /// When the key is to be looked at again; forgets it where its last event is too old.
-    fn settle(&mut self, sequence: &Sequence, key: Arc<Key>, now: i64, before: Option<i64>) -> Due {
-        self.changed.insert(Arc::clone(&key));
-        let Some(wait) = self.waits.get_mut(&key) else { return Due { key, before, after: None } };
-        wait.due = wait.next_due(sequence, now);
-        let after = wait.due;
-        if after.is_none() {
-            self.waits.remove(&key);
-        }
-        Due { key, before, after }
-    }
-
-    /// Evicts keys beyond the cap; gives when they were to be looked at.
-    pub fn evict(&mut self, sequence: &Sequence) -> Vec<Due> {
-        let mut out = Vec::new();
-        self.lru.tidy(self.waits.len(), |key| self.waits.get(key).map(|wait| wait.stamp));
-        while self.waits.len() > sequence.caps.keys {
-            let oldest = self.lru.oldest(|key| self.waits.get(key).map(|wait| wait.stamp));
-            let Some(key) = oldest else { break };
-            if let Some(wait) = self.waits.remove(&key) {
-                self.evicted += 1;
-                out.push(Due { key: Arc::clone(&key), before: wait.due, after: None });
+            self.events -= held - wait.places.len();
+            match wait.next_due(sequence) {
+                Some(due) => self.waits.schedule(at, due),
+                None => drop(self.waits.remove(at)),
             }
-            self.changed.insert(key);
+            self.waits.change(at);
         }
-        out
+    }
+
+    /// Evicts keys beyond the caps. The key of the last event stays: it has no more than its share.
+    fn evict(&mut self, sequence: &Sequence) {
+        while self.waits.len() > sequence.caps.keys || self.events > sequence.caps.events {
+            let Some(wait) = self.waits.oldest().and_then(|at| self.waits.remove(at)) else { break };
+            self.events -= wait.places.len();
+            self.evicted += 1;
+        }
+    }
+
+    /// Takes what was seen under a key back.
+    pub fn restore(&mut self, sequence: &Sequence, key: &[u8], from: &[u8]) -> Option<()> {
+        let slots = |step: &tripline_ir::time::Step| if step.ranged { step.min } else { 1 };
+        let right = |wait: &Wait| {
+            wait.steps.len() == sequence.steps.len()
+                && wait.gate.starts.iter().map(VecDeque::len).eq(sequence.steps.iter().map(slots))
+        };
+        let (at, before) = self.waits.restore(key, from, right)?;
+        self.events -= before.map_or(0, |wait| wait.places.len());
+        let (_, wait) = self.waits.get_mut(at)?;
+        self.events += wait.places.len();
+        if let Some(due) = wait.next_due(sequence) {
+            self.waits.schedule(at, due);
+        }
+        Some(())
     }
 }
 
 /// Tells of a match, or counts the exception that takes it away.
-fn tell(sequence: &Sequence, key: &Key, found: &Found, (now, uid): (i64, String), out: &mut Out<'_, '_>) {
+fn tell(sequence: &Sequence, key: &[u8], found: &Found, (now, uid): (i64, String), out: &mut Out<'_, '_>) {
     let over = search::of_match(sequence, &found.blocks);
     if let Some(exception) = out.excepted(&sequence.exceptions, &over, now) {
         out.suppressed(exception);
@@ -185,48 +183,22 @@ fn tell(sequence: &Sequence, key: &Key, found: &Found, (now, uid): (i64, String)
     out.fired(&sequence.say, over, &mut firing, key, events.into_iter());
 }
 
-keep!(Wait { stamp, steps, places, gate, last, due });
+keep!(Wait { steps, places, gate });
 keep!(Held { place, from, captures });
 keep!(Gate { starts });
-
-impl Sequences {
-    /// What was seen under a key, as bytes; none where there is nothing.
-    pub fn keep(&self, key: &Key) -> Option<Vec<u8>> {
-        self.waits.get(key).map(keep::bytes)
-    }
-
-    /// Takes what was seen under a key back; gives when it is to be looked at.
-    pub fn restore(&mut self, sequence: &Sequence, key: Key, from: &[u8]) -> Option<Due> {
-        let wait: Wait = keep::read(from)?;
-        let slots = |step: &tripline_ir::time::Step| if step.ranged { step.min } else { 1 };
-        if wait.steps.len() != sequence.steps.len()
-            || !wait.gate.starts.iter().map(VecDeque::len).eq(sequence.steps.iter().map(slots))
-        {
-            return None;
-        }
-        let key = Arc::new(key);
-        self.lru.restore(wait.stamp, &key);
-        let due = Due { key: Arc::clone(&key), before: None, after: wait.due };
-        self.waits.insert(key, wait);
-        Some(due)
-    }
-}
 
 impl Wait {
     fn new(sequence: &Sequence) -> Self {
         Wait {
-            stamp: 0,
             steps: sequence.steps.iter().map(|_| VecDeque::new()).collect(),
             places: VecDeque::new(),
             gate: Gate::new(sequence),
-            last: i64::MIN,
-            due: None,
         }
     }
 
+    /// What a match used, and all before its end, makes no other.
     fn clear(&mut self) {
         self.steps.iter_mut().for_each(VecDeque::clear);
-        self.places.clear();
         self.gate.clear();
     }
 
@@ -257,11 +229,9 @@ impl Wait {
         dropped
     }
 
-    /// The next deadline, or when the last event becomes too old; none where it is.
-    fn next_due(&self, sequence: &Sequence, now: i64) -> Option<i64> {
-        let positive = self.steps.iter().zip(&sequence.steps).filter(|(_, step)| !step.negated);
-        let first = positive.filter_map(|(list, _)| list.front()).map(|held| held.from.time).min();
-        Some(first.unwrap_or(self.last).saturating_add(sequence.within)).filter(|due| *due > now)
+    /// When the oldest event becomes too old, which is its deadline too; none where there is no event.
+    fn next_due(&self, sequence: &Sequence) -> Option<i64> {
+        self.places.front().map(|(_, first)| first.saturating_add(sequence.within))
     }
 }
 

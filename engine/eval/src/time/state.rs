@@ -8,7 +8,6 @@ use tripline_ir::Program as Plan;
 use tripline_ir::time::{Time, What};
 
 use super::keep::{self, Keep};
-use super::key::Key;
 use super::order::From;
 use super::unit::{Held, Unit};
 use super::{Machine, feature::Remembered, sequence::Sequences, window::Windows};
@@ -115,32 +114,17 @@ impl Unit {
         let moved = std::mem::take(&mut self.moved);
         for (node, held) in &mut self.nodes {
             let Some(space) = time.nodes.get(*node).map(|node| node.meaning) else { continue };
-            let mut rows = |key: &Key, value: Option<Vec<u8>>| {
-                let mut of_key = vec![OF_KEY];
-                key.put(&mut of_key);
-                out.push(Row { space, key: of_key, value });
+            let (rows, evicted) = match held {
+                Held::Each => (Vec::new(), None),
+                Held::Windows(windows) => (windows.groups.changes(), None),
+                Held::Sequences(sequences) => (sequences.waits.changes(), None),
+                Held::Remembered(memory) => (memory.keys.changes(), memory.evicted_at),
             };
-            let evicted = match held {
-                Held::Each => None,
-                Held::Windows(windows) => {
-                    for key in std::mem::take(&mut windows.changed) {
-                        rows(&key, windows.keep(&key));
-                    }
-                    None
-                }
-                Held::Sequences(sequences) => {
-                    for key in std::mem::take(&mut sequences.changed) {
-                        rows(&key, sequences.keep(&key));
-                    }
-                    None
-                }
-                Held::Remembered(memory) => {
-                    for key in std::mem::take(&mut memory.changed) {
-                        rows(&key, memory.keep(&key));
-                    }
-                    memory.evicted_at
-                }
-            };
+            out.extend(rows.into_iter().map(|(of_key, value)| {
+                let mut key = vec![OF_KEY];
+                key.extend(of_key);
+                Row { space, key, value }
+            }));
             if moved {
                 let value = keep::bytes(&((self.watermark, self.place), self.last.get(node).cloned(), evicted));
                 out.push(Row { space, key: vec![OF_NODE], value: Some(value) });
@@ -151,19 +135,13 @@ impl Unit {
     fn restore(&mut self, time: &Time, node: usize, kind: u8, key: &[u8], value: &[u8]) -> Option<()> {
         match kind {
             OF_KEY => {
-                let key: Key = keep::read(key)?;
-                let due = match (self.nodes.get_mut(&node)?, &time.nodes.get(node)?.what) {
-                    (Held::Windows(windows), What::Window(window)) => windows.restore(window, key, value)?,
-                    (Held::Sequences(sequences), What::Sequence(sequence)) => {
-                        sequences.restore(sequence, key, value)?
-                    }
-                    (Held::Remembered(memory), _) => return memory.restore(key, value),
-                    _ => return None,
-                };
-                if let Some(after) = due.after {
-                    self.timers.insert((after, node, due.key));
+                self.not_before = i64::MIN;
+                match (self.nodes.get_mut(&node)?, &time.nodes.get(node)?.what) {
+                    (Held::Windows(windows), What::Window(window)) => windows.restore(window, key, value),
+                    (Held::Sequences(sequences), What::Sequence(sequence)) => sequences.restore(sequence, key, value),
+                    (Held::Remembered(memory), _) => memory.restore(key, value),
+                    _ => None,
                 }
-                Some(())
             }
             OF_WAITING => {
                 let (step, from): (usize, From) = keep::read(key)?;
@@ -223,19 +201,24 @@ impl Machine<'_> {
 
 fn load(held: &Held) -> Load {
     let of_windows = |windows: &Windows| Load {
-        keys: windows.len(),
+        keys: windows.groups.len(),
         evicted: windows.evicted,
         dropped: windows.dropped,
         ..Load::default()
     };
     let of_sequences = |sequences: &Sequences| Load {
-        keys: sequences.len(),
+        keys: sequences.waits.len(),
         evicted: sequences.evicted,
         dropped: sequences.dropped,
         limited: sequences.limited,
         uncovered: sequences.uncovered,
     };
-    let of_memory = |memory: &Remembered| Load { keys: memory.len(), evicted: memory.evicted, ..Load::default() };
+    let of_memory = |memory: &Remembered| Load {
+        keys: memory.keys.len(),
+        evicted: memory.evicted,
+        dropped: memory.dropped,
+        ..Load::default()
+    };
     match held {
         Held::Each => Load::default(),
         Held::Windows(windows) => of_windows(windows),

@@ -15,12 +15,15 @@ use tripline_semantic::typed::Rule;
 
 use super::coverage::Coverage;
 use super::feature::Remembered;
-use super::key::{Key, keys};
+use super::key::{Key, keys, parts};
 use super::order::From;
 use super::say::{Told, of_event, tell};
 use super::sequence::Sequences;
-use super::window::{Due, Firing, Fixed, Taken, Windows};
+use super::window::{Firing, Fixed, Taken, Windows};
 use crate::Evaluator;
+
+/// The key of what has none.
+const NO_KEY: &[u8] = &[0];
 
 /// How many events a finding names.
 const MOST_EVENTS: usize = 100;
@@ -103,13 +106,13 @@ impl<'p> Out<'_, 'p> {
     }
 
     /// A name for a finding at this event.
-    pub fn uid_of_event(&self, key: &Key, from: &From) -> String {
-        uid(self.owner.1.uid(), key, &Cause::Event(from, self.twins))
+    pub fn uid_of_event(&self, key: &[u8], from: &From) -> String {
+        uid(self.owner.1.uid(), &parts(key).unwrap_or_default(), &Cause::Event(from, self.twins))
     }
 
     /// A name for a finding at an instant.
-    pub fn uid_of_instant(&self, key: &Key, now: i64) -> String {
-        uid(self.owner.1.uid(), key, &Cause::Instant(now))
+    pub fn uid_of_instant(&self, key: &[u8], now: i64) -> String {
+        uid(self.owner.1.uid(), &parts(key).unwrap_or_default(), &Cause::Instant(now))
     }
 
     /// Tells of a finding.
@@ -118,7 +121,7 @@ impl<'p> Out<'_, 'p> {
         say: &Say,
         over: Value<'static>,
         firing: &mut Firing,
-        key: &Key,
+        key: &[u8],
         events: impl ExactSizeIterator<Item = &'e Arc<From>> + Clone,
     ) {
         self.evaluator.next_event();
@@ -146,7 +149,7 @@ impl<'p> Out<'_, 'p> {
             time: firing.at,
             told,
             severity,
-            key: key.iter().map(|part| part.to_string()).collect(),
+            key: parts(key).unwrap_or_default().into_iter().map(String::from).collect(),
             events,
             count: count as u64,
             span: (first, last),
@@ -204,7 +207,8 @@ pub struct Unit {
     /// Its nodes, with what they hold.
     pub nodes: BTreeMap<usize, Held>,
     pub(super) buffer: BTreeMap<Arc<From>, Waiting>,
-    pub(super) timers: BTreeSet<(i64, usize, Arc<Key>)>,
+    /// An instant before which no key is to be looked at.
+    pub(super) not_before: i64,
     /// Everything before this was released.
     pub watermark: i64,
     /// The place of the next event in the order.
@@ -217,7 +221,7 @@ pub struct Unit {
     /// Whether watermark, place or last event changed since they were handed out.
     pub(super) moved: bool,
     /// Whether changes are handed out at all.
-    pub keeping: bool,
+    keeping: bool,
 }
 
 /// What units look at and write to.
@@ -244,7 +248,7 @@ impl Unit {
             let held = match time.nodes.get(*node).map(|node| &node.what) {
                 Some(What::Window(window)) => Held::Windows(Box::new(Windows::new(window, &time.arena))),
                 Some(What::Sequence(_)) => Held::Sequences(Sequences::default()),
-                Some(What::Feature(_)) => Held::Remembered(Box::new(Remembered::new())),
+                Some(What::Feature(_)) => Held::Remembered(Box::default()),
                 _ => Held::Each,
             };
             (*node, held)
@@ -252,7 +256,7 @@ impl Unit {
         Unit {
             nodes: nodes.iter().map(held).collect(),
             buffer: BTreeMap::new(),
-            timers: BTreeSet::new(),
+            not_before: i64::MIN,
             watermark: i64::MIN,
             place: 0,
             last: BTreeMap::new(),
@@ -260,6 +264,19 @@ impl Unit {
             gone: Vec::new(),
             moved: false,
             keeping: false,
+        }
+    }
+
+    /// From now on changes are remembered.
+    pub fn keep(&mut self) {
+        self.keeping = true;
+        for held in self.nodes.values_mut() {
+            match held {
+                Held::Each => {}
+                Held::Windows(windows) => windows.groups.keep(),
+                Held::Sequences(sequences) => sequences.waits.keep(),
+                Held::Remembered(memory) => memory.keys.keep(),
+            }
         }
     }
 
@@ -307,29 +324,19 @@ impl Unit {
         until: Option<&BTreeMap<usize, i64>>,
         world: &mut World<'_>,
     ) {
-        let mut undecided: Vec<(i64, usize, Arc<Key>)> = Vec::new();
         let mut released: Option<Arc<From>> = None;
         loop {
             let event = self.buffer.first_key_value().map(|(from, _)| from.time);
             let event = event.filter(|time| events.is_none_or(|watermark| *time < watermark));
-            let timer = self.timers.first().map(|(at, ..)| *at);
-            let timer = timer.filter(|at| event.map_or(*at <= timers, |event| *at <= event));
-            if timer.is_some() {
-                let Some((now, node, key)) = self.timers.pop_first() else { break };
-                if until.is_some_and(|until| until.get(&node).is_some_and(|until| now > *until)) {
-                    undecided.push((now, node, key));
-                } else {
-                    self.timer(rules, now, node, &key, world);
-                }
+            if let Some((now, node)) = self.next_timer(rules, event.unwrap_or(timers), until) {
+                self.timer(rules, now, node, world);
                 continue;
             }
             if event.is_none() {
                 break;
             }
             let Some((from, waiting)) = self.buffer.pop_first() else { break };
-            if !self.keeping {
-                self.forget_changes();
-            } else if !self.unsaved.remove(&from) {
+            if self.keeping && !self.unsaved.remove(&from) {
                 self.gone.push((Arc::clone(&from), waiting.iter().map(|(input, _)| *input).collect()));
             }
             self.moved = true;
@@ -340,53 +347,53 @@ impl Unit {
             self.event(rules, &from, waiting, world);
             released = Some(from);
         }
-        self.timers.extend(undecided);
     }
 
-    /// Where nobody keeps changes, they are not to pile up.
-    fn forget_changes(&mut self) {
-        const MANY: usize = 10_000;
-        for held in self.nodes.values_mut() {
-            let changed = match held {
-                Held::Each => continue,
-                Held::Windows(windows) => &mut windows.changed,
-                Held::Sequences(sequences) => &mut sequences.changed,
-                Held::Remembered(memory) => &mut memory.changed,
+    /// The first instant, up to a last one and to each node's own, at which keys are to be looked at, and the node.
+    fn next_timer(
+        &mut self,
+        rules: &Rules<'_>,
+        last: i64,
+        until: Option<&BTreeMap<usize, i64>>,
+    ) -> Option<(i64, usize)> {
+        if self.not_before > last {
+            return None;
+        }
+        let (mut first, mut not_before) = (None, i64::MAX);
+        for (node, held) in &mut self.nodes {
+            let own = until.and_then(|until| until.get(node)).map_or(last, |until| last.min(*until));
+            let what = rules.time.nodes.get(*node).map(|node| &node.what);
+            let (next, least) = match (held, what) {
+                (Held::Windows(windows), Some(What::Window(window))) => {
+                    (windows.next(window, own), windows.groups.not_before())
+                }
+                (Held::Sequences(sequences), Some(What::Sequence(sequence))) => {
+                    (sequences.next(sequence, own), sequences.waits.not_before())
+                }
+                _ => continue,
             };
-            if changed.len() > MANY {
-                changed.clear();
+            not_before = not_before.min(least);
+            if next.is_some_and(|next| first.is_none_or(|(first, _)| next < first)) {
+                first = next.map(|next| (next, *node));
             }
         }
+        self.not_before = not_before;
+        first
     }
 
-    fn timer<'p>(&mut self, rules: &Rules<'p>, now: i64, node: usize, key: &Arc<Key>, world: &mut World<'_>) {
+    fn timer<'p>(&mut self, rules: &Rules<'p>, now: i64, node: usize, world: &mut World<'_>) {
         let coverage = world.coverage;
         let Some(mut out) = out(rules, node, world) else { return };
         let what = rules.time.nodes.get(node).map(|node| &node.what);
-        let due = match (self.nodes.get_mut(&node), what) {
-            (Some(Held::Windows(windows)), Some(What::Window(window))) => windows.due(window, key, now, &mut out),
+        match (self.nodes.get_mut(&node), what) {
+            (Some(Held::Windows(windows)), Some(What::Window(window))) => windows.due(window, now, &mut out),
             (Some(Held::Sequences(sequences)), Some(What::Sequence(sequence))) => {
                 let covered = |sources: &[usize], from: i64, to: i64| {
                     sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.reaches(from, to)))
                 };
-                sequences.due(sequence, key, now, &covered, &mut out)
+                sequences.due(sequence, now, &covered, &mut out);
             }
-            _ => None,
-        };
-        if let Some(due) = due {
-            self.reschedule(node, due);
-        }
-    }
-
-    fn reschedule(&mut self, node: usize, due: Due) {
-        if due.before == due.after {
-            return;
-        }
-        if let Some(before) = due.before {
-            self.timers.remove(&(before, node, Arc::clone(&due.key)));
-        }
-        if let Some(after) = due.after {
-            self.timers.insert((after, node, due.key));
+            _ => {}
         }
     }
 
@@ -425,15 +432,13 @@ impl Unit {
                 What::Each(say) => {
                     let over = self.read(rules, &say.reads, &captures, from.time, world.coverage);
                     let Some(mut out) = out(rules, input.node, world) else { continue };
-                    let key: Key = Box::default();
-                    let mut firing = Firing::new(out.uid_of_event(&key, from), from.time);
-                    out.fired(say, over, &mut firing, &key, std::iter::once(from));
+                    let mut firing = Firing::new(out.uid_of_event(NO_KEY, from), from.time);
+                    out.fired(say, over, &mut firing, NO_KEY, std::iter::once(from));
                 }
                 What::Window(window) => {
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let Some(Held::Windows(windows)) = self.nodes.get_mut(&input.node) else { continue };
                     let taken = Taken { from, captures: &captures };
-                    let mut all = Vec::new();
                     for key in keys(&captures, &window.key) {
                         if several {
                             let this = (input.node, key.clone(), Arc::clone(&captures));
@@ -442,12 +447,9 @@ impl Unit {
                             }
                             counted.push(this);
                         }
-                        all.extend(windows.event(window, key, &taken, &mut out));
-                        all.extend(windows.evict(window));
+                        windows.event(window, key, &taken, &mut out);
                     }
-                    for due in all {
-                        self.reschedule(input.node, due);
-                    }
+                    self.not_before = self.not_before.min(windows.groups.not_before());
                 }
                 What::Sequence(sequence) => {
                     let Some(step) = sequence.steps.get(input.step) else { continue };
@@ -467,15 +469,11 @@ impl Unit {
             let Some(What::Sequence(sequence)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
             let Some(mut out) = out(rules, node, world) else { continue };
             let Some(Held::Sequences(sequences)) = self.nodes.get_mut(&node) else { continue };
-            let mut all = Vec::new();
             for (key, mut fits) in by_key {
                 fits.sort_by_key(|(step, _)| *step);
-                all.extend(sequences.event(sequence, key, from, self.place, &fits, &mut out));
-                all.extend(sequences.evict(sequence));
+                sequences.event(sequence, key, from, self.place, &fits, &mut out);
             }
-            for due in all {
-                self.reschedule(node, due);
-            }
+            self.not_before = self.not_before.min(sequences.waits.not_before());
         }
         for (node, captures) in to_remember {
             let Some(What::Feature(feature)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };

@@ -1,17 +1,17 @@
 //! Windows: what happened under a key within a length of time, kept up to date event by event.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tripline_event::Value;
 use tripline_ir::Arena;
-use tripline_ir::time::{Window, WindowKind, record};
+use tripline_ir::time::{AggregateKind, Window, WindowKind, record};
 use tripline_semantic::typed::ENTITY_KINDS;
 
 use super::aggregate::State;
-use super::keep::{self, Keep, keep};
+use super::keep::{Keep, keep};
 use super::key::Key;
-use super::lru::Lru;
+use super::keyed::Keyed;
 use super::order::From;
 use super::quick::Quick;
 use super::say::record_of;
@@ -20,40 +20,47 @@ use super::unit::Out;
 /// The windows of a rule.
 #[derive(Debug, Default)]
 pub struct Windows {
-    groups: HashMap<Arc<Key>, Group>,
-    lru: Lru,
+    pub groups: Keyed<Group>,
+    /// How many events there are in all windows.
+    events: usize,
     /// Keys that were evicted.
     pub evicted: u64,
     /// Events that were dropped because a key had too many.
     pub dropped: u64,
-    /// Keys that changed since they were last taken.
-    pub changed: HashSet<Arc<Key>>,
     /// The condition, where it is quick to judge.
     quick: Option<Quick>,
 }
 
+/// How many events need no aggregates that are kept up to date: they are looked through.
+const FEW: usize = 8;
+
 /// The window of a key.
 #[derive(Clone, Debug)]
 pub struct Group {
-    pub(crate) stamp: u64,
     /// The number of the next event.
     pub(crate) next: u64,
     pub(crate) entries: VecDeque<Entry>,
-    pub(crate) states: Vec<State>,
+    /// The aggregates, once there are more than a few events.
+    pub(crate) states: Option<Box<[State]>>,
     /// What was kept of the latest event.
     pub(crate) latest: Arc<[Value<'static>]>,
+    /// Where the condition is true.
+    pub(crate) open: Option<Box<Open>>,
+}
+
+/// What is known of a condition that is true.
+#[derive(Clone, Debug, Default)]
+pub struct Open {
     pub(crate) firing: Option<Firing>,
-    /// Exceptions that were counted since the condition became true.
+    /// Exceptions that were counted since it became true.
     pub(crate) excepted: BTreeSet<usize>,
-    /// When it is to be looked at again.
-    pub(crate) due: Option<i64>,
 }
 
 /// An event in a window.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub(crate) from: Arc<From>,
-    /// For each aggregate, its values.
+    /// For each aggregate, its values; nothing where none has any.
     pub(crate) values: Box<[Value<'static>]>,
 }
 
@@ -94,69 +101,93 @@ impl Windows {
         Windows { quick: window.having.and_then(|having| Quick::of(arena, having)), ..Windows::default() }
     }
 
-    pub fn len(&self) -> usize {
-        self.groups.len()
-    }
-
-    /// Takes an event in under a key. Gives when the key is to be looked at again, and when it was so far.
-    pub fn event(&mut self, window: &Window, key: Key, event: &Taken<'_>, out: &mut Out<'_, '_>) -> Option<Due> {
-        let key = Arc::new(key);
-        let time = event.from.time;
-        let group = self.groups.entry(Arc::clone(&key)).or_insert_with(|| Group::new(window));
-        self.lru.touch(&mut group.stamp, &key);
-        let before = group.due;
-        self.dropped += group.add(window, event);
-        group.check(window, self.quick.as_ref(), &key, (time, Some(event.from)), out);
-        group.due = group.next_due(window);
-        let due = Due { key: Arc::clone(&key), before, after: group.due };
-        self.changed.insert(key);
-        Some(due)
-    }
-
-    /// A key was to be looked at now: events leave.
-    pub fn due(&mut self, window: &Window, key: &Arc<Key>, now: i64, out: &mut Out<'_, '_>) -> Option<Due> {
-        let group = self.groups.get_mut(key)?;
-        if group.due != Some(now) {
-            return None;
+    /// Takes an event in under a key.
+    pub fn event(&mut self, window: &Window, key: Key, event: &Taken<'_>, out: &mut Out<'_, '_>) {
+        let Some(at) = self.groups.enter(key, Group::new) else { return };
+        let Some((key, group)) = self.groups.get_mut(at) else { return };
+        let dropped = group.add(window, event);
+        self.events = self.events + 1 - dropped;
+        self.dropped += dropped as u64;
+        group.check(window, self.quick.as_ref(), key, (event.from.time, Some(event.from)), out);
+        if let Some(due) = group.next_due(window) {
+            self.groups.schedule(at, due);
         }
-        group.expire(window, now);
-        self.changed.insert(Arc::clone(key));
-        if group.entries.is_empty() {
-            self.groups.remove(key);
-            return None;
-        }
-        group.check(window, self.quick.as_ref(), key, (now, None), out);
-        group.due = group.next_due(window);
-        Some(Due { key: Arc::clone(key), before: None, after: group.due })
+        self.evict(window);
     }
 
-    /// Evicts keys beyond the cap; gives when they were to be looked at.
-    pub fn evict(&mut self, window: &Window) -> Vec<Due> {
-        let mut out = Vec::new();
-        self.lru.tidy(self.groups.len(), |key| self.groups.get(key).map(|group| group.stamp));
-        while self.groups.len() > window.caps.keys {
-            let oldest = self.lru.oldest(|key| self.groups.get(key).map(|group| group.stamp));
-            let Some(key) = oldest else { break };
-            if let Some(group) = self.groups.remove(&key) {
-                self.evicted += 1;
-                out.push(Due { key: Arc::clone(&key), before: group.due, after: None });
+    /// The first instant up to a last one at which events leave.
+    pub fn next(&mut self, window: &Window, last: i64) -> Option<i64> {
+        self.groups.next(last, |group| group.next_due(window))
+    }
+
+    /// The events that are due leave, at the instant that [`Windows::next`] gave.
+    pub fn due(&mut self, window: &Window, now: i64, out: &mut Out<'_, '_>) {
+        for at in self.groups.due(now, |group| group.next_due(window)) {
+            let Some((key, group)) = self.groups.get_mut(at) else { continue };
+            let held = group.entries.len();
+            group.expire(window, now);
+            self.events -= held - group.entries.len();
+            if group.entries.is_empty() {
+                self.groups.remove(at);
+                continue;
             }
-            self.changed.insert(key);
+            group.check(window, self.quick.as_ref(), key, (now, None), out);
+            if let Some(due) = group.next_due(window) {
+                self.groups.schedule(at, due);
+            }
+            self.groups.change(at);
         }
-        out
+    }
+
+    /// Evicts keys beyond the caps. The key of the last event stays: it has no more than its share.
+    fn evict(&mut self, window: &Window) {
+        while self.groups.len() > window.caps.keys || self.events > window.caps.events {
+            let Some(group) = self.groups.oldest().and_then(|at| self.groups.remove(at)) else { break };
+            self.events -= group.entries.len();
+            self.evicted += 1;
+        }
+    }
+
+    /// Takes the window of a key back.
+    pub fn restore(&mut self, window: &Window, key: &[u8], from: &[u8]) -> Option<()> {
+        let right = |group: &Group| {
+            let fits =
+                |entry: &Entry| entry.values.len() == if has_values(window) { window.aggregates.len() } else { 0 };
+            group.entries.iter().all(fits) && group.next >= group.entries.len() as u64
+        };
+        let (at, before) = self.groups.restore(key, from, right)?;
+        self.events -= before.map_or(0, |group| group.entries.len());
+        let (_, group) = self.groups.get_mut(at)?;
+        self.events += group.entries.len();
+        group.follow(window);
+        if let Some(due) = group.next_due(window) {
+            self.groups.schedule(at, due);
+        }
+        Some(())
     }
 }
 
-/// When a key is to be looked at.
-#[derive(Debug)]
-pub struct Due {
-    pub key: Arc<Key>,
-    /// When it was to be, so far.
-    pub before: Option<i64>,
-    pub after: Option<i64>,
+/// Whether some aggregate is over values of events.
+fn has_values(window: &Window) -> bool {
+    window.aggregates.iter().any(|aggregate| aggregate.of.is_some())
 }
 
-keep!(Group { stamp, next, entries, states, latest, firing, excepted, due });
+impl Keep for Group {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.next.put(out);
+        self.entries.put(out);
+        self.latest.put(out);
+        self.open.put(out);
+    }
+
+    /// The aggregates follow from the events.
+    fn get(from: &mut &[u8]) -> Option<Self> {
+        let (next, entries) = Keep::get(from)?;
+        Some(Group { next, entries, states: None, latest: Keep::get(from)?, open: Keep::get(from)? })
+    }
+}
+
+keep!(Open { firing, excepted });
 keep!(Entry { from, values });
 keep!(Firing { uid, at, revision, fixed });
 
@@ -184,51 +215,24 @@ impl Keep for Fixed {
     }
 }
 
-impl Windows {
-    /// The window of a key, as bytes; none where there is none.
-    pub fn keep(&self, key: &Key) -> Option<Vec<u8>> {
-        self.groups.get(key).map(keep::bytes)
-    }
-
-    /// Takes the window of a key back; gives when it is to be looked at.
-    pub fn restore(&mut self, window: &Window, key: Key, from: &[u8]) -> Option<Due> {
-        let group: Group = keep::read(from)?;
-        if group.states.len() != window.aggregates.len()
-            || group.entries.iter().any(|entry| entry.values.len() != window.aggregates.len())
-            || group.next < group.entries.len() as u64
-        {
-            return None;
-        }
-        let key = Arc::new(key);
-        self.lru.restore(group.stamp, &key);
-        let due = Due { key: Arc::clone(&key), before: None, after: group.due };
-        self.groups.insert(key, group);
-        Some(due)
-    }
-}
-
 impl Group {
-    fn new(window: &Window) -> Self {
-        Group {
-            stamp: 0,
-            next: 0,
-            entries: VecDeque::new(),
-            states: window.aggregates.iter().map(|aggregate| State::new(aggregate.kind)).collect(),
-            latest: Arc::from([]),
-            firing: None,
-            excepted: BTreeSet::new(),
-            due: None,
-        }
+    fn new() -> Self {
+        Group { next: 0, entries: VecDeque::new(), states: None, latest: Arc::from([]), open: None }
     }
 
     /// Takes an event in; gives how many were dropped for it.
-    fn add(&mut self, window: &Window, event: &Taken<'_>) -> u64 {
+    fn add(&mut self, window: &Window, event: &Taken<'_>) -> usize {
         let number = self.next;
         self.next += 1;
         let of = |at: Option<usize>| at.and_then(|at| event.captures.get(at)).cloned().unwrap_or_default();
-        let values: Box<[Value<'static>]> = window.aggregates.iter().map(|aggregate| of(aggregate.of)).collect();
-        for ((state, aggregate), value) in self.states.iter_mut().zip(&window.aggregates).zip(&values) {
-            state.add(aggregate.kind, number, value.elements());
+        let values: Box<[Value<'static>]> = match has_values(window) {
+            true => window.aggregates.iter().map(|aggregate| of(aggregate.of)).collect(),
+            false => Box::default(),
+        };
+        if let Some(states) = &mut self.states {
+            for ((state, aggregate), value) in states.iter_mut().zip(&window.aggregates).zip(&values) {
+                state.add(aggregate.kind, number, value.elements());
+            }
         }
         self.entries.push_back(Entry { from: Arc::clone(event.from), values });
         self.latest = Arc::clone(event.captures);
@@ -237,6 +241,7 @@ impl Group {
             self.leave(window);
             dropped += 1;
         }
+        self.follow(window);
         dropped
     }
 
@@ -244,9 +249,34 @@ impl Group {
     fn leave(&mut self, window: &Window) {
         let number = self.next - self.entries.len() as u64;
         let Some(entry) = self.entries.pop_front() else { return };
-        for ((state, aggregate), value) in self.states.iter_mut().zip(&window.aggregates).zip(&entry.values) {
-            state.remove(aggregate.kind, number, value.elements());
+        if let Some(states) = &mut self.states {
+            for ((state, aggregate), value) in states.iter_mut().zip(&window.aggregates).zip(&entry.values) {
+                state.remove(aggregate.kind, number, value.elements());
+            }
         }
+    }
+
+    /// Keeps aggregates up to date once there are more than a few events, and no longer where few are left.
+    fn follow(&mut self, window: &Window) {
+        if self.entries.len() <= FEW / 2 {
+            self.states = None;
+        }
+        if self.entries.len() > FEW && self.states.is_none() && has_values(window) {
+            self.states = Some((0..window.aggregates.len()).map(|at| self.state(window, at)).collect());
+        }
+    }
+
+    /// An aggregate, made of all events.
+    fn state(&self, window: &Window, at: usize) -> State {
+        let kind = window.aggregates.get(at).map_or(AggregateKind::Count, |aggregate| aggregate.kind);
+        let mut state = State::new(kind);
+        let first = self.next - self.entries.len() as u64;
+        for (number, entry) in (first..).zip(&self.entries) {
+            if let Some(value) = entry.values.get(at) {
+                state.add(kind, number, value.elements());
+            }
+        }
+        state
     }
 
     fn expire(&mut self, window: &Window, now: i64) {
@@ -255,6 +285,7 @@ impl Group {
                 while self.entries.front().is_some_and(|e| e.from.time.saturating_add(window.within) <= now) {
                     self.leave(window);
                 }
+                self.follow(window);
             }
             // What is cut off leaves together.
             WindowKind::Tumbling | WindowKind::Session => {
@@ -278,24 +309,25 @@ impl Group {
         &mut self,
         window: &Window,
         quick: Option<&Quick>,
-        key: &Key,
+        key: &[u8],
         (now, event): (i64, Option<&Arc<From>>),
         out: &mut Out<'_, '_>,
     ) {
         if quick.is_some_and(|quick| !quick.holds(&|at| self.aggregate(window, at))) {
-            self.close();
+            self.open = None;
             return;
         }
         let over = self.record(window);
         if quick.is_none() && !window.having.is_none_or(|having| out.holds(having, &over)) {
-            self.close();
+            self.open = None;
             return;
         }
-        let again = match (&self.firing, window.rearm, event) {
+        let open = self.open.get_or_insert_default();
+        let again = match (&open.firing, window.rearm, event) {
             (Some(firing), Some(rearm), Some(_)) => now.saturating_sub(firing.at) >= rearm,
             _ => false,
         };
-        match &mut self.firing {
+        match &mut open.firing {
             Some(firing) if !again => {
                 if event.is_none() {
                     return;
@@ -309,33 +341,32 @@ impl Group {
                             Some(from) => out.uid_of_event(key, from),
                             None => out.uid_of_instant(key, now),
                         };
-                        self.firing = Some(Firing::new(uid, now));
+                        open.firing = Some(Firing::new(uid, now));
                     }
                     Some(exception) => {
-                        if self.excepted.insert(exception) {
+                        if open.excepted.insert(exception) {
                             out.suppressed(exception);
                         }
                         // What fired before goes on.
-                        let Some(firing) = &mut self.firing else { return };
+                        let Some(firing) = &mut open.firing else { return };
                         firing.revision += 1;
                     }
                 }
             }
         }
-        let Some(firing) = &mut self.firing else { return };
+        let Some(firing) = &mut open.firing else { return };
         let events = self.entries.iter().map(|entry| &entry.from);
         out.fired(&window.say, over, firing, key, events);
     }
 
-    /// The condition does not hold: the rule is armed.
-    fn close(&mut self) {
-        self.firing = None;
-        self.excepted.clear();
-    }
-
     fn aggregate(&self, window: &Window, at: usize) -> Value<'static> {
-        let of = self.states.get(at).zip(window.aggregates.get(at));
-        of.map(|(state, aggregate)| state.read(aggregate.kind, self.entries.len(), window.within)).unwrap_or_default()
+        let Some(aggregate) = window.aggregates.get(at) else { return Value::Null };
+        let read = |state: &State| state.read(aggregate.kind, self.entries.len(), window.within);
+        match (aggregate.of, self.states.as_ref().and_then(|states| states.get(at))) {
+            (None, _) => read(&State::new(aggregate.kind)),
+            (Some(_), Some(state)) => read(state),
+            (Some(_), None) => read(&self.state(window, at)),
+        }
     }
 
     fn record(&self, window: &Window) -> Value<'static> {

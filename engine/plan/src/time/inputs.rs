@@ -30,11 +30,11 @@ impl<'p> Planner<'_, 'p> {
             say,
         });
         let node = self.node(Owner::Rule(self.rule), what);
-        for step in &window.inputs {
+        for (at, step) in window.inputs.iter().enumerate() {
             let captures = step.by.iter().chain(step.values.iter().map(|(_, value)| value)).cloned().collect();
             let input = Input {
                 node,
-                step: 0,
+                step: at,
                 condition: None,
                 exceptions: Vec::new(),
                 reads: Vec::new(),

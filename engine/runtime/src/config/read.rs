@@ -11,7 +11,7 @@ use tripline_config::codes::{BAD_VALUE, NAME_TWICE};
 use tripline_config::{At, Place, Said, Table};
 use tripline_connect::{Kind, Pace};
 
-use super::{Config, Engine, Files, Keep, Listener, Metrics, Outlet, Rules, Source, SourceKind};
+use super::{Api, Config, Engine, Files, Keep, Listener, Metrics, Outlet, Rules, Source, SourceKind};
 use crate::codes;
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
@@ -61,6 +61,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: &'static [Kind], said: &mut
     let named: Vec<String> = destinations.iter().map(|one| one.name.clone()).collect();
     let routes = tripline_alert::read(root, &named, said);
     let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
+    let api = root.table("api", said).and_then(|table| api(table, said));
     let store = store.unwrap_or_else(|| {
         Some(Keep { path: folder.join("tripline.db"), max_bytes: None, retain: RETAIN, sync: true })
     })?;
@@ -75,6 +76,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: &'static [Kind], said: &mut
         routes,
         kinds,
         metrics,
+        api,
     })
 }
 
@@ -250,4 +252,19 @@ fn metrics(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Metrics> {
     let address = address(&mut table, "\"127.0.0.1:9464\"", said);
     table.finish(said);
     address.map(|(listen, token)| Metrics { listen, token })
+}
+
+fn api(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Api> {
+    let address = address(&mut table, "\"127.0.0.1:9465\"", said);
+    let max_body = table.size("max_body", 1 << 20, ("1KiB", "16MiB"), said);
+    let connections = table.number("max_connections", 64, 1..=10_000, said);
+    let rate = table.number("rate", 600, 1..=1_000_000, said);
+    table.finish(said);
+    address.map(|(listen, token)| Api {
+        listen,
+        token,
+        max_body,
+        max_connections: usize::try_from(connections).unwrap_or(64),
+        rate: u32::try_from(rate).unwrap_or(600),
+    })
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tripline_alert::{About, Alert, Changes, Condition, Desk, Refused, Routing, Shelf, Silence, Status, Told};
+use sha2::{Digest as _, Sha256};
+use tripline_alert::{About, Act, Alert, Changes, Condition, Desk, Refused, Routing, Shelf, Silence, Status, Told};
 use tripline_detect::Ruleset;
 use tripline_semantic::Program;
 use tripline_semantic::typed::Rule;
@@ -22,6 +23,12 @@ const MOST_SILENCES: usize = 1_000;
 const LONGEST: usize = 4 << 10;
 /// What the names of silences begin with.
 const SILENCES: &str = "silence/";
+/// What the names of requests of destinations begin with.
+const CALLBACKS: &str = "callback/";
+/// How long a request of a destination is remembered (nanoseconds): one that comes again meanwhile is done once.
+const REMEMBER: i64 = 86_400_000_000_000;
+/// How many such requests are looked at when they are forgotten.
+const FORGOTTEN: usize = 200_000;
 
 /// What alerts are made with: the desk, and what is known of each rule.
 pub(super) struct Rules {
@@ -140,7 +147,8 @@ impl Engine<'_> {
         let now = clock::now();
         let mut store = locked(&self.store);
         let mut silenced = false;
-        for Request { by, ask, tell } in asked {
+        // Who has gone was told that it may not be done.
+        for Request { by, ask, tell } in asked.into_iter().filter(|request| !request.tell.is_closed()) {
             let program = &running.ruleset.program;
             let Followed { answer, silences } =
                 follow(&rules.desk, program, &mut store, (&mut work.changes, &mut work.commit), &by, ask, now)?;
@@ -151,13 +159,52 @@ impl Engine<'_> {
         drop(store);
         if silenced {
             // What is committed below is what the desk goes by from here on.
-            let memos = std::mem::take(&mut work.commit.memos);
+            let all = std::mem::take(&mut work.commit.memos);
+            // A request of a destination is remembered with what comes of it, and not before.
+            let (memos, others) = all.into_iter().partition(|(name, _)| name.starts_with(SILENCES));
+            work.commit.memos = others;
             let commit = Commit { at: now, memos, ..Commit::default() };
-            if self.commit(Work { commit, ..Work::default() })? {
+            if self.commit(Work { commit: commit.clone(), ..Work::default() })? {
                 rules.desk = desk(&locked(&self.store), &running.ruleset, &running.routing)?;
+            } else {
+                work.commit.memos.extend(commit.memos);
             }
         }
         Ok(())
+    }
+
+    /// Forgets requests of destinations that were remembered long enough.
+    pub(super) fn forget(&self) {
+        let now = clock::now();
+        let mut store = locked(&self.store);
+        let forgotten = store.memos(CALLBACKS, FORGOTTEN).and_then(|known| {
+            let past = known.into_iter().filter(|(_, until)| until.parse().is_ok_and(|until: i64| until <= now));
+            let memos: Vec<_> = past.map(|(name, _)| (name, None)).collect();
+            match memos.is_empty() {
+                true => Ok(()),
+                false => store.commit(&Commit { at: now, memos, ..Commit::default() }),
+            }
+        });
+        if let Err(error) = forgotten {
+            say(&error.to_string());
+        }
+    }
+}
+
+/// What a request of a destination is remembered under.
+fn callback_name(destination: &str, id: &str) -> String {
+    let hash: String = Sha256::digest(id.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{CALLBACKS}{destination}/{hash}")
+}
+
+/// Does something with an alert.
+fn act(desk: &Desk, store: &Store, changes: &mut Changes, (id, act, by): (&str, &Act, &str), now: i64) -> Answer {
+    match desk.act(&Kept(store), changes, id, act, by, now) {
+        Ok(()) => Answer::Done,
+        Err(Refused::Unknown) => Answer::Unknown,
+        Err(Refused::Bad(why)) => Answer::Bad(why.to_string()),
+        Err(Refused::Unreadable(why)) => Answer::Unreadable(why),
+        Err(refused @ Refused::Already(_)) => Answer::Refused(refused.to_string()),
     }
 }
 
@@ -181,13 +228,32 @@ pub(crate) fn follow(
     let body = json!({ "by": by, "ask": ask.said() }).to_string();
     let silences = matches!(ask, Ask::Silence(_) | Ask::Unsilence { .. });
     let answer = match ask {
-        Ask::Act { id, act } => match desk.act(&Kept(store), changes, &id, &act, by, now) {
-            Ok(()) => Answer::Done,
-            Err(Refused::Unknown) => Answer::Unknown,
-            Err(refused) => Answer::Refused(refused.to_string()),
-        },
+        Ask::Act { id, act: what } => act(desk, store, changes, (&id, &what, by), now),
+        Ask::Callback { destination, id, acts } => {
+            let name = id.map(|id| callback_name(&destination, &id));
+            let repeated = match &name {
+                Some(name) => {
+                    let coming = commit.memos.iter().any(|(known, _)| known == name);
+                    coming || store.memo(name).map_err(told)?.is_some()
+                }
+                None => false,
+            };
+            if repeated {
+                Answer::Repeated
+            } else {
+                let one = |(id, what, by): &(String, Act, String)| act(desk, store, changes, (id, what, by), now);
+                let answers: Vec<Answer> = acts.iter().map(one).collect();
+                commit.memos.extend(name.map(|name| (name, Some(now.saturating_add(REMEMBER).to_string()))));
+                // What is refused (somebody was faster) would be refused again: the request is done all the same.
+                if answers.contains(&Answer::Done) {
+                    Answer::Done
+                } else {
+                    answers.into_iter().next().unwrap_or(Answer::Repeated)
+                }
+            }
+        }
         Ask::Silence(silence) => match refusal(store, program, &silence, now)? {
-            Some(why) => Answer::Refused(why),
+            Some(refused) => refused,
             None => {
                 // Those that are over make room.
                 let over = self::silences(store)?.into_iter().filter(|silence| silence.until <= now);
@@ -221,21 +287,22 @@ pub(crate) fn follow(
 }
 
 /// Why a silence is not kept; none where it is.
-fn refusal(store: &Store, program: &Program, silence: &Silence, now: i64) -> Result<Option<String>, String> {
+fn refusal(store: &Store, program: &Program, silence: &Silence, now: i64) -> Result<Option<Answer>, String> {
+    let bad = |why: &str| Ok(Some(Answer::Bad(why.to_string())));
     if silence.until <= now || silence.until <= silence.from {
-        return Ok(Some("the end lies in the past".into()));
+        return bad("the end lies in the past");
     }
     if silence.reason.trim().is_empty() {
-        return Ok(Some("a silence needs a reason".into()));
+        return bad("a silence needs a reason");
     }
     if silence.when.len() > LONGEST || silence.reason.len() > LONGEST {
-        return Ok(Some(format!("a condition and a reason have at most {LONGEST} bytes")));
+        return bad(&format!("a condition and a reason have at most {LONGEST} bytes"));
     }
     if let Err(why) = Condition::parse(&silence.when, program) {
-        return Ok(Some(format!("the condition cannot be used: {why}")));
+        return bad(&format!("the condition cannot be used: {why}"));
     }
     let many = silences(store)?.iter().filter(|silence| now < silence.until).count() >= MOST_SILENCES;
-    Ok(many.then(|| format!("there are {MOST_SILENCES} silences already; end some")))
+    Ok(many.then(|| Answer::Refused(format!("there are {MOST_SILENCES} silences already; end some"))))
 }
 
 fn found(found: bool) -> Answer {

@@ -123,6 +123,7 @@ impl<'c, 'r> Feed<'c, 'r> {
             done.unparsed = parcel.pieces.iter().map(|(_, batch)| batch.unparsed.len() as u64).sum();
             self.metrics.bytes.with_label_values(&[&parcel.source]).inc_by(parcel.bytes);
         }
+        let came = Instant::now();
         let limit = now.saturating_add(clock::nanos(self.config.engine.max_ahead));
         let mut ahead: BTreeMap<usize, (u64, Vec<String>)> = BTreeMap::new();
         let mut unknown = vec![0; parcels.len()];
@@ -151,7 +152,7 @@ impl<'c, 'r> Feed<'c, 'r> {
                     continue;
                 }
                 Some(time) => {
-                    self.awaited.insert(source, Instant::now());
+                    self.awaited.insert(source, came);
                     let latest = self.latest.entry(source).or_insert(time);
                     *latest = time.max(*latest);
                 }

@@ -68,6 +68,12 @@ impl Watch {
         // Where a file itself is to be watched for its content, its folder tells of its name alone.
         #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
         watched.extend(names.iter().filter(|name| name.is_file()).cloned());
+        let holds: BTreeSet<PathBuf> = names
+            .iter()
+            .filter(|name| name.is_file())
+            .filter_map(|name| Some(name.parent()?.to_path_buf()))
+            .chain(whole.iter().cloned())
+            .collect();
         let handler = move |event: notify::Result<Event>| {
             // Where something went wrong, something may have been missed.
             if event.is_ok_and(|event| !counts(&event, &names, &whole)) {
@@ -81,6 +87,8 @@ impl Watch {
                 Ok(()) => {}
                 // It went away meanwhile, of which the folder above tells.
                 Err(_) if !folder.exists() => {}
+                // A folder further up may be closed to the service. Should it be exchanged, that is seen by looking.
+                Err(_) if !holds.contains(folder) => {}
                 Err(error) => return Err(format!("`{}` cannot be watched: {}", folder.display(), why(&error))),
             }
         }

@@ -144,14 +144,16 @@ impl Checker<'_> {
         }
         let names: Vec<&str> = record.fields.iter().map(|(name, _)| *name).collect();
         let near = did_you_mean(&root.text, names.iter().copied());
-        let quoted = path.steps.is_empty().then(|| format!("text stands in quotes: `\"{}\"`", root.text));
         let message = format!("{} has no `{}`", record.what, root.text);
-        self.report(
-            Diagnostic::new(&codes::UNKNOWN_FIELD, root.span, message)
-                .maybe_help(near)
-                .help(format!("it has {}", names.join(", ")))
-                .maybe_help(quoted),
-        );
+        let mut said = Diagnostic::new(&codes::UNKNOWN_FIELD, root.span, message);
+        said = match near {
+            Some(near) => said.help(near),
+            None => {
+                let quoted = path.steps.is_empty().then(|| format!("text stands in quotes: `\"{}\"`", root.text));
+                said.help(format!("it has {}", names.join(", "))).maybe_help(quoted)
+            }
+        };
+        self.report(said);
         self.wrong(path.span)
     }
 }

@@ -394,20 +394,21 @@ impl Checker<'_> {
         duration.nanos.max(1)
     }
 
-    /// `max_keys N`, `per_key N`
+    /// `max_keys N`, `per_key N`, `max_events N`
     pub(super) fn caps(&mut self, options: &[(ast::Name, ast::Expr)], usual: Caps) -> Caps {
         let mut caps = usual;
         for (name, value) in options {
             let size = match name.text.as_str() {
                 "max_keys" => &mut caps.keys,
                 "per_key" => &mut caps.per_key,
+                "max_events" => &mut caps.events,
                 // Of a feature.
                 "warmup" if usual == Caps::FEATURE => continue,
                 other => {
                     let known: &[&str] = if usual == Caps::FEATURE {
-                        &["warmup", "max_keys", "per_key"]
+                        &["warmup", "max_keys", "per_key", "max_events"]
                     } else {
-                        &["max_keys", "per_key"]
+                        &["max_keys", "per_key", "max_events"]
                     };
                     self.report(
                         Diagnostic::new(
@@ -429,6 +430,7 @@ impl Checker<'_> {
                 }
             }
         }
+        caps.per_key = caps.per_key.min(caps.events);
         caps
     }
 }

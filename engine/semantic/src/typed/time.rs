@@ -124,15 +124,17 @@ pub enum WindowKind {
 pub struct Caps {
     /// Keys.
     pub keys: usize,
-    /// Events (of a feature: values) under one key.
+    /// Events (of a feature: values) under one key; no more than `events`.
     pub per_key: usize,
+    /// Events (of a feature: buckets) under all keys.
+    pub events: usize,
 }
 
 impl Caps {
     /// Of a rule that says nothing.
-    pub const RULE: Caps = Caps { keys: 100_000, per_key: 10_000 };
+    pub const RULE: Caps = Caps { keys: 100_000, per_key: 10_000, events: 1_000_000 };
     /// Of a feature that says nothing.
-    pub const FEATURE: Caps = Caps { keys: 100_000, per_key: 1_000 };
+    pub const FEATURE: Caps = Caps { keys: 100_000, per_key: 1_000, events: 10_000_000 };
 }
 
 /// `sequence by K within D { … }`, `together by K within D { … }`

@@ -3,16 +3,26 @@
 //!
 //! Invariants: every program compiles; what a finding says is exact (no quotient of a deviation), so that findings may
 //! be compared as they are; rules are called `w0`, `w1` (single events), `g0` … (windows), `e0` (a window of events as
-//! they came), `s0` … (sequences), `r0` … (reads), `f0` … (findings).
+//! they came), `s0` … (sequences), `r0` … (reads), `f0` … (findings), `m0` … (sequences over events and findings). Of
+//! Sigma, rules are `r0` …, and correlations `c0` ….
 
+mod mixed;
 mod rules;
 mod sequences;
+mod sigma;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use tripline_detect::{Compiler, Ruleset};
+use tripline_semantic::NoFiles;
 
 use super::{Text, pick};
+pub use sigma::correlations;
+
+/// How the text of Sigma rules begins, whose sources have mappings, or none.
+const MAPPED: &str = "# mapped\n";
+const UNMAPPED: &str = "# not mapped\n";
 
 /// What every program begins with.
 const MAPPINGS: &str = "\
@@ -67,8 +77,9 @@ fn from() -> Text {
 }
 
 fn caps() -> Text {
-    (sometimes(6, &[" max_keys 1", " max_keys 2"]), sometimes(6, &[" per_key 2", " per_key 3", " per_key 1"]))
-        .prop_map(|(keys, events)| keys + &events)
+    let all = sometimes(8, &[" max_events 2", " max_events 3", " max_events 4", " max_events 6"]);
+    (sometimes(6, &[" max_keys 1", " max_keys 2"]), sometimes(6, &[" per_key 2", " per_key 3", " per_key 1"]), all)
+        .prop_map(|(keys, events, all)| keys + &events + &all)
         .boxed()
 }
 
@@ -90,21 +101,23 @@ fn features() -> Text {
     ];
     const HISTOGRAMS: &[(&str, &str)] =
         &[(" per 1s", "20s"), (" per 1s", "10m"), (" per 10s", "10m"), (" per 7s", "1m"), (" per 1m", "1h")];
-    let feature =
-        |name: &'static str, what: &'static [&'static str], spans: &'static [(&'static str, &'static str)]| {
-            let by = pick(&["user.uid", "user.uid", "user.uid", "user.uid, message", "metadata.labels[]"]);
-            let warmup = pick(&["", "", " warmup 1s", " warmup 10s", " warmup 1m"]);
-            let caps = (sometimes(6, &[" max_keys 1", " max_keys 2"]), sometimes(6, &[" per_key 1", " per_key 2"]));
-            let condition = sometimes(4, &[" where count >= 1", " where message != \"z\"", " where exists count"]);
-            (pick(what), select(spans), by, warmup, caps, from(), condition)
-                .prop_map(move |(what, (per, over), by, warmup, (keys, values), from, condition)| {
-                    format!(
-                        "feature {name} = {what}{per} by {by} over {over}{warmup}{keys}{values} on \
+    let feature = |name: &'static str,
+                   what: &'static [&'static str],
+                   spans: &'static [(&'static str, &'static str)]| {
+        let by = pick(&["user.uid", "user.uid", "user.uid", "user.uid, message", "metadata.labels[]"]);
+        let warmup = pick(&["", "", " warmup 1s", " warmup 10s", " warmup 1m"]);
+        let all = sometimes(6, &[" max_events 1", " max_events 2", " max_events 4", " max_events 6"]);
+        let caps = (sometimes(6, &[" max_keys 1", " max_keys 2"]), sometimes(6, &[" per_key 1", " per_key 2"]), all);
+        let condition = sometimes(4, &[" where count >= 1", " where message != \"z\"", " where exists count"]);
+        (pick(what), select(spans), by, warmup, caps, from(), condition)
+            .prop_map(move |(what, (per, over), by, warmup, (keys, values, all), from, condition)| {
+                format!(
+                    "feature {name} = {what}{per} by {by} over {over}{warmup}{keys}{values}{all} on \
                      authentication{from}{condition}\n"
-                    )
-                })
-                .boxed()
-        };
+                )
+            })
+            .boxed()
+    };
     const SETS: &[&str] =
         &["set of message", "set of message", "set of message", "distinct of message", "set of raw.l[]"];
     let features = vec![
@@ -146,19 +159,54 @@ fn reading() -> Text {
     .boxed()
 }
 
+/// Compiles what was generated.
+pub fn compile(text: &str) -> Ruleset {
+    let mut compiler = Compiler::new();
+    let is_mapped = text.starts_with(MAPPED);
+    if is_mapped || text.starts_with(UNMAPPED) {
+        compiler.add_taxonomy("taxonomy.toml", sigma::TAXONOMY.as_bytes());
+        compiler.add_sigma("generated.yml", text.as_bytes());
+        if is_mapped {
+            compiler.add("mappings.trip", MAPPINGS);
+        }
+    } else {
+        compiler.add("generated.trip", text);
+    }
+    compiler.compile(&NoFiles, 0)
+}
+
+/// Programs of the native language, and of Sigma.
+pub fn any_program() -> Text {
+    prop_oneof![2 => program(), 1 => correlations()].boxed()
+}
+
 /// A program with rules of every kind.
 pub fn program() -> Text {
     let events = (rules::single("w0"), rules::single("w1"), rules::window("g0"), rules::window("g1"));
     let several = (sequences::sequence("s0"), sequences::sequence("s1"), rules::reads("r0"), rules::reads("r1"));
     let loose = rules::loose("e0");
-    let findings = (rules::findings("f0", false), rules::findings("f1", true));
-    (features(), events, several, loose, findings)
-        .prop_map(|(features, events, several, loose, findings)| {
+    let findings = (
+        rules::findings("f0", FIRST),
+        rules::findings("f1", SECOND),
+        mixed::mixed("m0", MIXED),
+        rules::findings("f2", THIRD),
+    );
+    let last = mixed::mixed("m1", LAST);
+    (features(), events, several, loose, findings, last)
+        .prop_map(|(features, events, several, loose, findings, last)| {
             let rules = [events.0, events.1, events.2, events.3, several.0, several.1, several.2, several.3];
-            format!("{MAPPINGS}{features}{}{loose}{}{}", rules.concat(), findings.0, findings.1)
+            let findings = [findings.0, findings.1, findings.2, findings.3, last];
+            format!("{MAPPINGS}{features}{}{loose}{}", rules.concat(), findings.concat())
         })
         .boxed()
 }
+
+/// Whose findings rules on findings take: those before them, so that there are no circles.
+const FIRST: &[&str] = &["", "", " from w0", " from w0, g0", " from g0, g1, s0", " from r0, r1", " from s0, s1, w1"];
+const SECOND: &[&str] = &["", " from f0", " from f0", " from f0, w0", " from w0, w1", " from f0, g1, r0"];
+const MIXED: &[&str] = &["w0", "w1", "g0", "g0, w1", "s0, g1", "r0", "f0", "e0", "f0, w0"];
+const THIRD: &[&str] = &[" from f1", " from m0", " from f1, m0", " from m0, w0", " from f0, f1"];
+const LAST: &[&str] = &["f2", "m0", "f2, m0", "f1, g1", "f2, w0"];
 
 /// What one event has, but for its time.
 #[derive(Clone, Debug)]
@@ -205,8 +253,9 @@ fn fields() -> impl Strategy<Value = Fields> {
 /// A stream, in any order.
 pub fn stream() -> BoxedStrategy<Vec<Sent>> {
     let sent = |all: Vec<Fields>| {
-        // Not at a border of anything, so that tumbling windows are cut inside.
-        let mut time: i64 = 1_767_225_653_000_000_000;
+        // Not at a border of anything, so that tumbling windows are cut inside, and some seconds before a new year, when
+        // exceptions end.
+        let mut time: i64 = 1_767_225_583_000_000_000;
         let mut out: Vec<Sent> = Vec::new();
         for one in all {
             let Fields { source, after, kind, fields } = one;

@@ -347,10 +347,11 @@ impl<'w> World<'w> {
 
     /// Up to when the timers of a rule run.
     fn horizon(&self, at: usize, rule: &Rule) -> i64 {
-        if self.options.covered {
-            return i64::MAX;
-        }
-        self.times(&self.reached(rule)).chain(self.last_mark(at)).max().unwrap_or(i64::MIN)
+        let last = match self.options.covered {
+            true => i64::MAX,
+            false => self.times(&self.reached(rule)).max().unwrap_or(i64::MIN),
+        };
+        self.until(at, last)
     }
 }
 

@@ -10,6 +10,16 @@ fn clause(word: &'static str, rest: Text) -> Text {
     rest.prop_map(move |rest| if rest.is_empty() { rest } else { format!(" {word} {rest}") }).boxed()
 }
 
+/// An exception, which may end.
+fn excepted(kind: &'static str, condition: Text) -> Text {
+    (sometimes(3, &[" until 2025-12-31", " until 2026-01-01"]), condition)
+        .prop_map(move |(until, condition)| match condition.is_empty() {
+            true => condition,
+            false => format!(" except {kind}\"e\"{until} where {condition}"),
+        })
+        .boxed()
+}
+
 /// A rule that judges each event alone, whose findings others take.
 pub(super) fn single(name: &'static str) -> Text {
     let header =
@@ -17,7 +27,7 @@ pub(super) fn single(name: &'static str) -> Text {
     let entities = pick(&["user(user.uid)", "user(user.uid), host(message)", "host(message)", "app(raw.l[])"]);
     let risk = maybe(pick(&["risk: 30 on user(user.uid)", "risk: 10 on host(message)"]));
     let class = pick(&["authentication", "authentication", "account_change"]);
-    (header, class, atom(), clause("except \"e\" where", maybe(atom())), entities, risk)
+    (header, class, atom(), excepted("", maybe(atom())), entities, risk)
         .prop_map(move |(header, class, c, except, entities, risk)| {
             format!(
                 "rule {name} {{ title: \"single\" {header} on {class} where {c}{except}\n  \
@@ -72,8 +82,17 @@ fn having() -> Text {
 
 /// `group by …`
 pub(super) fn window(name: &'static str) -> Text {
-    const KEYS: &[&str] =
-        &["user.uid", "user.uid", "user.uid", "message", "user.uid, message", "raw.u", "raw.l[]", "raw.u, raw.l[]"];
+    const KEYS: &[&str] = &[
+        "user.uid",
+        "user.uid",
+        "user.uid",
+        "message",
+        "user.uid, message",
+        "raw.u",
+        "raw.l[]",
+        "raw.u, raw.l[]",
+        "raw.l[], raw.a",
+    ];
     // Features observe authentications, so only rules on these read them.
     let on = prop_oneof![
         2 => (Just("authentication"), maybe(atom())),
@@ -85,9 +104,9 @@ pub(super) fn window(name: &'static str) -> Text {
     });
     let within = pick(&["1s", "10s", "10s", "20s", "1m", "90s", "10m"]);
     let kind = pick(&["", "", "", " tumbling", " session"]);
-    let except = clause("except \"e\" where", sometimes(5, &["message == \"z\"", "count == 3"]));
+    let except = excepted("", sometimes(5, &["message == \"z\"", "count == 3"]));
     let found = sometimes(4, &["count() == 3", "message == \"y\"", "max(count) >= 5"]);
-    let except_finding = clause("except finding \"f\" where", found);
+    let except_finding = excepted("finding ", found);
     let having = prop_oneof![1 => Just(String::new()), 8 => clause("having", having())];
     ((on, except, except_finding), (pick(KEYS), within, kind, caps()), having, alert())
         .prop_map(move |((on, except, finding), (by, within, kind, caps), having, alert)| {
@@ -138,6 +157,12 @@ fn alert() -> Text {
         "user.uid",
         "avg(count)",
         "sum(raw.x)",
+        "rate()",
+        "median(count)",
+        "percentile(count, 90)",
+        "stddev(raw.x)",
+        "values(raw.l[])",
+        "first(raw.a)",
     ];
     let severity = pick(&["critical when count() >= 3, high when message == \"x\"", "high when sum(count) > 3"]);
     let severity = clause("severity:", maybe(severity));
@@ -158,7 +183,7 @@ fn alert() -> Text {
 /// A rule on single events that reads features.
 pub(super) fn reads(name: &'static str) -> Text {
     let except = prop_oneof![3 => Just(String::new()), 1 => reading()];
-    let except = clause("except \"e\" where", except.boxed());
+    let except = excepted("", except.boxed());
     let severity = clause("severity: critical when", maybe(read()));
     let shown = pick(&["message", "age(times)", "age(seen)", "count"]);
     let condition =
@@ -173,11 +198,8 @@ pub(super) fn reads(name: &'static str) -> Text {
         .boxed()
 }
 
-/// A rule on findings; the second may take those of the first.
-pub(super) fn findings(name: &'static str, second: bool) -> Text {
-    const FIRST: &[&str] =
-        &["", "", " from w0", " from w0, g0", " from g0, g1, s0", " from r0, r1", " from s0, s1, w1"];
-    const SECOND: &[&str] = &["", " from f0", " from f0", " from f0, w0", " from w0, w1", " from f0, g1, r0"];
+/// A rule on findings, of some of these rules.
+pub(super) fn findings(name: &'static str, rules: &'static [&'static str]) -> Text {
     const WHERE: &[&str] =
         &["severity_id >= 2", "risk > 0", "exists entity", "title contains \"x\"", "tactic == \"initial-access\""];
     const HAVING: &[&str] = &[
@@ -191,20 +213,22 @@ pub(super) fn findings(name: &'static str, second: bool) -> Text {
     ];
     let by = pick(&["entity", "entity", "rule", "entity_type", "entity, entity_type", "technique"]);
     let within = pick(&["10s", "1m", "10m", "1h", "1m tumbling", "1m session"]);
-    let group = (by, within, caps(), clause("having", maybe(pick(HAVING)))).prop_map(|(by, within, caps, having)| {
+    let rearm = sometimes(4, &["rearm: 10s", "rearm: 1m"]);
+    let having = clause("having", maybe(pick(HAVING)));
+    let group = (by, within, caps(), having, rearm).prop_map(|(by, within, caps, having, rearm)| {
         format!(
             " group by {by} within {within}{caps}{having}\n  alert {{ title: \"{{count()}} {{sum(risk)}} {{values(rule)}} \
-             {{title}} {{distinct(entity)}}\" severity: high when count() > 2 entities: [user(entity)] }}"
+             {{title}} {{distinct(entity)}}\" severity: high when count() > 2 entities: [user(entity)] {rearm} }}"
         )
     });
     let alone = Just(
         "\n  alert { title: \"{rule} {title} {entity} {technique}\" entities: [user(entity)] risk: 5 on user(entity) }"
             .to_string(),
     );
-    let named = if second { pick(SECOND) } else { pick(FIRST) };
-    (named, clause("where", sometimes(4, WHERE)), prop_oneof![3 => group, 1 => alone])
-        .prop_map(move |(from, condition, rest)| {
-            format!("rule {name} {{ title: \"findings\" on finding{from}{condition}{rest} }}\n")
+    let except = excepted("", sometimes(5, &["risk > 20", "rule == \"w0\"", "title contains \"y\""]));
+    (pick(rules), clause("where", sometimes(4, WHERE)), except, prop_oneof![3 => group, 1 => alone])
+        .prop_map(move |(from, condition, except, rest)| {
+            format!("rule {name} {{ title: \"findings\" on finding{from}{condition}{except}{rest} }}\n")
         })
         .boxed()
 }

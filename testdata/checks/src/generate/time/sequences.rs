@@ -62,7 +62,12 @@ pub(super) fn sequence(name: &'static str) -> Text {
     let steps = (step(true, false), not(4), step(false, false), not(6), step(false, false), not(4));
     let except = sometimes(
         6,
-        &["except \"e\" where message == \"z\"", "except finding \"f\" where a.count == 2 or message == \"y\""],
+        &[
+            "except \"e\" where message == \"z\"",
+            "except \"e\" until 2025-12-31 where message == \"x\"",
+            "except finding \"f\" where a.count == 2 or message == \"y\"",
+            "except finding \"f\" until 2025-12-31 where message == \"y\"",
+        ],
     );
     ((word, by, within, caps()), 1..=3usize, steps, except)
         .prop_map(move |((word, by, within, caps), named, (a, not_b, b, not_c, c, trailing), except)| {

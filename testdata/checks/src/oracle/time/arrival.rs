@@ -30,6 +30,8 @@ pub struct Arrival {
     pub lateness: BTreeMap<String, i64>,
     /// The sources that are waited for before anything came of them.
     pub expected: BTreeSet<String>,
+    /// Whether more may come: then only what the watermarks have passed is judged.
+    pub goes_on: bool,
 }
 
 /// How far a source has come.
@@ -51,6 +53,8 @@ pub(super) struct Arrived {
     readers: Vec<Option<usize>>,
     /// How many steps there are.
     end: usize,
+    /// Whether more may come.
+    goes_on: bool,
 }
 
 impl Arrived {
@@ -66,6 +70,7 @@ impl Arrived {
             marks: vec![Vec::new(); rules.len()],
             readers: world.program.features.iter().enumerate().map(|(at, _)| reader(world.program, at)).collect(),
             end: arrival.came.len(),
+            goes_on: arrival.goes_on,
         };
         let lateness = |source: &str| arrival.lateness.get(source).copied().unwrap_or(0);
         for (step, came) in arrival.came.iter().enumerate() {
@@ -108,7 +113,8 @@ impl Arrived {
 
     /// Whether something that is there from a step on is in time for a rule.
     fn in_time(&self, rule: usize, time: i64, step: usize) -> bool {
-        step.checked_sub(1).and_then(|before| self.mark(rule, before)).is_none_or(|mark| time >= mark)
+        let is_judged = !self.goes_on || self.passed(rule, time, false) < self.end;
+        is_judged && step.checked_sub(1).and_then(|before| self.mark(rule, before)).is_none_or(|mark| time >= mark)
     }
 }
 
@@ -226,10 +232,11 @@ impl World<'_> {
         self.arrived.as_ref().and_then(|arrived| arrived.readers.get(feature).copied().flatten())
     }
 
-    /// The watermark of a rule when everything has come.
-    pub(super) fn last_mark(&self, rule: usize) -> Option<i64> {
-        let arrived = self.arrived.as_ref()?;
-        arrived.mark(rule, arrived.end.checked_sub(1)?)
+    /// Up to when the timers of a rule run, given when they do where no more comes.
+    pub(super) fn until(&self, rule: usize, last: i64) -> i64 {
+        let Some(arrived) = &self.arrived else { return last };
+        let mark = arrived.end.checked_sub(1).and_then(|step| arrived.mark(rule, step)).unwrap_or(i64::MIN);
+        if arrived.goes_on { mark } else { mark.max(last) }
     }
 
     /// The times of the events of a source that were not set aside.

@@ -1,5 +1,7 @@
 //! Features: every read looks through all that was observed before its event.
 
+use std::collections::BTreeSet;
+
 use tripline_event::{Path, Value, to_float, to_text};
 use tripline_semantic::typed::{Ask, Feature, Memory};
 
@@ -94,7 +96,8 @@ impl World<'_> {
             let before = observed.iter().filter(|observation| observation.at < record.at);
             let incidences = before.map(|observation| (observation, observation.key.clone())).collect();
             let alive = |last: &&Observation, now: &&Observation| feature.holds(last.time, now.time);
-            let lives = lives(incidences, feature.caps.keys, |observation| observation.time, alive);
+            let size = |events: &[&Observation], _: i64| feature.entries(&remembered(feature, events));
+            let lives = lives(incidences, feature.caps, |observation| observation.time, alive, size);
             let held = held(feature, &lives, key, record.time);
             let evicted = lives.iter().filter_map(|life| life.until).max();
             if held.is_empty() && evicted.is_some_and(|at| since_to(at, record.time) < feature.warmup) {
@@ -200,6 +203,9 @@ trait Buckets {
     fn bucket_of(&self, time: i64) -> i64;
     fn holds(&self, time: i64, now: i64) -> bool;
     fn totals(&self, held: &[Held<'_>], now: i64) -> Vec<(i64, Number)>;
+    fn is_set(&self) -> bool;
+    fn entries(&self, held: &[Held<'_>]) -> usize;
+    fn buckets_of(&self, held: &[Held<'_>], text: &str) -> BTreeSet<i64>;
 }
 
 impl Buckets for Feature {
@@ -211,6 +217,26 @@ impl Buckets for Feature {
     fn holds(&self, time: i64, now: i64) -> bool {
         let buckets = self.over / self.bucket + i64::from(self.over % self.bucket > 0);
         since_to(self.bucket_of(time), self.bucket_of(now)) < buckets
+    }
+
+    fn is_set(&self) -> bool {
+        matches!(self.memory, Memory::Set | Memory::Distinct)
+    }
+
+    /// How many buckets there are; of a set, of each value.
+    fn entries(&self, held: &[Held<'_>]) -> usize {
+        if !self.is_set() {
+            return held.iter().map(|one| self.bucket_of(one.time)).collect::<BTreeSet<i64>>().len();
+        }
+        let texts: BTreeSet<String> =
+            held.iter().flat_map(|one| &one.values).filter_map(|value| Some(to_text(value)?.into_owned())).collect();
+        texts.iter().map(|text| self.buckets_of(held, text).len()).sum()
+    }
+
+    /// The buckets in which a value was seen.
+    fn buckets_of(&self, held: &[Held<'_>], text: &str) -> BTreeSet<i64> {
+        let seen = held.iter().filter(|one| one.values.iter().any(|value| is(value, text)));
+        seen.map(|one| self.bucket_of(one.time)).collect()
     }
 
     /// The totals of whole buckets, from the first that has an event.
@@ -231,37 +257,69 @@ impl Buckets for Feature {
     }
 }
 
-/// What a feature holds of a key: what was observed since it was last evicted, is in a bucket that is held, and, of a
-/// set, whose value was not pushed out by others.
+/// What a feature holds of a key: what it remembers since the key was last evicted and is in a bucket that is held.
 fn held<'o>(feature: &Feature, lives: &[Life<&'o Observation>], key: &[String], now: i64) -> Vec<Held<'o>> {
-    let is_set = matches!(feature.memory, Memory::Set | Memory::Distinct);
     let Some(life) = lives.iter().rev().find(|life| life.key == key && life.until.is_none()) else { return Vec::new() };
-    // The value that was seen longest ago is the first.
-    let mut known: Vec<String> = Vec::new();
+    let mut held = remembered(feature, &life.events);
+    held.retain(|one| feature.holds(one.time, now));
+    held
+}
+
+/// What a feature remembers of a key as of the last of these events: what is in a bucket that is held, and, of a set,
+/// whose value was not pushed out by others.
+fn remembered<'o>(feature: &Feature, events: &[&'o Observation]) -> Vec<Held<'o>> {
     let mut held: Vec<Held<'o>> = Vec::new();
-    for observation in &life.events {
+    // Of a set the values; the one that was seen longest ago is the first.
+    let mut known: Vec<String> = Vec::new();
+    for observation in events {
+        held.retain(|one| feature.holds(one.time, observation.time) || feature.is_set());
         held.push(Held { time: observation.time, values: Vec::new() });
+        if !feature.is_set() {
+            held.last_mut().into_iter().for_each(|one| one.values.extend(&observation.values));
+            while feature.entries(&held) > feature.caps.events {
+                let oldest = held.first().map(|one| feature.bucket_of(one.time));
+                held.retain(|one| Some(feature.bucket_of(one.time)) != oldest);
+            }
+            continue;
+        }
+        let last = |held: &[Held<'_>], text: &str| {
+            held.iter().rev().find(|one| one.values.iter().any(|value| is(value, text))).map(|one| one.time)
+        };
+        let alive =
+            |held: &[Held<'_>], text: &str| last(held, text).is_some_and(|time| feature.holds(time, observation.time));
+        let (kept, gone): (Vec<String>, Vec<String>) = known.into_iter().partition(|text| alive(&held, text));
+        gone.iter().for_each(|text| forget(&mut held, text, |_| true));
+        known = kept;
         for value in &observation.values {
             let text = to_text(value).map(|text| text.into_owned()).unwrap_or_default();
-            if is_set {
-                match known.iter().position(|other| *other == text) {
-                    Some(at) => drop(known.remove(at)),
-                    None if known.len() >= feature.caps.per_key && !known.is_empty() => {
-                        let gone = known.remove(0);
-                        let stays = |value: &&Value<'_>| to_text(value).is_none_or(|text| *text != gone);
-                        held.iter_mut().for_each(|one| one.values.retain(stays));
-                    }
-                    None => {}
-                }
-                known.push(text);
-            }
             if let Some(one) = held.last_mut() {
                 one.values.push(value);
             }
+            known.retain(|other| *other != text);
+            known.push(text.clone());
+            // What this value is remembered for is what is held now, and no more buckets than the cap says.
+            forget(&mut held, &text, |time| !feature.holds(time, observation.time));
+            while feature.buckets_of(&held, &text).len() > feature.caps.events {
+                let oldest = feature.buckets_of(&held, &text).first().copied();
+                forget(&mut held, &text, |time| Some(feature.bucket_of(time)) == oldest);
+            }
+            while known.len() > feature.caps.per_key || feature.entries(&held) > feature.caps.events {
+                let gone = known.remove(0);
+                forget(&mut held, &gone, |_| true);
+            }
         }
     }
-    held.retain(|one| feature.holds(one.time, now) && !(is_set && one.values.is_empty()));
+    held.retain(|one| !(feature.is_set() && one.values.is_empty()));
     held
+}
+
+fn is(value: &Value<'_>, text: &str) -> bool {
+    to_text(value).is_some_and(|own| own == text)
+}
+
+/// Forgets where a value was seen, at some times.
+fn forget(held: &mut [Held<'_>], text: &str, at: impl Fn(i64) -> bool) {
+    held.iter_mut().filter(|one| at(one.time)).for_each(|one| one.values.retain(|value| !is(value, text)));
 }
 
 fn numbers(held: &[Held<'_>]) -> Vec<Number> {

@@ -6,7 +6,7 @@ use tripline_base::Span;
 use tripline_event::{Path, Segment, Value, to_text};
 use tripline_schema::Class;
 use tripline_semantic::Program;
-use tripline_semantic::typed::{Ask, Kind, Mapping, Root, Subject, Ty, Typed};
+use tripline_semantic::typed::{Ask, Caps, Kind, Mapping, Root, Subject, Ty, Typed};
 
 use super::super::{Env, Values, arm, env, judged, reach};
 use super::finding::Taken;
@@ -272,14 +272,16 @@ pub(super) struct Life<T> {
     pub until: Option<i64>,
 }
 
-/// The lives of all keys, given each event with a key in their order. Where a key comes that is not kept and `most`
-/// are, the one whose last event is the longest ago goes. `alive` tells whether a key with such a last event is still
-/// kept at an event.
+/// The lives of all keys, given each event with a key in their order. Where a key comes that is not kept and as many as
+/// the cap says are, or where all keys together keep more than another cap says, the one whose last event is the longest
+/// ago goes. `alive` tells whether a key with such a last event is still kept at an event, `size` how much is kept of
+/// events at an instant.
 pub(super) fn lives<T>(
     events: Vec<(T, Vec<String>)>,
-    most: usize,
+    caps: Caps,
     time: impl Fn(&T) -> i64,
     alive: impl Fn(&T, &T) -> bool,
+    size: impl Fn(&[T], i64) -> usize,
 ) -> Vec<Life<T>> {
     let mut ended: Vec<Life<T>> = Vec::new();
     // The key whose last event is the longest ago is the first.
@@ -289,19 +291,19 @@ pub(super) fn lives<T>(
             kept.into_iter().partition(|life| life.events.last().is_some_and(|last| alive(last, &event)));
         kept = alive_now;
         ended.extend(dead);
+        let now = time(&event);
         let mut life = match kept.iter().position(|life| life.key == key) {
             Some(at) => kept.remove(at),
-            None => {
-                if kept.len() >= most && !kept.is_empty() {
-                    let mut evicted = kept.remove(0);
-                    evicted.until = Some(time(&event));
-                    ended.push(evicted);
-                }
-                Life { key, events: Vec::new(), until: None }
-            }
+            None => Life { key, events: Vec::new(), until: None },
         };
         life.events.push(event);
         kept.push(life);
+        let all = |kept: &[Life<T>]| kept.iter().map(|life| size(&life.events, now)).sum::<usize>();
+        while kept.len() > 1 && (kept.len() > caps.keys || all(&kept) > caps.events) {
+            let mut evicted = kept.remove(0);
+            evicted.until = Some(now);
+            ended.push(evicted);
+        }
     }
     ended.extend(kept);
     ended

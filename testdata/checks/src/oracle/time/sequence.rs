@@ -59,7 +59,12 @@ impl World<'_> {
         let near = |last: &Candidate<'_>, now: &Candidate<'_>| {
             i128::from(now.record.time) - i128::from(last.record.time) < i128::from(sequence.within)
         };
-        let lives = lives(events, sequence.caps.keys, |candidate| candidate.record.time, near);
+        let size = |events: &[Candidate<'_>], now: i64| {
+            let near =
+                |event: &&Candidate<'_>| i128::from(now) - i128::from(event.record.time) < i128::from(sequence.within);
+            events.iter().filter(near).count().min(sequence.caps.per_key)
+        };
+        let lives = lives(events, sequence.caps, |candidate| candidate.record.time, near, size);
         lives.iter().flat_map(|life| self.key(at, rule, sequence, life)).collect()
     }
 

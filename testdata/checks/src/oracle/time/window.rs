@@ -27,7 +27,7 @@ impl World<'_> {
         let under = |record| self.keys(&window.by, record).into_iter().map(move |key| (record, key));
         let events: Vec<(&Record<'_>, Vec<String>)> = looked_at.into_iter().flat_map(under).collect();
         // A key whose window is empty has nothing that could be lost: it need not be told from one that is kept.
-        let lives = lives(events, window.caps.keys, |record| record.time, |_, _| true);
+        let lives = lives(events, window.caps, |record| record.time, |_, _| true, size(window));
         lives.iter().flat_map(|life| self.life(at, rule, window, life)).collect()
     }
 
@@ -56,7 +56,7 @@ impl World<'_> {
             }
         }
         let events: Vec<(&Record<'_>, Vec<String>)> = taken.iter().map(|(record, key)| (record, key.clone())).collect();
-        let lives = lives(events, window.caps.keys, |record| record.time, |_, _| true);
+        let lives = lives(events, window.caps, |record| record.time, |_, _| true, size(window));
         lives.iter().flat_map(|life| self.life(at, rule, window, life)).collect()
     }
 
@@ -124,6 +124,11 @@ impl World<'_> {
         env.around.several = Several::Window(held.to_vec(), window.within);
         env
     }
+}
+
+/// How many of a key's events are in the window at an instant.
+fn size<'r>(window: &Window) -> impl Fn(&[&'r Record<'r>], i64) -> usize {
+    |events, now| held(window, events, now).len()
 }
 
 /// When an event leaves; never, where that is beyond all time.
