@@ -88,8 +88,8 @@ impl Client {
         match self.send(method, path, body)? {
             (200..300, json) => Ok(json),
             (status, json) => {
-                let said =
-                    json["error"]["message"].as_str().map_or_else(|| format!("it answered {status}"), str::to_string);
+                let said = json.pointer("/error/message").and_then(Json::as_str);
+                let said = said.map_or_else(|| format!("it answered {status}"), str::to_string);
                 Err(format!("the service refuses: {said}"))
             }
         }
