@@ -7,6 +7,7 @@ pub mod coverage;
 pub mod destinations;
 pub mod diff;
 pub mod explain;
+pub mod features;
 pub mod fmt;
 pub mod import;
 pub mod new;

@@ -70,6 +70,8 @@ enum Command {
     Destinations(commands::destinations::Args),
     /// Make, show and revoke tokens of the HTTP API of a service
     Tokens(commands::tokens::Args),
+    /// Build what features hold from an archive, or show it
+    Features(commands::features::Args),
     /// Tell what rules would have found in archived logs
     Backtest(commands::backtest::Args),
     /// Compare what two revisions of rules find in the same logs
@@ -104,6 +106,7 @@ fn main() -> ExitCode {
         Command::Route(args) => commands::route::run(&args),
         Command::Destinations(args) => commands::destinations::run(&args),
         Command::Tokens(args) => commands::tokens::run(&args),
+        Command::Features(args) => commands::features::run(&args),
         Command::Backtest(args) => commands::backtest::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Test(args) => commands::test::run(&args),

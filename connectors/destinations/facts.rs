@@ -2,6 +2,8 @@
 //! and what is new. It is plain text of bounded length; each kind escapes it for where it goes, and cuts it to what
 //! fits there.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 use tripline_alert::{
     Alert, Change, Digest, Evidence, Message, Occasion, Status, Template, What, fields, severity_name,
@@ -156,8 +158,10 @@ pub fn status(alert: &Alert) -> String {
 pub fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
     let about = &alert.about;
     let kinds: Vec<String> = alert.entities.iter().map(|entity| format!("{} {}", entity.kind, entity.value)).collect();
-    let context = alert.context.iter().chain(&alert.enriched);
-    let context: Vec<String> = context.map(|(name, value)| format!("{name}: {}", text_of(value))).collect();
+    let members = |map: &BTreeMap<String, Json>| -> Vec<String> {
+        map.iter().map(|(name, value)| format!("{name}: {}", text_of(value))).collect()
+    };
+    let (context, enriched) = (members(&alert.context), members(&alert.enriched));
     let missing: Vec<String> = alert.missing.iter().map(|one| format!("{} ({})", one.name, one.why)).collect();
     let attack: Vec<String> = about.techniques.iter().map(|(id, name)| format!("{id} {name}")).collect();
     let tactics: Vec<&str> = about.tactics.iter().map(|(_, name)| name.as_str()).collect();
@@ -187,6 +191,7 @@ pub fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
         ("Risk", if alert.risk == 0 { String::new() } else { alert.risk.to_string() }),
         ("Why", last.map(why).unwrap_or_default()),
         ("Context", list(context.iter().map(String::as_str))),
+        ("Enrichment", list(enriched.iter().map(String::as_str))),
         ("Missing", list(missing.iter().map(String::as_str))),
         ("Runbook", about.runbook.as_deref().map(|text| lines(text).trim().to_string()).unwrap_or_default()),
         ("False positives", list(about.false_positives.iter().map(String::as_str))),
@@ -254,14 +259,15 @@ pub struct News {
 
 /// What has numbers beyond these. That the alert was opened is no news.
 pub fn news(alert: &Alert, evidence_told: u64, history_told: u64) -> News {
-    let changes = alert.history.iter().filter(|one| one.number > history_told && one.what != What::Opened);
+    let gone = |numbers: u64, told: u64, kept: usize, word: &str| {
+        let gone = numbers.saturating_sub(told).saturating_sub(u64::try_from(kept).unwrap_or(u64::MAX));
+        (gone > 0).then(|| format!("{} from before, not kept here", many(gone, word)))
+    };
+    let changed: Vec<&Change> = alert.history.iter().filter(|one| one.number > history_told).collect();
     let found: Vec<&Evidence> = alert.evidence.iter().filter(|one| one.number > evidence_told).collect();
-    let mut lines: Vec<String> = changes.map(change).collect();
-    let kept = u64::try_from(found.len()).unwrap_or(u64::MAX);
-    let gone = alert.numbers.0.saturating_sub(evidence_told).saturating_sub(kept);
-    if gone > 0 {
-        lines.push(format!("{} from before, not kept here", many(gone, "finding")));
-    }
+    let mut lines: Vec<String> = gone(alert.numbers.1, history_told, changed.len(), "change").into_iter().collect();
+    lines.extend(changed.into_iter().filter(|one| one.what != What::Opened).map(change));
+    lines.extend(gone(alert.numbers.0, evidence_told, found.len(), "finding"));
     lines.extend(found.into_iter().map(evidence));
     News { lines, upto: alert.numbers }
 }
@@ -293,7 +299,10 @@ pub fn digest(digest: &Digest) -> (String, Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
     use super::*;
+    use crate::testing;
 
     #[test]
     fn what_is_not_seen_is_not_sent() {
@@ -306,6 +315,28 @@ mod tests {
         assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".into(), "ab…".into()));
         assert_eq!((cut("a😀b", 4), cut("a😀bc", 4), cut("a😀bc", 3)), ("a😀b".into(), "a😀…".into(), "a…".into()));
         assert_eq!(cut("abc", 0), "");
+    }
+
+    #[test]
+    fn the_first_line_names_whom_the_title_does_not() {
+        let mut alert = testing::alert();
+        assert_eq!(headline(&alert), "[High] Root sign-in to 111122223333 from 203.0.113.1");
+        alert.title = "Root\r\nsign-in".into();
+        assert_eq!(headline(&alert), "[High] Root sign-in (account 111122223333, ip 203.0.113.1)");
+    }
+
+    #[test]
+    fn news_are_what_is_beyond_the_numbers_that_were_told() {
+        let mut alert = testing::alert();
+        assert!(news(&alert, 1, 0).lines.is_empty(), "that it was opened is no news");
+        (2..=30).for_each(|n| _ = alert.add(&testing::finding(n), testing::NOON));
+        let all = news(&alert, 1, 1);
+        assert_eq!((all.lines.len(), all.lines[0].as_str()), (21, "9 findings from before, not kept here"));
+        assert_eq!(news(&alert, 29, 1).lines, [evidence(alert.evidence.last().unwrap())]);
+        (0..150).for_each(|_| alert.note(testing::NOON, Some("bob"), What::Commented, "x".into()));
+        let all = news(&alert, 30, 1);
+        assert_eq!((all.lines.len(), all.lines[0].as_str()), (101, "50 changes from before, not kept here"));
+        assert_eq!(all.upto, (30, 151));
     }
 
     #[test]

@@ -248,7 +248,7 @@ pub fn deliver(to: &dyn Destination, alert: &Alert, occasion: Occasion, handle: 
 pub fn open(kind: &tripline_connect::Kind, text: &str, files: &[(&str, &str)]) -> Box<dyn Destination> {
     let folder = tempfile::tempdir().unwrap();
     let (settings, secrets) = settings(kind, text, folder.path(), files);
-    let pace = tripline_connect::Pace { timeout: Duration::from_millis(700), ..tripline_connect::Pace::default() };
+    let pace = tripline_connect::Pace { timeout: Duration::from_millis(1_500), ..tripline_connect::Pace::default() };
     settings.open(&secrets, folder.path(), &pace).unwrap()
 }
 

@@ -3,7 +3,6 @@
 //!
 //! A ticket is changed only where the alert has changed since it was told last: what people do with the ticket stays.
 
-use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tripline_alert::{Alert, Status};
@@ -11,6 +10,7 @@ use tripline_config::Secret;
 use tripline_connect::{Denied, Handle, Made, Outcome};
 
 use crate::facts;
+use crate::service::is_signed;
 
 /// The longest comment that an alert takes (bytes).
 const COMMENT: usize = 4_000;
@@ -99,14 +99,7 @@ pub fn comment(text: &str) -> String {
 /// Checks `sha256=HEX`, the HMAC of a body.
 pub fn verify(secret: &Secret, header: Option<&String>, body: &[u8]) -> Result<(), Denied> {
     let hex = header.and_then(|header| header.strip_prefix("sha256=")).ok_or(Denied::Signature)?;
-    let digits = hex.as_bytes().chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    let bytes: Vec<u8> = digits.collect::<Option<_>>().ok_or(Denied::Signature)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()).map_err(|_| Denied::Signature)?;
-    mac.update(body);
-    mac.verify_slice(&bytes).map_err(|_| Denied::Signature)
+    if is_signed(secret, &[body], hex) { Ok(()) } else { Err(Denied::Signature) }
 }
 
 #[cfg(test)]
@@ -115,6 +108,7 @@ pub mod tests {
 
     use std::sync::{Arc, Mutex};
 
+    use hmac::{Hmac, Mac as _};
     use tripline_alert::{Act, Alert, Digest, Digested, Verdict};
     use tripline_connect::{Content, Parcel};
 

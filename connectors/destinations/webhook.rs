@@ -1,5 +1,6 @@
-//! An HTTP endpoint of one's own: one signed POST for each delivery.
+//! An HTTP endpoint of one's own: one signed POST for each delivery, and signed requests back.
 
+mod callback;
 mod config;
 mod destination;
 mod encode;

@@ -155,7 +155,7 @@ fn cost_json(cost: &Cost) -> serde_json::Value {
 }
 
 /// A number of bytes as people read it.
-fn bytes(n: u64) -> String {
+pub(super) fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut scaled = n as f64;
     let mut unit = "B";

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tripline_base::{Diagnostic, SourceMap};
 use tripline_detect::DiskFiles;
 use tripline_runtime::config::Rules;
-use tripline_runtime::{Config, Load, Loaded, Look, Service, Signals};
+use tripline_runtime::{Config, Load, Loaded, Look, Routing, Service, Signals};
 use tripline_semantic::Files;
 
 use super::Outcome;
@@ -27,29 +27,13 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let signals = Signals::listen()?;
     let mut sources = SourceMap::new();
-    let (config, said) = configuration(&mut sources, &args.config)?;
-    load::say(&said, &sources, true);
-    let refused = || "the configuration cannot be used".to_string();
-    let config = config.ok_or_else(refused)?;
+    let config = usable(&mut sources, &args.config)?;
     let secrets = config.secrets().map_err(|said| {
         load::say(&said, &sources, true);
-        refused()
+        REFUSED.to_string()
     })?;
     let looked = Look::at(&Program, &config.rules, &args.config);
-    let rules = Program.load(&config.rules)?;
-    for name in rules.ruleset.broken() {
-        eprintln!("tripline: the rule `{name}` has an error and is left out");
-    }
-    if config.rules.strict && rules.ruleset.has_errors() {
-        return Err("some rules cannot be used, and `strict` is set".into());
-    }
-    if rules.ruleset.active().next().is_none() {
-        return Err("there is no rule to evaluate".into());
-    }
-    let (routing, said) = config.with(&sources, &rules.ruleset);
-    if load::say(&said, &sources, true) > 0 {
-        return Err(refused());
-    }
+    let (rules, routing) = rules(&sources, &config)?;
     let service = Service {
         path: args.config.clone(),
         config,
@@ -62,6 +46,34 @@ pub fn run(args: &Args) -> Outcome {
         signals,
     };
     tripline_runtime::run(service).map(|()| 0)
+}
+
+const REFUSED: &str = "the configuration cannot be used";
+
+/// A configuration without errors; what is wrong with others has been said.
+pub fn usable(sources: &mut SourceMap, path: &Path) -> Result<Config, String> {
+    let (config, said) = configuration(sources, path)?;
+    load::say(&said, sources, true);
+    config.ok_or_else(|| REFUSED.to_string())
+}
+
+/// The rules that a configuration names, and where alerts go, as a service begins with them.
+pub fn rules(sources: &SourceMap, config: &Config) -> Result<(Loaded, Routing), String> {
+    let rules = Program.load(&config.rules)?;
+    for name in rules.ruleset.broken() {
+        eprintln!("tripline: the rule `{name}` has an error and is left out");
+    }
+    if config.rules.strict && rules.ruleset.has_errors() {
+        return Err("some rules cannot be used, and `strict` is set".into());
+    }
+    if rules.ruleset.active().next().is_none() {
+        return Err("there is no rule to evaluate".into());
+    }
+    let (routing, said) = config.with(sources, &rules.ruleset);
+    if load::say(&said, sources, true) > 0 {
+        return Err(REFUSED.to_string());
+    }
+    Ok((rules, routing))
 }
 
 /// Reads a configuration, and says what there is to say of it.

@@ -5,7 +5,9 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod alerts;
+mod api;
 mod desk;
+mod features;
 mod given_up;
 mod http;
 mod kill;

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use rcgen::generate_simple_self_signed;
@@ -378,6 +379,56 @@ fn what_a_server_says_is_told_in_words() {
     drop(hanging);
     assert!(later(send(&*open(&KIND, &text(port), &[]))).contains("refused"));
     assert!(server.mail().is_empty());
+}
+
+/// Where `aiosmtpd` is installed for `python3`, or for what `PYTHON` names, a server that we did not write takes our mail.
+#[test]
+fn aiosmtpd_takes_it() {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let has = Command::new(&python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
+    if !has.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: `{python}` has no aiosmtpd (install it with pip, and name that Python in `PYTHON`)");
+        return;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Command::new(&python)
+        .args([
+            "-u",
+            "-m",
+            "aiosmtpd",
+            "-n",
+            "-l",
+            &format!("127.0.0.1:{port}"),
+            "-c",
+            "aiosmtpd.handlers.Debugging",
+            "stdout",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = server.stdout.take().unwrap();
+    let heard = std::thread::spawn(move || {
+        let mut said = String::new();
+        out.read_to_string(&mut said).map(|_| said)
+    });
+    let text = format!(
+        "host = \"127.0.0.1\"\nport = {port}\nfrom = \"a@example.com\"\nto = \"b@example.com\"\nsecurity = \"none\""
+    );
+    let email = open(&KIND, &text, &[]);
+    let up = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        wait(email.check()).is_ok()
+    });
+    let (mut monster, mut handle) = (monster(), None);
+    let opened = deliver(&*email, &monster, Occasion::Opened, &mut handle).outcome;
+    found(&mut monster, 9);
+    let updated = deliver(&*email, &monster, Occasion::Updated, &mut handle).outcome;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let said = heard.join().unwrap().unwrap();
+    assert!(up && opened == Outcome::Taken && updated == Outcome::Taken, "{opened:?} {updated:?}");
+    assert_eq!(said.matches("\nX-Tripline-Alert: ").count(), 2);
+    assert_eq!(said.matches("\nIn-Reply-To: ").count(), 1);
 }
 
 #[test]

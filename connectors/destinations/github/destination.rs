@@ -150,8 +150,11 @@ impl GitHub {
                 (Status::Closed, _) => ("closed", "not_planned"),
                 _ => ("open", "reopened"),
             };
-            change.insert("state".into(), state.into());
-            change.insert("state_reason".into(), reason.into());
+            // Where somebody did it there already, their reason stays.
+            if text(&self.api.get(&path, &[]).await?, "/state") != state {
+                change.insert("state".into(), state.into());
+                change.insert("state_reason".into(), reason.into());
+            }
         }
         if !change.is_empty() {
             self.api.send(Method::PATCH, &path, &Json::Object(change)).await?;

@@ -44,26 +44,29 @@ fn ended(text: &str, id: &str, upto: (u64, u64)) -> String {
     cut(text, BODY - end.len()) + &end
 }
 
-/// A text that is only shown: no markup, no HTML, no mentions of people, no links to other issues.
+/// What parts a text without being shown: services look for mentions and addresses in what is left of Markdown, where a
+/// character reference is a character again.
+const APART: &str = "<!-- -->";
+
+/// A text that is only shown: no markup, no HTML, no mentions of people, no links to other issues or to addresses.
 pub fn markdown(text: &str) -> String {
     let mut out = String::new();
-    let mut before = ' ';
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
+        let (before, after) = text.split_at(at);
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // A character reference is never part of a mention, of a number of an issue, or of an address.
-            '@' => out.push_str("&#64;"),
-            '#' => out.push_str("&#35;"),
-            ':' if before.is_ascii_alphabetic() => out.push_str("&#58;"),
+            '@' => out.extend(["@", APART]),
+            '#' => out.extend(["\\#", APART]),
+            ':' if after.starts_with("://") => out.extend([":", APART]),
+            '.' if before.ends_with(['w', 'W']) => out.extend([".", APART]),
             '\n' => out.push_str("<br>"),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '+' | '-' | '!' | '|' | '~' | '$' | '=' => {
                 out.extend(['\\', c]);
             }
             c => out.push(c),
         }
-        before = c;
     }
     out
 }

@@ -12,9 +12,9 @@ use super::encode::{Layout, SHOWN, action, alias, note, told};
 use crate::facts;
 use crate::service::Remote;
 
-/// How often it is asked whether a request was processed, and how long is waited between.
-const ASKS: u32 = 12;
-const WAIT: Duration = Duration::from_millis(250);
+/// How often it is asked whether a request was processed, and how long is waited after the first; it doubles.
+const ASKS: u32 = 6;
+const WAIT: Duration = Duration::from_millis(50);
 /// How many notes are read, the latest.
 const NOTES: &str = "100";
 
@@ -74,7 +74,7 @@ impl Alerts {
     async fn change(&self, method: Method, url: Url, body: &Json) -> Result<bool, Outcome> {
         let Some(taken) = self.ask(method, url, Some(body)).await? else { return Ok(false) };
         let Some(id) = taken.get("requestId").and_then(Json::as_str) else { return Ok(true) };
-        for _ in 0..ASKS {
+        for ask in 0..ASKS {
             if let Some(done) = self.ask(Method::GET, self.at(&["requests", id], false), None).await?
                 && let Some(success) = done.pointer("/data/isSuccess").or_else(|| done.pointer("/data/success"))
             {
@@ -86,7 +86,7 @@ impl Alerts {
                 let reason = format!("Opsgenie took the request and did not do it ({why})");
                 return Err(Outcome::Later { reason, after: None });
             }
-            tokio::time::sleep(WAIT).await;
+            tokio::time::sleep(WAIT * 2u32.pow(ask)).await;
         }
         // What was asked for is known by the alias; asking again does no harm.
         Err(Outcome::Later { reason: "Opsgenie has not processed the request yet".into(), after: None })

@@ -23,6 +23,9 @@ struct Account {
     status: Option<&'static str>,
     fail: Vec<Reply>,
     done: bool,
+    /// How many requests came, and at which of them the connection is cut.
+    came: usize,
+    cut_at: Option<usize>,
 }
 
 type Shared = Arc<Mutex<Account>>;
@@ -40,6 +43,13 @@ fn said(status: u16, message: &str) -> Reply {
 fn serve(request: &Request, state: &mut Account) -> Reply {
     if request.header("authorization") != "GenieKey key-1" {
         return said(401, "Could not authenticate");
+    }
+    state.came += 1;
+    if state.cut_at == Some(state.came) {
+        if state.done {
+            answer(request, state);
+        }
+        return Reply::Cut;
     }
     let writes = request.method != "GET" && !state.fail.is_empty();
     let planned = writes.then(|| state.fail.remove(0));
@@ -202,6 +212,52 @@ fn what_comes_again_is_done_once() {
     deliver(&*to, &alert, Occasion::Updated, &mut before.clone());
     deliver(&*to, &alert, Occasion::Updated, &mut None);
     assert_eq!(notes(&alerts(&state)[0]).len(), 1);
+}
+
+/// Opens, adds, closes; an attempt that fails is made again, with what the service remembers of it or, after a crash,
+/// without. Gives how many requests that took.
+fn run(done: bool, cut_at: Option<usize>, crash: bool) -> usize {
+    let (fake, state) = opsgenie();
+    *state.lock().unwrap() = Account { done, cut_at, ..Account::default() };
+    let to = destination(&fake);
+    let (mut alert, mut handle) = (alert(), None);
+    for step in 0..3 {
+        match step {
+            1 => _ = alert.add(&finding(2), NOON),
+            2 => close(&mut alert),
+            _ => {}
+        }
+        let before = handle.clone();
+        if deliver(&*to, &alert, Occasion::Updated, &mut handle).outcome != Outcome::Taken {
+            if crash {
+                handle = before;
+            }
+            assert_eq!(deliver(&*to, &alert, Occasion::Updated, &mut handle).outcome, Outcome::Taken);
+        }
+    }
+    let all = alerts(&state);
+    assert_eq!((all.len(), &all[0]["status"]), (1, &json!("closed")), "{done} {cut_at:?} {crash}");
+    let notes = notes(&all[0]);
+    assert_eq!(notes.len(), 2, "{done} {cut_at:?} {crash}: {notes:#?}");
+    assert!(notes[0].contains("203.0.113.2") && notes[1].contains("closed by alice"), "{notes:#?}");
+    state.lock().unwrap().came
+}
+
+#[test]
+fn wherever_the_connection_is_cut_everything_is_told_once() {
+    let requests = run(false, None, false);
+    assert!(requests > 10);
+    let all: Vec<usize> = (1..=requests).collect();
+    for some in all.chunks(4) {
+        // Most of the time is waited.
+        std::thread::scope(|scope| {
+            for at in some {
+                for (done, crash) in [(false, false), (false, true), (true, false), (true, true)] {
+                    scope.spawn(move || run(done, Some(*at), crash));
+                }
+            }
+        });
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Sends, finds what earlier attempts left, and says in words what Slack answers.
 
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tripline_alert::{Message, Occasion, Status};
@@ -282,60 +282,58 @@ impl Channel {
     }
 }
 
-/// What an error means (Slack, "chat.postMessage method" and "chat.update method"): what people can put right is tried
-/// again, a message that Slack cannot use is not.
+/// What an error means (Slack, "chat.postMessage method" and "chat.update method").
 fn meaning(code: &str, body: &Json, answer: &Answer) -> Outcome {
     if code.is_empty() && !answer.status.is_success() {
         return answer.outcome(None);
     }
-    let needed = body.get("needed").and_then(Json::as_str).unwrap_or("?");
-    let plain = match code {
+    let word = |text: &str| text.chars().filter(char::is_ascii_graphic).take(60).collect::<String>();
+    let (plain, again) = words(code);
+    let mut reason = plain.to_string();
+    if let ("missing_scope", Some(needed)) = (code, body.get("needed").and_then(Json::as_str)) {
+        reason = format!("{plain}: `{}` is needed", word(needed));
+    }
+    if !code.is_empty() {
+        reason.push_str(&format!(" ({})", word(code)));
+    }
+    if again {
+        let after = tripline_connect::retry_after(&answer.headers, std::time::SystemTime::now());
+        Outcome::Later { reason, after }
+    } else {
+        Outcome::Never { reason }
+    }
+}
+
+/// An error in words that tell what to do, and whether it is tried again: what people can put right is, a message that
+/// Slack cannot use is not.
+fn words(code: &str) -> (&'static str, bool) {
+    match code {
         "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
-            "the token is wrong, was revoked or has expired: install the app again, and give its new bot token".into()
+            ("the token is wrong, was revoked or has expired: install the app again, and give its new bot token", true)
         }
         "missing_scope" => {
-            format!(
-                "the token lacks the scope `{needed}`: add it to the app under OAuth & Permissions, and install it again"
-            )
+            ("the token lacks a scope: add it to the app under OAuth & Permissions, and install it again", true)
         }
-        "not_allowed_token_type" => "this kind of token may not do that: give the app's bot token (`xoxb-…`)".into(),
+        "not_allowed_token_type" => ("this kind of token may not do that: give the app's bot token (`xoxb-…`)", true),
         "channel_not_found" => {
-            "there is no such channel, or it is private and the app is not in it: invite the app".into()
+            ("there is no such channel, or it is private and the app is not in it: invite the app", true)
         }
-        "not_in_channel" => "the app is not in the channel: invite it there".into(),
-        "is_archived" => "the channel is archived: name another, or bring it back".into(),
+        "not_in_channel" => ("the app is not in the channel: invite it there", true),
+        "is_archived" => ("the channel is archived: name another, or bring it back", true),
         "restricted_action" | "restricted_action_read_only_channel" => {
-            "the workspace lets the app not post there".into()
+            ("the workspace does not let the app post there", true)
         }
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" => "too many requests".into(),
-        "msg_too_long" | "msg_blocks_too_long" => "the message is too long: shorten `body` or `fields`".into(),
+        "ratelimited" | "rate_limited" | "message_limit_exceeded" => ("too many requests", true),
+        "msg_too_long" | "msg_blocks_too_long" => ("the message is too long: shorten `body` or `fields`", false),
         "invalid_blocks" | "invalid_blocks_format" | "invalid_attachments" | "too_many_attachments" | "no_text" => {
-            "Slack cannot use the message".into()
+            ("Slack cannot use the message", false)
         }
-        "metadata_too_large" | "invalid_metadata_format" | "invalid_arguments" => "Slack cannot use the request".into(),
-        "" => "what it answered cannot be understood".to_string(),
-        _ => "Slack did not take it".into(),
-    };
-    let code: String = code.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
-    let reason = if code.is_empty() { plain } else { format!("{plain} ({code})") };
-    let never = matches!(
-        code.as_str(),
-        "msg_too_long"
-            | "msg_blocks_too_long"
-            | "invalid_blocks"
-            | "invalid_blocks_format"
-            | "invalid_attachments"
-            | "too_many_attachments"
-            | "no_text"
-            | "metadata_too_large"
-            | "invalid_metadata_format"
-            | "invalid_arguments"
-    );
-    if never && answer.status != StatusCode::TOO_MANY_REQUESTS {
-        return Outcome::Never { reason };
+        "metadata_too_large" | "invalid_metadata_format" | "invalid_arguments" => {
+            ("Slack cannot use the request", false)
+        }
+        "" => ("what it answered cannot be understood", true),
+        _ => ("Slack did not take it", true),
     }
-    let after = tripline_connect::retry_after(&answer.headers, std::time::SystemTime::now());
-    Outcome::Later { reason, after }
 }
 
 fn reason(failed: Failed) -> String {

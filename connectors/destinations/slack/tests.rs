@@ -32,6 +32,9 @@ struct Workspace {
     fail: Vec<(&'static str, Reply)>,
     /// Whether what fails is done all the same.
     done: bool,
+    /// How many requests came, and at which of them the connection is cut.
+    came: usize,
+    cut_at: Option<usize>,
 }
 
 type Shared = Arc<Mutex<Workspace>>;
@@ -51,6 +54,13 @@ fn serve(request: &Request, state: &mut Workspace) -> Reply {
         return error("invalid_auth");
     }
     let method = request.path().rsplit('/').next().unwrap().to_string();
+    state.came += 1;
+    if state.cut_at == Some(state.came) {
+        if state.done {
+            answer(request, &method, state);
+        }
+        return Reply::Cut;
+    }
     let planned = state.fail.iter().position(|(name, _)| *name == method).map(|at| state.fail.remove(at).1);
     if let (Some(reply), false) = (&planned, state.done) {
         return reply.clone();
@@ -273,6 +283,45 @@ fn what_was_taken_without_an_answer_is_not_told_again() {
     assert_eq!((heads(&state).len(), replies(&state).len()), (1, 1));
 }
 
+/// Opens, adds, closes; an attempt that fails is made again, with what the service remembers of it or, after a crash,
+/// without. Gives how many requests that took.
+fn run(done: bool, cut_at: Option<usize>, crash: bool) -> usize {
+    let (fake, state) = slack();
+    *state.lock().unwrap() = Workspace { done, cut_at, ..Workspace::default() };
+    let to = destination(&fake);
+    let (mut alert, mut handle) = (alert(), None);
+    for step in 0..3 {
+        match step {
+            1 => _ = alert.add(&finding(2), NOON),
+            2 => close(&mut alert),
+            _ => {}
+        }
+        let before = handle.clone();
+        if deliver(&*to, &alert, Occasion::Updated, &mut handle).outcome != Outcome::Taken {
+            if crash {
+                handle = before;
+            }
+            assert_eq!(deliver(&*to, &alert, Occasion::Updated, &mut handle).outcome, Outcome::Taken);
+        }
+    }
+    let (heads, replies) = (heads(&state), replies(&state));
+    assert_eq!((heads.len(), replies.len()), (1, 2), "{done} {cut_at:?} {crash}: {replies:#?}");
+    assert!(replies[0].contains("203.0.113.2") && replies[1].contains("closed by alice"), "{replies:#?}");
+    assert_eq!(heads[0].body["attachments"][0]["color"], "#8a8f98");
+    state.lock().unwrap().came
+}
+
+#[test]
+fn wherever_the_connection_is_cut_everything_is_told_once() {
+    let requests = run(false, None, false);
+    assert!(requests > 5);
+    for at in 1..=requests {
+        for (done, crash) in [(false, false), (false, true), (true, false), (true, true)] {
+            run(done, Some(at), crash);
+        }
+    }
+}
+
 #[test]
 fn a_reply_is_not_repeated_when_the_message_could_not_be_changed() {
     let (fake, state) = slack();
@@ -373,7 +422,7 @@ fn errors_of_slack_are_told_in_plain_words() {
     }
     let missing = json!({ "ok": false, "error": "missing_scope", "needed": "chat:write", "provided": "users:read" });
     let Outcome::Later { reason, .. } = say(Reply::json(200, &missing)) else { panic!() };
-    assert!(reason.contains("lacks the scope `chat:write`"), "{reason}");
+    assert!(reason.contains("`chat:write` is needed (missing_scope)"), "{reason}");
     let limited = Reply::json(429, &json!({ "ok": false, "error": "ratelimited" })).with("Retry-After", "30");
     let wait = Some(Duration::from_secs(30));
     assert_eq!(say(limited), Outcome::Later { reason: "too many requests (ratelimited)".into(), after: wait });

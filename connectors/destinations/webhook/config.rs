@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tripline_alert::{Expressions, Template};
 use tripline_config::{Place, Reference, Said, Secrets, Table};
-use tripline_connect::{Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Callback, Destination, Http, Pace, Settings, endpoint};
 use tripline_semantic::Program;
 
+use super::callback::Signed;
 use super::destination::Sender;
 use crate::trust::Trust;
 
@@ -17,6 +18,7 @@ struct Webhook {
     token: Option<Place>,
     headers: Vec<(String, Place)>,
     secret: Option<Place>,
+    callbacks: bool,
     trust: Trust,
     template: Option<Template>,
 }
@@ -36,19 +38,28 @@ pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn
         }
     }
     let secret = table.secret("secret", false, said);
+    let callbacks = table.flag("callbacks", false, said);
+    if callbacks && secret.is_none() {
+        said.bad(table.span, "`callbacks` are believed for their signature, and there is no `secret`: add it");
+    }
     let trust = Trust::read(table, said);
     let written = table.text("template", said);
     let program = Program::default();
     let mut expressions = Expressions::new(&program, said.sources, "a template");
     let template = written.and_then(|written| expressions.template(written.span));
     expressions.take_diagnostics().into_iter().for_each(|one| said.push(one));
-    Some(Arc::new(Webhook { url: url?, token, headers, secret, trust, template }))
+    Some(Arc::new(Webhook { url: url?, token, headers, secret, callbacks, trust, template }))
 }
 
 impl Settings for Webhook {
     fn secrets(&self) -> Vec<&Place> {
         let headers = self.headers.iter().map(|(_, place)| place);
         [&self.url].into_iter().chain(&self.token).chain(&self.secret).chain(headers).collect()
+    }
+
+    fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {
+        let secret = self.secret.as_ref().filter(|_| self.callbacks).and_then(|place| secrets.of(place));
+        Some(Box::new(Signed(secret?.clone())))
     }
 
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tripline_base::{Code, Diagnostic, FileId, Level, SourceMap};
+use tripline_base::{Code, Diagnostic, FileId, Level, SourceMap, Span};
 use tripline_ir as ir;
 use tripline_plan::Options;
 use tripline_plan::index::Index;
@@ -178,6 +178,11 @@ impl Ruleset {
     pub(crate) fn told(&self, rule: usize) -> Option<&RuleTold> {
         let make = || RuleTold::new(self.program.rules.get(rule)?).map(Box::new);
         self.told.get(rule)?.get_or_init(make).as_deref()
+    }
+
+    /// What is written there, on one line.
+    pub(crate) fn words(&self, span: Span) -> String {
+        self.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Rules that run.

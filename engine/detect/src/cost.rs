@@ -9,6 +9,8 @@ use crate::Ruleset;
 
 /// Bytes of a key with nothing under it.
 const KEY: u64 = 800;
+/// Bytes of what a window knows of the events that it dropped, but for sketches.
+const SLICES: u64 = 1_000;
 /// Bytes of an event under a key.
 const EVENT: u64 = 300;
 /// Bytes of a value that is kept.
@@ -58,6 +60,7 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
             let values =
                 window.aggregates.iter().filter(|a| !matches!(a.kind, AggregateKind::Count | AggregateKind::Rate));
             let event = EVENT + 2 * VALUE * size(values.count());
+            // Registers of a sketch count as events, and take less.
             ("window", window.caps, (size(window.caps.per_key), event), event)
         }
         What::Sequence(sequence) => {
@@ -72,6 +75,11 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
                     let value = VALUE + SEEN * buckets;
                     ("feature", feature.caps, (size(feature.caps.per_key), value), VALUE + SEEN)
                 }
+                // A time is kept in a bucket, and counts as one.
+                Memory::Intervals => {
+                    let per_key = buckets.saturating_add(size(feature.caps.per_key));
+                    ("feature", feature.caps, (per_key, BUCKET), BUCKET)
+                }
                 _ => ("feature", feature.caps, (buckets, BUCKET), BUCKET),
             }
         }
@@ -79,6 +87,7 @@ fn of(ruleset: &Ruleset, node: &tripline_ir::time::Node) -> Option<Cost> {
     let (keys, events) = (size(caps.keys), size(caps.events));
     let of_events = per_key.saturating_mul(each).min(events.saturating_mul(entry));
     let all = keys.saturating_mul(of_events).min(events.saturating_mul(entry));
-    let bytes = keys.saturating_mul(KEY).saturating_add(all);
-    Some(Cost { name, kind, keys, per_key, events, key_bytes: KEY + of_events, bytes })
+    let empty = KEY + if kind == "window" { SLICES } else { 0 };
+    let bytes = keys.saturating_mul(empty).saturating_add(all);
+    Some(Cost { name, kind, keys, per_key, events, key_bytes: empty.saturating_add(of_events), bytes })
 }

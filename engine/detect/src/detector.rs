@@ -1,6 +1,8 @@
 //! Judges events with a compiled ruleset.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use tripline_eval::time::{Finding as Handed, Observation};
 use tripline_eval::{Indexed, Match, Matcher};
@@ -62,13 +64,29 @@ pub struct Detector<'r> {
     matcher: Matcher<'r>,
     indexed: Option<Indexed<'r>>,
     asked: Asked,
+    /// The names of sources, once for all of their events.
+    names: HashMap<&'r str, Arc<str>>,
+    /// Where an event stands of which nothing is known.
+    nowhere: Origin,
 }
 
 impl<'r> Detector<'r> {
     /// A detector with a ruleset.
     pub fn new(ruleset: &'r Ruleset) -> Self {
         let indexed = ruleset.index.as_ref().map(|index| Indexed::new(&ruleset.ir, index));
-        Detector { ruleset, matcher: Matcher::new(&ruleset.ir), indexed, asked: Asked::of(&ruleset.ir) }
+        Detector {
+            ruleset,
+            matcher: Matcher::new(&ruleset.ir),
+            indexed,
+            asked: Asked::of(&ruleset.ir),
+            names: ruleset
+                .ir
+                .sources
+                .iter()
+                .map(|source| (source.name.as_str(), source.name.as_str().into()))
+                .collect(),
+            nowhere: Origin { file: "".into(), line: 0 },
+        }
     }
 
     /// The ruleset.
@@ -99,6 +117,26 @@ impl<'r> Detector<'r> {
         bytes: &[u8],
         origin: Option<&Origin>,
     ) -> Result<Judged<'r>, String> {
+        let nowhere = self.nowhere.clone();
+        self.judge_at(choice, bytes, origin.unwrap_or(&nowhere), origin.is_some())
+    }
+
+    /// Like [`Detector::judge`], without findings. What rules over several events take of the event knows where it
+    /// stands: that alone tells it from others that are equal in all else.
+    ///
+    /// # Errors
+    /// As [`Detector::judge`].
+    pub fn count(&mut self, choice: &SourceChoice, bytes: &[u8], origin: &Origin) -> Result<Judged<'r>, String> {
+        self.judge_at(choice, bytes, origin, false)
+    }
+
+    fn judge_at(
+        &mut self,
+        choice: &SourceChoice,
+        bytes: &[u8],
+        origin: &Origin,
+        build: bool,
+    ) -> Result<Judged<'r>, String> {
         let plain = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         let record = match std::str::from_utf8(plain) {
             Ok(text) => Cow::Borrowed(text),
@@ -119,7 +157,7 @@ impl<'r> Detector<'r> {
                 }
                 found.extend(indexed.matches());
                 let simple = found.iter().all(|found| found.plan.exceptions.is_empty());
-                if origin.is_none() && simple && watched.is_none() {
+                if !build && simple && watched.is_none() {
                     let rules = found.iter().map(|found| found.plan.rule).collect();
                     return Ok(Judged { source, rules, ..Judged::default() });
                 }
@@ -137,7 +175,7 @@ impl<'r> Detector<'r> {
             }
         };
         let Some(source) = source else { return Ok(Judged::default()) };
-        Ok(self.findings(source, &found, &raw, bytes, origin))
+        Ok(self.findings(source, &found, &raw, bytes, (origin, build)))
     }
 
     fn findings(
@@ -146,7 +184,7 @@ impl<'r> Detector<'r> {
         found: &[Match<'r>],
         raw: &Value<'_>,
         bytes: &[u8],
-        origin: Option<&Origin>,
+        (origin, build): (&Origin, bool),
     ) -> Judged<'r> {
         let watched = self.watched(Some(source));
         let mut judged = Judged { source: Some(source), ..Judged::default() };
@@ -158,12 +196,10 @@ impl<'r> Detector<'r> {
         evaluator.next_event();
         let (time, event_id) = time_and_id(evaluator, source, raw);
         judged.taken.time = time;
-        let unplaced = Origin { file: "".into(), line: 0 };
         let mut kept: Vec<&Match<'r>> = Vec::new();
         let is_handed = |one: &Match<'_>| self.asked.rules.contains(&one.plan.rule);
-        let origin_or_none = origin.unwrap_or(&unplaced);
-        let build = origin.is_some() || found.iter().any(is_handed);
-        let context = build.then_some(origin_or_none).map(|origin| Context {
+        let wanted = build || found.iter().any(is_handed);
+        let context = wanted.then(|| Context {
             evaluator,
             sources: &self.ruleset.sources,
             source: &source.name,
@@ -186,15 +222,16 @@ impl<'r> Detector<'r> {
             }
             judged.rules.push(rule);
             if let (Some(context), Some(rule)) = (&context, self.ruleset.program.rules.get(rule))
-                && (origin.is_some() || is_handed(one))
+                && (build || is_handed(one))
             {
                 let finding = finding(context, one, rule);
                 judged.taken.handed.extend(is_handed(one).then(|| handed(&finding, bytes)).flatten());
-                judged.findings.extend(origin.map(|_| finding));
+                judged.findings.extend(build.then_some(finding));
             }
         }
         if let (Some(time), false) = (time, kept.is_empty()) {
-            let from = observe::from(&source.name, time, event_id.as_deref(), bytes, origin_or_none);
+            let name = self.names.get(source.name.as_str()).map_or_else(|| source.name.as_str().into(), Arc::clone);
+            let from = observe::from(name, time, event_id.as_deref(), bytes, origin);
             judged.taken.observation = Some(observe::observation(evaluator, kept.into_iter(), raw, from));
         }
         judged

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tripline_base::SourceMap;
-use tripline_eval::explain::{Seen, deciding, show};
-use tripline_eval::time::{Finding as Handed, From};
+use tripline_eval::explain::{Seen, deciding};
+use tripline_eval::time::{Finding as Handed, From, Reading, title_value};
 use tripline_eval::{Evaluator, Match, normalize};
 use tripline_event::{Origin, Value, to_text};
 use tripline_ir::{Arm, Piece, Severity, Source};
@@ -61,6 +61,8 @@ pub struct Several {
     pub count: u64,
     /// The times of the first and of the last of them, nanoseconds.
     pub span: (i64, i64),
+    /// What features said at the event at which it was found.
+    pub readings: Vec<Reading>,
 }
 
 /// A finding as rules on findings see it; none where it has no time.
@@ -159,25 +161,6 @@ pub(crate) fn finding(context: &Context<'_>, found: &Match<'_>, rule: &Rule) -> 
         },
         several: None,
     }
-}
-
-fn title_value(values: &[Value<'_>]) -> String {
-    const LONGEST: usize = 200;
-    let words: Vec<String> = values
-        .iter()
-        .take(5)
-        .map(|value| to_text(value).map_or_else(|| show(value), |text| text.into_owned()))
-        .collect();
-    if words.is_empty() {
-        return "-".into();
-    }
-    let mut text = words.join(", ");
-    if values.len() > 5 {
-        text.push_str(&format!(" and {} more", values.len() - 5));
-    }
-    // What an attacker put into a field must not draw on the analyst's screen.
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if clean.chars().count() > LONGEST { clean.chars().take(LONGEST).chain(['…']).collect() } else { clean }
 }
 
 /// The tests that decided, with what they saw.

@@ -54,6 +54,6 @@ pub(crate) fn observation<'m, 'p: 'm>(
 }
 
 /// What an event is known by.
-pub(crate) fn from(source: &str, time: i64, id: Option<&str>, bytes: &[u8], origin: &Origin) -> From {
-    From { time, source: source.into(), id: id.map(Arc::from), content: content(bytes), origin: origin.clone() }
+pub(crate) fn from(source: Arc<str>, time: i64, id: Option<&str>, bytes: &[u8], origin: &Origin) -> From {
+    From { time, source, id: id.map(Arc::from), content: content(bytes), origin: origin.clone() }
 }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
-use tripline_eval::time::From;
+use tripline_eval::time::{From, Reading};
 use tripline_event::{Origin, Value, format_time};
 use tripline_ir::Severity;
 use tripline_schema::{Enum, VERSION, ocsf};
@@ -218,6 +218,37 @@ struct Unmapped<'f> {
     context: Map<String, Json>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     why: Vec<Why<'f>>,
+    /// What features said.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    features: Vec<OfFeature<'f>>,
+}
+
+/// A read of a feature, as it was when something was found.
+#[derive(Serialize)]
+struct OfFeature<'f> {
+    feature: &'f str,
+    read: String,
+    ready: bool,
+    /// One for each key of the event.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    values: Vec<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observations: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    different: Option<i64>,
+}
+
+impl<'f> OfFeature<'f> {
+    fn new(ruleset: &'f Ruleset, reading: &Reading) -> Self {
+        OfFeature {
+            feature: ruleset.program.features.get(reading.feature).map_or("", |feature| &feature.name),
+            read: ruleset.words(reading.span),
+            ready: reading.ready,
+            values: reading.values.iter().map(event_json).collect(),
+            observations: reading.ready.then_some(reading.observations),
+            different: reading.different,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -281,6 +312,12 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
             revision: finding.several.as_ref().map(|several| several.revision).filter(|revision| *revision > 0),
             risk_entity: finding.risk.as_ref().map(|(_, kind, value)| format!("{kind}:{value}")),
             context: finding.context.iter().map(|(name, value)| (name.clone(), event_json(value))).collect(),
+            features: finding
+                .several
+                .iter()
+                .flat_map(|several| &several.readings)
+                .map(|reading| OfFeature::new(ruleset, reading))
+                .collect(),
             why: finding.why.iter().map(|shown| Why { test: &shown.test, saw: &shown.saw }).collect(),
         },
         observables: observables.collect(),

@@ -236,7 +236,11 @@ fn judge(
     for record in &batch.records {
         let bytes = batch.buffer.get(record.range.clone()).unwrap_or(&[]);
         origin.line = record.line;
-        let judged = match detector.judge(&wanted.source, bytes, wanted.findings.then_some(&origin)) {
+        let judged = match wanted.findings {
+            true => detector.judge(&wanted.source, bytes, Some(&origin)),
+            false => detector.count(&wanted.source, bytes, &origin),
+        };
+        let judged = match judged {
             Ok(judged) => judged,
             Err(reason) => {
                 totals.unparsed += 1;

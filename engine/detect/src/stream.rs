@@ -1,6 +1,8 @@
 //! Events one after another through rules over several events: what single events gave goes in, findings come out.
 
-use tripline_eval::time::{Counts, End, Fired, Load, Machine};
+use tripline_base::terminal::counted;
+use tripline_eval::explain::show;
+use tripline_eval::time::{Counts, End, Fired, Load, Machine, Reading};
 use tripline_event::Origin;
 use tripline_ir::time::Owner;
 
@@ -103,7 +105,7 @@ impl<'r> Stream<'r> {
             entities: fired.told.entities,
             context: fired.told.context,
             risk: fired.told.risk,
-            why: rule.map(|rule| why(self.ruleset, rule)).unwrap_or_default(),
+            why: rule.map(|rule| why(self.ruleset, rule, &fired.readings)).unwrap_or_default(),
             raw: String::new(),
             several: Some(Box::new(Several {
                 revision: fired.revision,
@@ -111,19 +113,36 @@ impl<'r> Stream<'r> {
                 events: fired.events,
                 count: fired.count,
                 span: fired.span,
+                readings: fired.readings,
             })),
         }
     }
 }
 
-/// What a rule over several events waits for, as written.
-fn why(ruleset: &Ruleset, rule: &tripline_semantic::typed::Rule) -> Vec<Shown> {
+/// What a rule over several events waits for, as written, and what features said.
+fn why(ruleset: &Ruleset, rule: &tripline_semantic::typed::Rule, readings: &[Reading]) -> Vec<Shown> {
     use tripline_semantic::typed::Over;
     let spans = match &rule.over {
         None => rule.condition.iter().map(|condition| condition.span).collect(),
         Some(Over::Window(window)) => window.having.iter().map(|having| having.span).collect::<Vec<_>>(),
         Some(Over::Sequence(sequence)) => sequence.steps.iter().map(|step| step.span).collect::<Vec<_>>(),
     };
-    let words = |span| ruleset.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
-    spans.into_iter().map(|span| Shown { test: words(span), saw: Vec::new() }).collect()
+    let waited = spans.into_iter().map(|span| Shown { test: ruleset.words(span), saw: Vec::new() });
+    let said = readings.iter().map(|reading| Shown { test: ruleset.words(reading.span), saw: saw(reading) });
+    waited.chain(said).collect()
+}
+
+/// `true`, `3 values`, `41 observations`
+fn saw(reading: &Reading) -> Vec<String> {
+    if !reading.ready {
+        return vec!["not known yet".into()];
+    }
+    let count = |n: i64, word| counted(u64::try_from(n).unwrap_or(0), word);
+    let mut saw = match reading.values.as_slice() {
+        [] => vec!["absent".to_string()],
+        values => values.iter().map(show).collect(),
+    };
+    saw.extend(reading.different.map(|n| count(n, "value")));
+    saw.push(count(reading.observations, "observation"));
+    saw
 }

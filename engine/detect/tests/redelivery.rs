@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-use tripline_detect::{Compiler, DiskFiles, harness};
+use tripline_detect::{Compiler, DiskFiles, SourceChoice, harness};
 use tripline_semantic::NoFiles;
 
 /// Two sources: the events of one have ids, those of the other have none.
@@ -80,4 +80,27 @@ fn a_repetition_that_is_not_marked_is_a_new_event() {
 fn a_repetition_that_is_marked_is_one_event() {
     holds(r#"repeat 20 every 1m { event t.s { id: "1", a: "x" } redelivered } expect 1 alert"#);
     holds(r#"repeat 20 as n { event t.s { id: "{n}", a: "x" } redelivered } expect 20 alerts"#);
+}
+
+#[test]
+fn counting_without_findings_takes_equal_lines_for_one() {
+    use tripline_detect::scan::{Totals, Wanted, finish, scan};
+    let mut compiler = Compiler::new();
+    compiler.add(
+        "twins.trip",
+        "mapping m from t.s { time: timestamp(raw.t) user.uid: raw.u
+           otherwise -> authentication { activity_id: \"Logon\" severity_id: \"Low\" } }
+         rule three { title: \"t\" on authentication group by user.uid within 1h having count() >= 3 }",
+    );
+    let ruleset = compiler.compile(&NoFiles, 0);
+    let line = "{\"t\":\"2026-01-01T00:00:00Z\",\"u\":\"bob\"}\n";
+    for findings in [true, false] {
+        let wanted = Wanted { source: SourceChoice::Named("t.s".into()), findings, lines: false };
+        let mut totals = Totals::default();
+        let mut stream = tripline_detect::Stream::new(&ruleset).unwrap();
+        let input = Box::new(std::io::Cursor::new(line.repeat(3)));
+        scan(&ruleset, "twins", input, &wanted, &mut totals, Some(&mut stream), &mut |_| {}).unwrap();
+        finish(&ruleset, &wanted, &mut totals, &mut stream, &mut |_| {});
+        assert_eq!(totals.findings, 1, "findings wanted: {findings}");
+    }
 }

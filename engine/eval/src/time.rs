@@ -10,14 +10,18 @@ mod aggregate;
 mod coverage;
 mod exact;
 mod feature;
+mod intervals;
 mod keep;
 mod key;
 mod keyed;
 mod order;
 mod quick;
+mod reading;
 mod say;
 mod search;
 mod sequence;
+mod show;
+mod sketch;
 mod state;
 mod table;
 mod unit;
@@ -31,12 +35,13 @@ use tripline_ir::Program as Plan;
 use tripline_ir::time::{FindingInput, Owner};
 use tripline_semantic::Program;
 
-use crate::Evaluator;
 use coverage::Coverage;
 use unit::{Rules, Unit, World};
 
 pub use order::From;
+pub use reading::Reading;
 pub use say::{Told, title_value};
+pub use show::{OfKey, Overview, SeenValue};
 pub use state::{BadRow, Load, Row};
 pub use unit::{Cause, Counts, Fired, uid};
 
@@ -123,6 +128,8 @@ pub struct Machine<'p> {
     meanings: BTreeMap<[u8; 16], usize>,
     /// Sources whose clock or coverage changed since they were last taken.
     changed_sources: BTreeSet<usize>,
+    /// Whether rules judge nothing.
+    remembers_only: bool,
 }
 
 impl<'p> Machine<'p> {
@@ -137,7 +144,7 @@ impl<'p> Machine<'p> {
             }
         }
         Machine {
-            rules: Rules { time, program, evaluator: Evaluator::over(plan, &time.arena) },
+            rules: Rules::new(plan, program),
             units: time.units.iter().map(|unit| Unit::new(time, &unit.nodes)).collect(),
             clocks: vec![Clock::default(); plan.sources.len()],
             coverage: vec![Coverage::default(); plan.sources.len()],
@@ -148,12 +155,31 @@ impl<'p> Machine<'p> {
             names: state::names(plan),
             meanings: time.nodes.iter().enumerate().map(|(at, node)| (node.meaning, at)).collect(),
             changed_sources: BTreeSet::new(),
+            remembers_only: false,
         }
     }
 
     /// From now on what changes is remembered, until [`Machine::changes`] hands it out.
     pub fn keep(&mut self) {
         self.units.iter_mut().for_each(Unit::keep);
+    }
+
+    /// From now on features remember, and rules judge nothing.
+    pub fn remember_only(&mut self) {
+        self.remembers_only = true;
+    }
+
+    /// Forgets how far sources have come, and knows still when they were covered: gives their latest event times, as
+    /// [`Machine::saw`] takes them.
+    pub fn rewind(&mut self) -> Vec<(usize, i64)> {
+        let latest = self.clocks.iter().enumerate().filter_map(|(at, clock)| Some((at, clock.latest?))).collect();
+        self.clocks.iter_mut().for_each(|clock| (clock.latest, clock.idle) = (None, false));
+        latest
+    }
+
+    /// The latest event time of a source, nanoseconds.
+    pub fn latest(&self, source: usize) -> Option<i64> {
+        self.clocks.get(source)?.latest
     }
 
     /// Whether a plan has anything for a machine to do.
@@ -221,7 +247,11 @@ impl<'p> Machine<'p> {
         let behind = self.behind(&observation.from);
         for (input, captures) in &observation.inputs {
             let Some(node) = self.rules.time.inputs.get(*input).map(|input| input.node) else { continue };
-            let Some(unit) = self.rules.time.nodes.get(node).map(|node| node.unit) else { continue };
+            let Some(declared) = self.rules.time.nodes.get(node) else { continue };
+            if self.remembers_only && !matches!(declared.owner, Owner::Feature(_)) {
+                continue;
+            }
+            let unit = declared.unit;
             if behind && self.passed(unit, observation.from.time) {
                 late = true;
                 continue;
@@ -268,7 +298,7 @@ impl<'p> Machine<'p> {
     /// Hands a finding to the rules that take it. One that comes from outside is late as events are; one that was
     /// found here is handed on before those who wait for it go further.
     fn hand(&mut self, finding: &Finding, from_outside: bool) {
-        let Some(inputs) = self.takers.get(&finding.rule) else { return };
+        let Some(inputs) = self.takers.get(&finding.rule).filter(|_| !self.remembers_only) else { return };
         let Some(rule) = self.rules.program.rules.get(finding.rule) else { return };
         // Each once, by value and kind; whom the risk is upon is one of them.
         let upon = finding.risk.as_ref().map(|(_, kind, value)| (value.as_str(), *kind));

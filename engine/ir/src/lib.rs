@@ -200,6 +200,29 @@ pub struct Arena {
     prints: Prints,
     /// Whether equal nodes are one.
     pub intern: bool,
+    /// What lists and tables are called, for the printer.
+    pub names: Names,
+}
+
+/// What lists and tables are called. A name stays when others are added before it, and an index does not.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Of lists.
+    pub lists: Vec<String>,
+    /// Of tables, with their columns.
+    pub tables: Vec<(String, Vec<String>)>,
+}
+
+impl Names {
+    fn list(&self, at: usize) -> String {
+        self.lists.get(at).cloned().unwrap_or_else(|| format!("list{at}"))
+    }
+
+    fn column(&self, table: usize, column: usize) -> (String, String) {
+        let known = self.tables.get(table);
+        let of_table = known.map_or_else(|| format!("table{table}"), |(name, _)| name.clone());
+        (of_table, known.and_then(|(_, columns)| columns.get(column).cloned()).unwrap_or_else(|| column.to_string()))
+    }
 }
 
 /// Fingerprints of what prints the same: two keyed hashes, which nobody who writes rules can foresee.

@@ -26,7 +26,10 @@ impl Arena {
                 let condition = condition.map(|c| format!(" if {}", self.print(c))).unwrap_or_default();
                 format!("each({} for element0 in {}{condition})", self.print(*value), self.print(*array))
             }
-            Kind::Lookup { table, key, column } => format!("table{table}[{}].{column}", self.print(*key)),
+            Kind::Lookup { table, key, column } => {
+                let (table, column) = self.names.column(*table, *column);
+                format!("{table}[{}].{column}", self.print(*key))
+            }
             Kind::And(xs) => format!("({})", list(xs, " and ")),
             Kind::Or(xs) => format!("({})", list(xs, " or ")),
             Kind::Not(x) => format!("not {}", self.print(*x)),
@@ -41,7 +44,7 @@ impl Arena {
                     .collect();
                 format!("{} in [{}]", self.side(*left), items.join(", "))
             }
-            Kind::InList { left, list } => format!("{} in list{list}", self.side(*left)),
+            Kind::InList { left, list } => format!("{} in {}", self.side(*left), self.names.list(*list)),
             Kind::InArray { left, array } => format!("{} in {}", self.side(*left), self.side(*array)),
             Kind::Exists(x) => format!("exists {}", self.print(*x)),
             Kind::Quantified { kind, array, condition } => {

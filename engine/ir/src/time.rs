@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use tripline_base::Span;
 pub use tripline_semantic::typed::{Ask, Caps, Memory, WindowKind};
 
 use crate::{Arena, Id, Piece, Severity};
@@ -87,6 +88,8 @@ pub struct Read {
     pub subject: Option<usize>,
     /// The captures that are the key.
     pub key: Vec<usize>,
+    /// Where it is written.
+    pub span: Span,
 }
 
 /// Nodes that are judged together, because they read the same features.
@@ -257,6 +260,13 @@ pub struct Feature {
     pub caps: Caps,
     /// Its sources, by index.
     pub sources: Vec<usize>,
+}
+
+impl Feature {
+    /// The last bucket that is not held any more at a time.
+    pub fn oldest(&self, time: i64) -> i64 {
+        time.div_euclid(self.bucket.max(1)).saturating_sub(self.buckets)
+    }
 }
 
 /// What an event is kept as.

@@ -52,6 +52,16 @@ fn is_stateless(rule: &typed::Rule) -> bool {
     !rule.broken && rule.stateful.is_none()
 }
 
+/// An arena without nodes.
+fn arena(program: &Program, options: Options) -> ir::Arena {
+    let mut arena = ir::Arena::new(options.intern);
+    arena.names = ir::Names {
+        lists: program.lists.iter().map(|list| list.name.clone()).collect(),
+        tables: program.tables.iter().map(|table| (table.name.clone(), table.columns.clone())).collect(),
+    };
+    arena
+}
+
 /// Plans every rule that can be. Broken mappings are left out.
 pub fn plan(program: &Program, options: Options) -> ir::Program {
     let rules: Vec<(usize, &typed::Rule)> = program.rules.iter().enumerate().collect();
@@ -62,7 +72,7 @@ pub fn plan(program: &Program, options: Options) -> ir::Program {
 /// they look at; with no rules, all sources.
 pub fn plan_rules(program: &Program, rules: &[(usize, &typed::Rule)], options: Options) -> ir::Program {
     let mut out = ir::Program {
-        arena: ir::Arena::new(options.intern),
+        arena: arena(program, options),
         lists: program.lists.iter().map(|list| Arc::clone(&list.items)).collect(),
         tables: program.tables.iter().map(|table| Arc::new(table.rows.clone())).collect(),
         ..ir::Program::default()

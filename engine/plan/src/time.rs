@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tripline_event::Segment;
 use tripline_ir::time::{Feature, FindingInput, Input, Node, Observe, Owner, Say, Sequence, Step, Time, What, Window};
-use tripline_ir::{Arena, Id, Piece, RulePlan};
+use tripline_ir::{Id, Piece, RulePlan};
 use tripline_semantic::Program;
 use tripline_semantic::typed::{self, Kind, Negation, Over, Root, Subject, Ty, Typed};
 
@@ -97,7 +97,7 @@ pub(crate) fn plan<'p>(
     rules: &[(usize, &'p typed::Rule)],
     options: Options,
 ) -> (Time, Vec<Observer<'p>>) {
-    let time = Time { arena: Arena::new(options.intern), ..Time::default() };
+    let time = Time { arena: crate::arena(program, options), ..Time::default() };
     let mut planner =
         Planner { program, rules, options, time, observers: Vec::new(), features: BTreeMap::new(), rule: usize::MAX };
     for (at, rule) in rules {
@@ -107,6 +107,26 @@ pub(crate) fn plan<'p>(
         }
     }
     (planner.time, planner.observers)
+}
+
+/// The sources that an input reaches: of its events, of the features that it reads, and of the rules that it takes
+/// findings of.
+fn reached(time: &Time, seen: &Seen, input: &Input, passed: &mut BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut out: BTreeSet<usize> = input.sources.iter().copied().collect();
+    for read in &input.reads {
+        let inputs = time.inputs.iter().filter(|input| input.node == read.feature);
+        out.extend(inputs.flat_map(|input| &input.sources));
+    }
+    for rule in input.findings.iter().flat_map(|findings| &findings.rules) {
+        out.extend(seen.rules.get(rule).into_iter().flatten());
+        let node = time.nodes.iter().position(|node| node.owner == Owner::Rule(*rule));
+        if let Some(node) = node.filter(|_| passed.insert(*rule)) {
+            for input in time.inputs.iter().filter(|input| input.node == node) {
+                out.extend(reached(time, seen, input, passed));
+            }
+        }
+    }
+    out
 }
 
 /// Ties nodes together, once it is known which sources they look at.
@@ -123,6 +143,16 @@ pub(crate) fn finish(program: &Program, time: &mut Time, seen: &Seen) {
                 }
             }
             _ => {}
+        }
+    }
+    let of_findings = time.inputs.iter().filter(|input| input.findings.is_some());
+    let of_findings: Vec<(usize, usize, BTreeSet<usize>)> =
+        of_findings.map(|input| (input.node, input.step, reached(time, seen, input, &mut BTreeSet::new()))).collect();
+    for (node, step, reached) in of_findings {
+        if let Some(What::Sequence(sequence)) = time.nodes.get_mut(node).map(|node| &mut node.what)
+            && let Some(step) = sequence.steps.get_mut(step)
+        {
+            step.sources = reached.into_iter().collect();
         }
     }
     units::tie(time, seen);

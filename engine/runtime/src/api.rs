@@ -155,7 +155,8 @@ impl Api {
 
     /// Goes through the steps of a request.
     async fn take(&self, request: Request) -> Result<Reply, Refusal> {
-        let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
+        let peer =
+            request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| limits::network(peer.0));
         let (parts, body) = request.into_parts();
         let limit = |client: Client| self.limits.take(client, Instant::now()).map_err(Refusal::limited);
         let found = routes::find(&parts.method, parts.uri.path());

@@ -67,7 +67,7 @@ pub enum Answer {
     Refused(String),
     /// It was not done, as what was given cannot be used.
     Bad(String),
-    /// It was not done, as what was kept cannot be read.
+    /// It was not done, as what was kept cannot be read or written.
     Unreadable(String),
 }
 

@@ -21,6 +21,7 @@ pub mod config;
 mod deliver;
 pub mod direct;
 mod engine;
+pub mod features;
 mod log;
 mod metrics;
 mod parcel;
@@ -35,7 +36,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tripline_alert::Routing;
+pub use tripline_alert::Routing;
 use tripline_detect::SourceChoice;
 use tripline_store::{Durability, Options, Store};
 

@@ -13,6 +13,7 @@ mod rule;
 mod stateful;
 mod table;
 mod test;
+mod together;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -213,6 +214,7 @@ impl Checker<'_> {
             }
         }
         self.finding_cycles();
+        self.findings_of_readers();
     }
 
     fn begin(&mut self, item: &ast::Item) {

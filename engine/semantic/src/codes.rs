@@ -69,7 +69,8 @@ sources.";
 `except finding` needs a stateful rule, and features are read of one event.";
     FINDING_CYCLE = "T0225" error "finding-cycle" "rules take each other's findings in a circle"
 "A rule `on finding from a` is judged after `a`. Rules that lead back to themselves could never be judged: name
-the findings of rules that come before.";
+the findings of rules that come before. Rules that read one feature are judged together, so none of them takes what
+another of them finds, be it through further rules.";
     COMMON_UNUSED = "T0226" error "common-definition-unused" "no arm can take a common definition"
 "A definition before the arms is taken by each arm whose class has the attribute. None of this mapping's
 classes has it.";

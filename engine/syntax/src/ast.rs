@@ -516,7 +516,7 @@ pub struct Feature {
     pub span: Span,
     /// Its name.
     pub name: Name,
-    /// `set`, `count`, `distinct`, `sum`, `avg`, `last`, `first`, `histogram`.
+    /// `set`, `count`, `distinct`, `sum`, `avg`, `last`, `first`, `histogram`, `intervals`.
     pub aggregate: Name,
     /// `of EXPR`
     pub of: Option<Expr>,

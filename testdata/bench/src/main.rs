@@ -32,7 +32,7 @@ struct Args {
     /// How many rules are made; several to see the cost grow
     #[arg(long, value_delimiter = ',', default_value = "3139")]
     sizes: Vec<usize>,
-    /// One stage alone: parse, locate, match, scan or compile
+    /// One stage alone: parse, locate, match, scan or compile; with `--state`: threshold, sequence or new
     #[arg(long)]
     stage: Option<String>,
     /// How often each stage is run; the quickest run counts
@@ -130,7 +130,7 @@ impl Bench<'_> {
 
 fn run(args: &Args) -> Result<(), String> {
     if let Some(keys) = args.state {
-        return state::run(keys.max(1), args.each.max(1));
+        return state::run(keys.max(1), args.each.max(1), args.stage.as_deref().unwrap_or_default());
     }
     if let Some(program) = &args.service {
         let asked = service::Asked {

@@ -44,6 +44,32 @@ fn every_example_of_the_language_reference_compiles_in_the_one_style_and_passes_
 }
 
 #[test]
+fn the_examples_of_behaviour_are_those_of_their_page_and_pass_their_tests() {
+    let page = std::fs::read_to_string(root().join("docs/FEATURES.md")).unwrap();
+    let folder = root().join("examples/behaviour");
+    let mut compiler = Compiler::new();
+    let mut files = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "trip") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(page.contains(&format!("```trip\n{text}```\n")), "{} is not on the page", path.display());
+        let parse = tripline_syntax::parse_file(tripline_base::FileId(0), &text);
+        assert_eq!(tripline_syntax::format::format(&parse.file, &text), text);
+        compiler.add(&path.display().to_string(), &text);
+        files += 1;
+    }
+    assert_eq!(page.matches("```trip").count(), files, "an example of the page has no file");
+    let ruleset = compiler.compile(&DiskFiles, 0);
+    let said: Vec<&str> = ruleset.diagnostics.iter().map(|said| said.message.as_str()).collect();
+    assert!(said.is_empty(), "{said:?}");
+    let outcomes = harness::run(&ruleset, &DiskFiles, "");
+    assert!(outcomes.len() >= 10 && outcomes.iter().all(|outcome| outcome.passed()), "{outcomes:?}");
+}
+
+#[test]
 fn the_index_of_diagnostics_is_that_of_the_code() {
     let mut page = String::from(
         "# Diagnostics\n\nEverything that `tripline check` can say, by code. This page is generated from the declarations in \

@@ -85,6 +85,10 @@ fn kinds(rule: &Rule) -> BTreeSet<&'static str> {
                     Ask::Deviation => "deviation",
                     Ask::Age => "age",
                     Ask::TravelSpeed => "travel_speed",
+                    Ask::Observations => "observations",
+                    Ask::Value => "value",
+                    Ask::Interval => "interval",
+                    Ask::Regularity => "regularity",
                 });
             }
         });
@@ -128,7 +132,7 @@ fn what_is_generated_says_something() {
         }
     }
     assert!(said.is_empty(), "{} of 150 do not compile: {}", said.len(), said[0]);
-    assert_eq!(rules.len(), 29, "{rules:?}");
+    assert_eq!(rules.len(), 33, "{rules:?}");
     for (kind, all) in &rules {
         let (fired, scanned) = (fired.get(kind).copied().unwrap_or(0), scanned.get(kind).copied().unwrap_or(0));
         assert!(*all >= 15, "only {all} rules are {kind}");

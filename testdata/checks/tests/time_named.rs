@@ -368,3 +368,79 @@ fn an_event_dated_2262_in_a_file_makes_none_before_1970_late() {
     }
     assert_eq!(live.end(), ["three: 3 of bob"]);
 }
+
+/// It once ended at an event that a step took but for what it asks of another, and was made of older ones.
+#[test]
+fn together_ends_at_no_event_that_a_reference_leaves_out() {
+    let ruleset = compile(
+        "rule pair { title: \"t\" together by user.uid within 10s {
+           a: authentication where message in [\"x\", \"y\"]
+           b: authentication where message in [\"y\", \"z\"] and message in a[].message
+         } alert { title: \"{a.message} {b.message}\" } }",
+    );
+    let mut live = Live::new(&ruleset, 1);
+    live.at(0.0, "bob", "x");
+    // Of the first step the earliest is taken, which is another until now.
+    live.at(1.0, "bob", "y");
+    live.at(10.5, "bob", "z");
+    assert_eq!(live.end(), [""; 0]);
+}
+
+/// A source of a rule whose findings are waited for fell silent.
+#[test]
+fn absence_of_findings_is_only_told_of_what_was_covered() {
+    let ruleset = compile(
+        "rule other { title: \"o\" on account_change alert { title: \"{message}\" entities: [user(user.uid)] } }
+         rule alone { title: \"t\" sequence within 10s {
+           a: authentication by user.uid where message == \"x\"
+           not finding from other by entity
+         } alert { title: \"{a.message}\" } }",
+    );
+    for (last, wanted) in [(5, 0), (11, 1)] {
+        let mut live = Live::new(&ruleset, 1);
+        live.take("u.s", "{\"t\":1767225600,\"u\":\"eve\"}");
+        live.take("t.s", "{\"t\":1767225600,\"u\":\"bob\",\"a\":\"x\"}");
+        live.take("t.s", "{\"t\":1767225620,\"u\":\"bob\"}");
+        live.take("u.s", &format!("{{\"t\":{},\"u\":\"eve\"}}", 1_767_225_600 + last));
+        assert_eq!(live.end().len(), wanted, "the other source sent until second {last}");
+    }
+}
+
+#[test]
+fn findings_came_too_late_for_a_rule_that_shares_a_feature_with_theirs() {
+    let features = "feature f = set of message by user.uid over 1d warmup 0s on authentication
+        feature g = set of message by user.uid over 1d warmup 0s on authentication
+        rule one { title: \"one\" on authentication where message is new in f }";
+    let then = |name: &str, from: &str, feature: &str| {
+        format!(
+            "rule {name} {{ title: \"{name}\" sequence within 1h {{
+               a: finding from {from} by group.user.uid  b: authentication by user.uid where message is new in {feature} }} }}"
+        )
+    };
+    let by_user = "group by user.uid within 1s";
+    let refused = |rules: &str| {
+        let text = features.replace("new in f }", &format!("new in f {by_user} }}"));
+        let mut compiler = Compiler::new();
+        compiler.add("named.trip", &format!("{MAPPING}{text}{rules}"));
+        let ruleset = compiler.compile(&tripline_semantic::NoFiles, 0);
+        ruleset.broken().into_iter().map(str::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(&then("two", "one", "f")), ["two"]);
+    // Through a rule between.
+    let between = "rule between { title: \"b\" on finding from one group by group.user.uid within 1h }";
+    assert_eq!(refused(&format!("{between}{}", then("two", "between", "f"))), ["two"]);
+    // Tied by a rule that reads both.
+    let both = "rule both { title: \"t\" on authentication where message is new in f and message is new in g }";
+    assert_eq!(refused(&format!("{both}{}", then("two", "one", "g"))), ["two"]);
+    // A feature of its own.
+    let apart = then("two", "one", "g");
+    assert_eq!(refused(&apart), [""; 0]);
+    let ruleset = compile(&format!("{}{apart}", features.replace("new in f }", &format!("new in f {by_user} }}"))));
+    let mut live = Live::new(&ruleset, 0);
+    for (n, message) in ["x", "x", "y", "y", "y"].iter().enumerate() {
+        live.send("t.s", &format!("{{\"t\":\"2026-01-01T00:{n:02}:00Z\",\"u\":\"bob\",\"a\":\"{message}\"}}"));
+    }
+    let titles: Vec<&str> = live.found.iter().map(|found| found.title.as_str()).collect();
+    // A finding stands before the event at which it was found: `one` comes before `t.s`.
+    assert_eq!(titles, ["one", "two", "one", "two"]);
+}

@@ -148,7 +148,7 @@ fn judge<'p>(
         if let (Some(time), false) = (time, kept.is_empty()) {
             // Every event of a test is a new one, whatever its id.
             let id = format!("{}#{number}", context.event_id.as_deref().unwrap_or_default());
-            let from = observe::from(&source.name, time, Some(&id), context.bytes, &context.origin);
+            let from = observe::from(source.name.as_str().into(), time, Some(&id), context.bytes, &context.origin);
             for_others.observation = Some(observe::observation(evaluator, kept.iter(), &raw, from));
         }
         stream.take(&for_others);

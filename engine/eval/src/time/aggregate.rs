@@ -111,7 +111,7 @@ impl State {
             State::Distinct(seen) => {
                 for (index, value) in (0..).zip(values) {
                     let place = place(event, index);
-                    let entry = seen.entry(words(value).into()).or_insert_with(|| Seen {
+                    let entry = seen.entry(words(value).as_ref().into()).or_insert_with(|| Seen {
                         times: 0,
                         at: VecDeque::new(),
                         value: value.clone(),
@@ -140,13 +140,13 @@ impl State {
             State::Distinct(seen) => {
                 for value in values {
                     let key = words(value);
-                    let Some(entry) = seen.get_mut(key.as_str()) else { continue };
+                    let Some(entry) = seen.get_mut(&*key) else { continue };
                     entry.times = entry.times.saturating_sub(1);
                     if entry.at.front().is_some_and(|first| first >> PLACES == event) {
                         entry.at.pop_front();
                     }
                     if entry.times == 0 {
-                        seen.remove(key.as_str());
+                        seen.remove(&*key);
                     }
                 }
             }
@@ -217,13 +217,9 @@ impl Sum {
         if self.n == 0 {
             return Value::Null;
         }
-        let n = self.n as f64;
-        let (high, low) = self.sum.read();
-        let mean = high / n;
-        let rest = (-mean).mul_add(n, high) + low;
         match kind {
-            AggregateKind::Avg => float(mean + rest / n),
-            _ => float(deviation(n, (high, low), self.squares.read())),
+            AggregateKind::Avg => float(self.sum.mean(self.n)),
+            _ => float(deviation(self.n as f64, self.sum.read(), self.squares.read())),
         }
     }
 }

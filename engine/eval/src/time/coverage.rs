@@ -64,6 +64,18 @@ impl Coverage {
         before.is_some_and(|before| to - before < GAP)
     }
 
+    /// Since when it has been covered, as of a time; none where it is not.
+    pub fn since(&self, now: i64) -> Option<i64> {
+        let mut since: Option<(i64, i64)> = None;
+        for (first, last) in self.hours.values().copied().take_while(|(first, _)| *first <= now) {
+            since = match since {
+                Some((since, before)) if first - before < GAP => Some((since, last.min(now))),
+                _ => Some((first, last.min(now))),
+            };
+        }
+        since.filter(|(_, last)| now - last < GAP).map(|(since, _)| since)
+    }
+
     /// Whether from one time on it sent, without a day's silence, until an event at or after the other.
     pub fn reaches(&self, from: i64, to: i64) -> bool {
         if self.always {
@@ -103,6 +115,9 @@ mod tests {
         coverage.saw(last + GAP);
         assert!(!coverage.covers(0, last + GAP) && coverage.covers(last + GAP, last + GAP));
         assert!(!coverage.reaches(0, last + 1) && coverage.reaches(last + 1, last + GAP));
+        assert_eq!((coverage.since(last), coverage.since(last + GAP - 1)), (Some(0), Some(0)));
+        assert_eq!((coverage.since(last + GAP), coverage.since(-1)), (Some(last + GAP), None));
+        assert_eq!(coverage.since(last + 2 * GAP), None);
         // What came out of order tells the same.
         coverage.saw(last + GAP / 2);
         assert!(coverage.covers(0, last + GAP) && coverage.reaches(0, last + 1));

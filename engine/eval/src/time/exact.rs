@@ -90,6 +90,19 @@ impl Exact {
 
     /// The sum as the nearest float, and what is left of it as another.
     pub fn read(&self) -> (f64, f64) {
+        let mut parts = self.parts();
+        let high = parts.round(1);
+        parts.add(high, false);
+        (high, parts.round(1))
+    }
+
+    /// The mean of so many numbers: their sum by their count, rounded once. Not a number where there are none.
+    pub fn mean(&self, n: u64) -> f64 {
+        if n == 0 { f64::NAN } else { self.parts().round(n) }
+    }
+
+    /// All of it in fixed point.
+    fn parts(&self) -> Parts {
         let mut parts = match &self.parts {
             Some(parts) => (**parts).clone(),
             None => Parts { limbs: [0; LIMBS], waiting: 0 },
@@ -103,9 +116,7 @@ impl Exact {
             rest /= 1 << 32;
             scale *= 4_294_967_296.0;
         }
-        let high = parts.round();
-        parts.add(high, false);
-        (high, parts.round())
+        parts
     }
 
     /// The sum as the nearest float.
@@ -154,8 +165,8 @@ impl Parts {
         self.waiting = 0;
     }
 
-    /// The nearest float; of two, the even one.
-    fn round(&self) -> f64 {
+    /// The float nearest to it by `over`, which is not 0; of two, the even one.
+    fn round(&self, over: u64) -> f64 {
         let mut settled = self.clone();
         settled.settle();
         let negative = settled.limbs.last().is_some_and(|last| *last < 0);
@@ -165,7 +176,16 @@ impl Parts {
             }
             settled.settle();
         }
-        let Some(top) = settled.limbs.iter().rposition(|limb| *limb != 0) else { return 0.0 };
+        let mut left: u128 = 0;
+        for limb in settled.limbs.iter_mut().rev() {
+            let whole = left << BITS | u128::from(limb.unsigned_abs());
+            *limb = i64::try_from(whole / u128::from(over)).unwrap_or(i64::MAX);
+            left = whole % u128::from(over);
+        }
+        let Some(top) = settled.limbs.iter().rposition(|limb| *limb != 0) else {
+            let least = if left * 2 > u128::from(over) { f64::from_bits(1) } else { 0.0 };
+            return if negative { -least } else { least };
+        };
         // The four highest limbs hold more than a mantissa; of those below, only whether there is anything.
         let mut wide: u128 = 0;
         for n in 0..4 {
@@ -173,7 +193,7 @@ impl Parts {
             wide = wide << 32 | u128::from(limb.unsigned_abs());
         }
         let below = top.saturating_sub(3);
-        let sticky = settled.limbs.iter().take(below).any(|limb| *limb != 0);
+        let sticky = left != 0 || settled.limbs.iter().take(below).any(|limb| *limb != 0);
         let exponent = (i32::try_from(top).unwrap_or(0) - 3) * BITS + LEAST;
         let width = 128 - i32::try_from(wide.leading_zeros()).unwrap_or(0);
         // A float keeps 53 bits, fewer near the least one.
@@ -186,6 +206,9 @@ impl Parts {
             if lost > half || (lost == half && (sticky || mantissa & 1 == 1)) {
                 mantissa += 1;
             }
+        } else if left * 2 > u128::from(over) || (left * 2 == u128::from(over) && mantissa & 1 == 1) {
+            // Near the least float nothing is dropped but what the division left.
+            mantissa += 1;
         }
         let value = scaled(mantissa as f64, exponent + drop.max(0));
         if negative { -value } else { value }
@@ -257,6 +280,22 @@ mod tests {
         assert_eq!(sum(&[f64::MIN_POSITIVE / 4.0, f64::MIN_POSITIVE / 4.0]), f64::MIN_POSITIVE / 2.0);
         assert_eq!(sum(&[-0.5, -0.25]), -0.75);
         assert_eq!(sum(&[f64::MAX, -f64::MAX]), 0.0);
+    }
+
+    #[test]
+    fn a_mean_is_rounded_once() {
+        let mean = |numbers: &[f64]| {
+            let mut exact = Exact::default();
+            numbers.iter().for_each(|x| exact.float(*x, true));
+            exact.mean(numbers.len() as u64)
+        };
+        // Just beyond the middle between two floats, which a mean of the rounded sum would not see.
+        assert_eq!(mean(&[1e16, 0.1, 0.1, 3.0, 1.0, 1.0, 0.0, 0.0]), 1_250_000_000_000_000.75);
+        assert_eq!(mean(&[0.1, 0.2, 0.3]), 0.2);
+        assert_eq!(mean(&[-1.0, -2.0]), -1.5);
+        assert_eq!(mean(&[f64::MAX, f64::MAX]), f64::MAX);
+        let least = f64::from_bits(1);
+        assert_eq!((mean(&[least, 0.0]), mean(&[least, least, 0.0])), (0.0, least));
     }
 
     #[test]

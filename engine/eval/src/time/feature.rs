@@ -7,8 +7,9 @@ use tripline_ir::time::{Ask, Feature, Memory};
 
 use super::aggregate::{deviation, number};
 use super::exact::Exact;
+use super::intervals::Intervals;
 use super::keep::{Keep, keep};
-use super::key::{Key, words};
+use super::key::words;
 use super::keyed::Keyed;
 use super::table::Table;
 
@@ -45,10 +46,13 @@ pub struct Memo {
     pub(crate) buckets: VecDeque<Bucket>,
     /// Of a set: its values, with how often each was seen.
     pub(crate) values: Table<Seen>,
-    /// How many buckets there are, of all values together.
+    /// How many entries there are: buckets of all values together; of what is no set, buckets, each as often as there
+    /// are times in it.
     pub(crate) entries: usize,
     /// The last observation that is remembered: time and value.
     pub(crate) last: Option<Box<(i64, Value<'static>)>>,
+    /// Of intervals: the times of the last observations, which lie in the last buckets.
+    pub(crate) times: VecDeque<i64>,
 }
 
 /// How often a value was seen: in the bucket in which it was last, and in those before.
@@ -78,6 +82,8 @@ pub struct Bucket {
     pub(crate) numbers: u64,
     pub(crate) sum: Exact,
     pub(crate) squares: Exact,
+    /// Of `first`: the value of the first observation in it.
+    pub(crate) first: Option<Box<Value<'static>>>,
 }
 
 impl Remembered {
@@ -87,7 +93,7 @@ impl Remembered {
     }
 
     /// Remembers an event, after everything that it is judged by was read.
-    pub fn update(&mut self, feature: &Feature, key: Key, time: i64, values: &[Value<'static>]) {
+    pub fn update(&mut self, feature: &Feature, key: &[u8], time: i64, values: &[Value<'static>]) {
         // What cannot be remembered is no observation.
         if feature.of.is_some()
             && feature.memory != Memory::Count
@@ -118,8 +124,13 @@ impl Remembered {
     }
 
     /// Takes what was remembered of a key back.
-    pub fn restore(&mut self, key: &[u8], from: &[u8]) -> Option<()> {
-        let (at, before) = self.keys.restore(key, from, |_| true)?;
+    pub fn restore(&mut self, feature: &Feature, key: &[u8], from: &[u8]) -> Option<()> {
+        let is_right = |memo: &Memo| match feature.memory {
+            Memory::Set | Memory::Distinct => memo.buckets.is_empty() && memo.times.is_empty(),
+            Memory::Intervals => memo.values.len() == 0,
+            _ => memo.values.len() == 0 && memo.times.is_empty(),
+        };
+        let (at, before) = self.keys.restore(key, from, is_right)?;
         self.entries -= before.map_or(0, |memo| memo.entries);
         self.entries += self.keys.get(at).map_or(0, |memo| memo.entries);
         Some(())
@@ -152,7 +163,7 @@ fn is_remembered(memory: Memory, value: &Value<'static>) -> bool {
 
 keep!(Times { number, n, since, until });
 keep!(Seen { last, before });
-keep!(Bucket { number, n, since, until, numbers, sum, squares });
+keep!(Bucket { number, n, since, until, numbers, sum, squares, first });
 
 impl Keep for Memo {
     fn put(&self, out: &mut Vec<u8>) {
@@ -160,13 +171,16 @@ impl Keep for Memo {
         self.buckets.put(out);
         self.values.put(out);
         self.last.put(out);
+        self.times.put(out);
     }
 
     fn get(from: &mut &[u8]) -> Option<Self> {
         let latest = Keep::get(from)?;
-        let (buckets, values): (VecDeque<Bucket>, Table<Seen>) = Keep::get(from)?;
-        let entries = buckets.len() + values.iter().map(|(_, seen)| seen.entries()).sum::<usize>();
-        Some(Memo { latest, buckets, values, entries, last: Keep::get(from)? })
+        let (buckets, values) = Keep::get(from)?;
+        let (last, times) = Keep::get(from)?;
+        let mut memo = Memo { latest, buckets, values, entries: 0, last, times };
+        memo.entries = memo.in_buckets() + memo.values.iter().map(|(_, seen)| seen.entries()).sum::<usize>();
+        Some(memo)
     }
 }
 
@@ -175,15 +189,15 @@ impl Seen {
         1 + self.before.len()
     }
 
-    fn times(&self) -> impl Iterator<Item = &Times> {
+    pub(super) fn times(&self) -> impl Iterator<Item = &Times> {
         self.before.iter().chain([&self.last])
     }
 }
 
 impl Default for Memo {
     fn default() -> Self {
-        let (buckets, values) = (VecDeque::new(), Table::default());
-        Memo { latest: i64::MIN, buckets, values, entries: 0, last: None }
+        let (buckets, values, times) = (VecDeque::new(), Table::default(), VecDeque::new());
+        Memo { latest: i64::MIN, buckets, values, entries: 0, last: None, times }
     }
 }
 
@@ -196,8 +210,7 @@ impl Memo {
     /// Forgets the buckets up to this one, and the values that were last seen in these.
     fn forget(&mut self, oldest: i64) {
         while self.buckets.front().is_some_and(|bucket| bucket.number <= oldest) {
-            self.buckets.pop_front();
-            self.entries -= 1;
+            self.forget_bucket();
         }
         while let Some(at) = self.values.oldest() {
             if self.values.get(at).is_some_and(|seen| seen.last.number > oldest) {
@@ -208,6 +221,22 @@ impl Memo {
         if self.latest <= oldest {
             self.last = None;
         }
+    }
+
+    /// Forgets the oldest bucket, and the times in it.
+    fn forget_bucket(&mut self) {
+        self.buckets.pop_front();
+        let since = self.buckets.front().map(|bucket| bucket.since);
+        while self.times.front().is_some_and(|time| since.is_none_or(|since| *time < since)) {
+            self.times.pop_front();
+        }
+        self.entries = self.in_buckets();
+    }
+
+    /// How many entries there are of what is no set: times, and buckets without any.
+    fn in_buckets(&self) -> usize {
+        let Some(first) = self.times.front() else { return self.buckets.len() };
+        self.times.len() + self.buckets.partition_point(|bucket| bucket.until < *first)
     }
 
     fn forget_value(&mut self, at: u32) {
@@ -223,7 +252,6 @@ impl Memo {
         }
         if self.buckets.back().is_none_or(|bucket| bucket.number != now) {
             self.buckets.push_back(Bucket { number: now, since: time, ..Bucket::default() });
-            self.entries += 1;
         }
         if let Some(bucket) = self.buckets.back_mut() {
             bucket.n += 1;
@@ -232,13 +260,27 @@ impl Memo {
                 values.iter().for_each(|value| bucket.add(value));
             }
         }
-        if let (Memory::First | Memory::Last, Some(value)) = (feature.memory, values.first()) {
-            self.last = Some(Box::new((time, value.clone())));
+        match feature.memory {
+            Memory::First => {
+                if let Some(bucket) = self.buckets.back_mut().filter(|bucket| bucket.first.is_none()) {
+                    bucket.first = values.first().cloned().map(Box::new);
+                }
+            }
+            Memory::Last => self.last = values.first().map(|value| Box::new((time, value.clone()))),
+            Memory::Intervals => {
+                self.times.push_back(time);
+                while self.times.len() > feature.caps.per_key {
+                    self.times.pop_front();
+                }
+            }
+            _ => {}
         }
-        let more = self.entries.saturating_sub(feature.caps.events);
-        self.buckets.drain(..more.min(self.buckets.len()));
-        self.entries -= more;
-        more as u64
+        self.entries = self.in_buckets();
+        let before = self.entries;
+        while self.entries > feature.caps.events {
+            self.forget_bucket();
+        }
+        (before - self.entries) as u64
     }
 
     /// A value of a set was seen; gives how many entries were dropped for it.
@@ -279,28 +321,25 @@ impl Memo {
         dropped
     }
 
-    fn read(&self, feature: &Feature, ask: Ask, subject: &[Value<'static>], time: i64, oldest: i64) -> Value<'static> {
-        let is_set = matches!(feature.memory, Memory::Set | Memory::Distinct);
-        let of_values = || self.values.iter().flat_map(|(_, seen)| seen.times()).filter(|times| times.number > oldest);
+    pub(super) fn read(
+        &self,
+        feature: &Feature,
+        ask: Ask,
+        subject: &[Value<'static>],
+        time: i64,
+        oldest: i64,
+    ) -> Value<'static> {
         let of_value = |value: &Value<'static>| -> u64 {
             let seen = self.values.find(words(value).as_bytes()).and_then(|at| self.values.get(at));
             let held = seen.into_iter().flat_map(Seen::times).filter(|times| times.number > oldest);
             held.map(|times| times.n).sum()
         };
-        // The first and the last observation; of a set, of those whose value is remembered.
-        let ends = || -> Option<(i64, i64)> {
-            if is_set {
-                Some((of_values().map(|times| times.since).min()?, of_values().map(|times| times.until).max()?))
-            } else {
-                let first = self.buckets.iter().find(|bucket| bucket.number > oldest)?;
-                Some((first.since, self.buckets.back()?.until))
-            }
-        };
+        let ends = || self.ends(feature, oldest);
         let truth = |truth: bool| Value::Bool(truth);
         match ask {
             Ask::New => truth(subject.iter().any(|value| of_value(value) == 0)),
             Ask::Rare(share) => {
-                let all: u64 = of_values().map(|times| times.n).sum();
+                let all = self.observations(feature, oldest);
                 truth(all > 0 && subject.iter().any(|value| of_value(value) as f64 / (all as f64) < share))
             }
             Ask::Silent(length) => truth(ends().is_some_and(|(_, last)| time.saturating_sub(last) >= length)),
@@ -317,6 +356,75 @@ impl Memo {
                 (Some((then, from)), Some(to)) if self.latest > oldest => speed(from, to, time.saturating_sub(*then)),
                 _ => Value::Null,
             },
+            Ask::Observations => count(self.observations(feature, oldest)),
+            Ask::Value => self.value(feature, oldest),
+            Ask::Interval => Intervals::of(self.times(feature, oldest)).map_or(Value::Null, |all| all.median()),
+            Ask::Regularity => Intervals::of(self.times(feature, oldest)).map_or(Value::Null, |all| all.regularity()),
+        }
+    }
+
+    /// The times of the first and the last observation that are held; of a set, of those whose value is remembered.
+    pub(super) fn ends(&self, feature: &Feature, oldest: i64) -> Option<(i64, i64)> {
+        if matches!(feature.memory, Memory::Set | Memory::Distinct) {
+            let held = || self.held_of_values(oldest);
+            Some((held().map(|times| times.since).min()?, held().map(|times| times.until).max()?))
+        } else {
+            Some((self.held(oldest).next()?.since, self.buckets.back()?.until))
+        }
+    }
+
+    /// Of a set: how often values were seen in buckets that are held.
+    fn held_of_values(&self, oldest: i64) -> impl Iterator<Item = &Times> {
+        self.values.iter().flat_map(|(_, seen)| seen.times()).filter(move |times| times.number > oldest)
+    }
+
+    /// The buckets that are held.
+    pub(super) fn held(&self, oldest: i64) -> impl Iterator<Item = &Bucket> {
+        self.buckets.iter().filter(move |bucket| bucket.number > oldest)
+    }
+
+    /// Of intervals: the times that lie in buckets that are held.
+    pub(super) fn times(&self, feature: &Feature, oldest: i64) -> Vec<i64> {
+        self.times.iter().copied().filter(|time| time.div_euclid(feature.bucket) > oldest).collect()
+    }
+
+    /// How many observations are held: of what gives numbers or a set, the values; otherwise the events.
+    pub(super) fn observations(&self, feature: &Feature, oldest: i64) -> u64 {
+        match (feature.memory, feature.of) {
+            (Memory::Set | Memory::Distinct, _) => self.held_of_values(oldest).map(|times| times.n).sum(),
+            (Memory::Sum | Memory::Avg | Memory::Histogram, Some(_)) => {
+                self.held(oldest).map(|bucket| bucket.numbers).sum()
+            }
+            (Memory::Intervals, _) => self.times(feature, oldest).len() as u64,
+            _ => self.held(oldest).map(|bucket| bucket.n).sum(),
+        }
+    }
+
+    pub(super) fn value(&self, feature: &Feature, oldest: i64) -> Value<'static> {
+        match (feature.memory, feature.of) {
+            (Memory::Set | Memory::Distinct, _) => {
+                count(self.values.iter().filter(|(_, seen)| seen.last.number > oldest).count() as u64)
+            }
+            (Memory::First, _) => {
+                self.held(oldest).find_map(|bucket| bucket.first.as_deref().cloned()).unwrap_or_default()
+            }
+            (Memory::Last, _) => match self.last.as_deref() {
+                Some((_, value)) if self.latest > oldest => value.clone(),
+                _ => Value::Null,
+            },
+            (Memory::Sum | Memory::Avg, _) | (Memory::Histogram, Some(_)) => {
+                let (mut n, mut sum) = (0, Exact::default());
+                for bucket in self.held(oldest) {
+                    n += bucket.numbers;
+                    sum.add(&bucket.sum);
+                }
+                match feature.memory {
+                    Memory::Avg if n == 0 => Value::Null,
+                    Memory::Avg => float(sum.mean(n)),
+                    _ => float(sum.float_value()),
+                }
+            }
+            _ => count(self.observations(feature, oldest)),
         }
     }
 
@@ -324,7 +432,7 @@ impl Memo {
         let (mut n, mut sum, mut squares) = (0u64, Exact::default(), Exact::default());
         match feature.memory {
             Memory::Sum | Memory::Avg => {
-                for bucket in self.buckets.iter().filter(|bucket| bucket.number > oldest) {
+                for bucket in self.held(oldest) {
                     n += bucket.numbers;
                     sum.add(&bucket.sum);
                     squares.add(&bucket.squares);
@@ -341,18 +449,14 @@ impl Memo {
         if n < 2 {
             return Value::Null;
         }
-        let n = n as f64;
-        let (high, low) = sum.read();
-        let mean = high / n;
-        let mean = mean + ((-mean).mul_add(n, high) + low) / n;
-        let spread = deviation(n, (high, low), squares.read());
-        if spread > 0.0 { Value::Float((x - mean) / spread) } else { Value::Null }
+        let spread = deviation(n as f64, sum.read(), squares.read());
+        if spread > 0.0 { Value::Float((x - sum.mean(n)) / spread) } else { Value::Null }
     }
 
     /// The totals of whole buckets, those without events among them.
-    fn totals(&self, feature: &Feature, time: i64, oldest: i64) -> BTreeMap<i64, f64> {
+    pub(super) fn totals(&self, feature: &Feature, time: i64, oldest: i64) -> BTreeMap<i64, f64> {
         let now = time.div_euclid(feature.bucket);
-        let mut held = self.buckets.iter().filter(|bucket| bucket.number > oldest);
+        let mut held = self.held(oldest);
         let Some(first) = held.next() else { return BTreeMap::new() };
         let mut out: BTreeMap<i64, f64> = (first.number..now).map(|number| (number, 0.0)).collect();
         for bucket in std::iter::once(first).chain(held).filter(|bucket| bucket.number < now) {
@@ -386,7 +490,15 @@ impl Memo {
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub(super) fn count(n: u64) -> Value<'static> {
+    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+pub(super) fn float(x: f64) -> Value<'static> {
+    if x.is_finite() { Value::Float(x) } else { Value::Null }
+}
+
+pub(super) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |n: usize| values.get(n).copied().unwrap_or(0.0);
     let half = values.len() / 2;

@@ -1,19 +1,21 @@
 //! Keys: the values of `by`, as text, packed as a store keeps them.
 
+use std::borrow::Cow;
+
 use tripline_event::{Value, to_text};
 
 use super::keep::Keep;
 use crate::explain::show;
 
 /// A key: how many parts, and each with its length before it.
-pub type Key = Box<[u8]>;
+pub type Key = Vec<u8>;
 
 /// How many keys one event may have.
 const MOST_KEYS: usize = 100;
 
 /// A value as text, also where it is no scalar.
-pub fn words(value: &Value<'_>) -> String {
-    to_text(value).map_or_else(|| show(value), |text| text.into_owned())
+pub fn words<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
+    to_text(value).unwrap_or_else(|| show(value).into())
 }
 
 /// The keys of an event: each combination of the values of the parts, none where a part is absent.
@@ -39,7 +41,15 @@ pub fn keys(captures: &[Value<'static>], by: &[usize]) -> Vec<Key> {
         out = out.iter().flat_map(|key| texts.iter().take(MOST_KEYS).map(move |text| with(key, text))).collect();
         out.truncate(MOST_KEYS);
     }
-    out.into_iter().map(Vec::into_boxed_slice).collect()
+    out
+}
+
+/// The key with these parts.
+pub fn key_of<T: AsRef<str>>(parts: &[T]) -> Key {
+    let mut key = Vec::new();
+    parts.len().put(&mut key);
+    parts.iter().for_each(|part| put(&mut key, part.as_ref()));
+    key
 }
 
 fn put(key: &mut Vec<u8>, text: &str) {

@@ -27,7 +27,7 @@ pub struct Keyed<T> {
     /// Whether changes are remembered.
     keeping: bool,
     changed: Vec<u32>,
-    gone: Vec<Key>,
+    gone: Vec<Box<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -64,6 +64,11 @@ impl<T> Keyed<T> {
         self.get(self.table.find(key)?)
     }
 
+    /// Keys with the stamps of their last events, which grow from one to the next, and what is held under them.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], u64, &T)> {
+        self.table.iter().map(|(key, held)| (key, held.stamp, &held.value))
+    }
+
     /// What is held at a place.
     pub fn get(&self, at: u32) -> Option<&T> {
         self.table.get(at).map(|held| &held.value)
@@ -75,16 +80,16 @@ impl<T> Keyed<T> {
     }
 
     /// The place of a key at its event, which is the last: a new one where it is not there.
-    pub fn enter(&mut self, key: Key, new: impl FnOnce() -> T) -> Option<u32> {
+    pub fn enter(&mut self, key: &[u8], new: impl FnOnce() -> T) -> Option<u32> {
         self.settle();
         self.stamp += 1;
         let stamp = self.stamp;
-        let at = match self.table.find(&key) {
+        let at = match self.table.find(key) {
             Some(at) => {
                 self.table.touch(at);
                 at
             }
-            None => self.table.insert(key, Held { stamp, timer: None, changed: false, value: new() })?,
+            None => self.table.insert(key.into(), Held { stamp, timer: None, changed: false, value: new() })?,
         };
         if let Some((_, held)) = self.table.get_mut(at) {
             held.stamp = stamp;
@@ -187,7 +192,7 @@ impl<T: Keep> Keyed<T> {
     /// Keys that changed, with their bytes; none where there is nothing any more.
     pub fn changes(&mut self) -> Vec<(Key, Option<Vec<u8>>)> {
         let gone = std::mem::take(&mut self.gone).into_iter().filter(|key| self.table.find(key).is_none());
-        let mut out: Vec<(Key, Option<Vec<u8>>)> = gone.map(|key| (key, None)).collect();
+        let mut out: Vec<(Key, Option<Vec<u8>>)> = gone.map(|key| (key.into(), None)).collect();
         for at in std::mem::take(&mut self.changed) {
             if let Some((key, held)) = self.table.get_mut(at)
                 && std::mem::take(&mut held.changed)

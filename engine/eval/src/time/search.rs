@@ -228,11 +228,13 @@ impl<'s, 'p> Search<'s, 'p> {
     }
 
     /// A match in any order, at an event.
-    pub fn together(&mut self, time: i64) -> Option<Found> {
+    pub fn together(&mut self, place: u64, time: i64) -> Option<Found> {
         let within = self.sequence.within;
         let mut after: Option<u64> = None;
         loop {
             let mut blocks: Vec<Vec<&'s Held>> = Vec::new();
+            // It may fit a step but for what the step asks of others.
+            let mut is_of_a_step = false;
             for at in self.positive.clone() {
                 let step = self.sequence.steps.get(at)?;
                 let fits = |held: &&&'s Held| {
@@ -246,6 +248,7 @@ impl<'s, 'p> Search<'s, 'p> {
                 if block.len() < step.min {
                     return None;
                 }
+                is_of_a_step |= block.iter().any(|held| held.place == place);
                 block.truncate(if step.ranged { step.max.unwrap_or(usize::MAX) } else { 1 });
                 blocks.push(block);
             }
@@ -258,7 +261,7 @@ impl<'s, 'p> Search<'s, 'p> {
                 ruled = ruled.max(hit.next_back().map(|held| held.place));
             }
             match ruled {
-                None => return Some(self.found(blocks)),
+                None => return is_of_a_step.then(|| self.found(blocks)),
                 Some(place) => after = Some(place),
             }
             self.tried += 1;

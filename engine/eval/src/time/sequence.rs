@@ -7,7 +7,6 @@ use tripline_event::Value;
 use tripline_ir::time::Sequence;
 
 use super::keep::keep;
-use super::key::Key;
 use super::keyed::Keyed;
 use super::order::From;
 use super::search::{self, Found, Search};
@@ -62,7 +61,7 @@ impl Sequences {
     pub fn event(
         &mut self,
         sequence: &Sequence,
-        key: Key,
+        key: &[u8],
         from: &Arc<From>,
         place: u64,
         fits: &[(usize, Arc<[Value<'static>]>)],
@@ -86,7 +85,8 @@ impl Sequences {
         let positive = fits.iter().any(starts);
         if !waits_for_end && positive && ready {
             let mut search = Search::new(sequence, wait, out.evaluator());
-            let found = if sequence.ordered { search.ending_at(place, from.time) } else { search.together(from.time) };
+            let found =
+                if sequence.ordered { search.ending_at(place, from.time) } else { search.together(place, from.time) };
             self.limited += u64::from(search.gave_up());
             if let Some(found) = found {
                 wait.clear();
@@ -180,7 +180,8 @@ fn tell(sequence: &Sequence, key: &[u8], found: &Found, (now, uid): (i64, String
     let mut events: Vec<&Arc<From>> = found.blocks.iter().flatten().map(|held| &held.from).collect();
     events.sort();
     events.dedup();
-    out.fired(&sequence.say, over, &mut firing, key, events.into_iter());
+    let all = events.len();
+    out.fired(&sequence.say, over, &mut firing, key, (events.into_iter(), all));
 }
 
 keep!(Wait { steps, places, gate });

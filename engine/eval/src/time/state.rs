@@ -126,7 +126,9 @@ impl Unit {
                 Row { space, key, value }
             }));
             if moved {
-                let value = keep::bytes(&((self.watermark, self.place), self.last.get(node).cloned(), evicted));
+                // Places are for sequences; a feature holds the same whatever else its unit takes.
+                let place = if matches!(held, Held::Remembered(_)) { 0 } else { self.place };
+                let value = keep::bytes(&((self.watermark, place), self.last.get(node).cloned(), evicted));
                 out.push(Row { space, key: vec![OF_NODE], value: Some(value) });
             }
         }
@@ -139,7 +141,7 @@ impl Unit {
                 match (self.nodes.get_mut(&node)?, &time.nodes.get(node)?.what) {
                     (Held::Windows(windows), What::Window(window)) => windows.restore(window, key, value),
                     (Held::Sequences(sequences), What::Sequence(sequence)) => sequences.restore(sequence, key, value),
-                    (Held::Remembered(memory), _) => memory.restore(key, value),
+                    (Held::Remembered(memory), What::Feature(feature)) => memory.restore(feature, key, value),
                     _ => None,
                 }
             }

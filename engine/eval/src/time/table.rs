@@ -92,8 +92,9 @@ impl<T> Table<T> {
             }
             None => {
                 let at = u32::try_from(self.slots.len()).ok().filter(|at| *at != NONE)?;
-                if self.slots.len() < FEW {
-                    self.slots.reserve_exact(1);
+                // Most tables stay small.
+                if self.slots.len() < FEW && self.slots.len() == self.slots.capacity() {
+                    self.slots.reserve_exact(self.slots.len().div_ceil(2).max(1));
                 }
                 self.slots.push(slot);
                 at

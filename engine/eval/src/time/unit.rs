@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use tripline_event::Value;
-use tripline_ir::time::{Owner, Read, Say, Time, What};
-use tripline_ir::{Id, Severity};
+use tripline_event::{Segment, Value};
+use tripline_ir::time::{Input, Owner, Read, Say, Time, What, record};
+use tripline_ir::{Arena, Id, Kind, Program as Plan, Root, Severity};
 use tripline_semantic::Program;
 use tripline_semantic::typed::Rule;
 
@@ -17,6 +17,7 @@ use super::coverage::Coverage;
 use super::feature::Remembered;
 use super::key::{Key, keys, parts};
 use super::order::From;
+use super::reading::Reading;
 use super::say::{Told, of_event, tell};
 use super::sequence::Sequences;
 use super::window::{Firing, Fixed, Taken, Windows};
@@ -51,6 +52,8 @@ pub struct Fired {
     pub count: u64,
     /// The time of the first and of the last of them.
     pub span: (i64, i64),
+    /// What features said at the event at which it was found.
+    pub readings: Vec<Reading>,
 }
 
 /// What a finding is made from.
@@ -115,14 +118,14 @@ impl<'p> Out<'_, 'p> {
         uid(self.owner.1.uid(), &parts(key).unwrap_or_default(), &Cause::Instant(now))
     }
 
-    /// Tells of a finding.
+    /// Tells of a finding: with the events behind it that are kept, and how many there are in all.
     pub fn fired<'e>(
         &mut self,
         say: &Say,
         over: Value<'static>,
         firing: &mut Firing,
         key: &[u8],
-        events: impl ExactSizeIterator<Item = &'e Arc<From>> + Clone,
+        (events, all): (impl ExactSizeIterator<Item = &'e Arc<From>> + Clone, usize),
     ) {
         self.evaluator.next_event();
         let mut told = tell(self.evaluator, say, &over);
@@ -151,8 +154,9 @@ impl<'p> Out<'_, 'p> {
             severity,
             key: parts(key).unwrap_or_default().into_iter().map(String::from).collect(),
             events,
-            count: count as u64,
+            count: all as u64,
             span: (first, last),
+            readings: Vec::new(),
         });
     }
 }
@@ -213,7 +217,7 @@ pub struct Unit {
     pub watermark: i64,
     /// The place of the next event in the order.
     pub(super) place: u64,
-    /// For each node the event that it took last.
+    /// For each node the event with an id that it took last.
     pub(super) last: BTreeMap<usize, Arc<From>>,
     /// Waiting events that were never handed out to be kept, and kept ones that wait no more.
     pub(super) unsaved: BTreeSet<Arc<From>>,
@@ -239,6 +243,32 @@ pub struct Rules<'p> {
     pub time: &'p Time,
     pub program: &'p Program,
     pub evaluator: Evaluator<'p>,
+    /// The inputs whose conditions look at what was kept of an event, not at features alone.
+    pub shown: BTreeSet<usize>,
+}
+
+impl<'p> Rules<'p> {
+    /// The rules of a plan.
+    pub fn new(plan: &'p Plan, program: &'p Program) -> Self {
+        let time = &plan.time;
+        let looks = |input: &Input| {
+            let mut open: Vec<Id> = input.condition.into_iter().collect();
+            open.extend(input.exceptions.iter().map(|(_, condition)| *condition));
+            let mut seen: BTreeSet<Id> = BTreeSet::new();
+            while let Some(id) = open.pop() {
+                let kind = &time.arena.get(id).kind;
+                if let Kind::Path(Root::Raw, path) = kind
+                    && !matches!(path.0.first(), Some(Segment::Key(key)) if [record::READS, record::READY].contains(&&**key))
+                {
+                    return true;
+                }
+                open.extend(Arena::children(kind).into_iter().map(|(id, _)| id).filter(|id| seen.insert(*id)));
+            }
+            false
+        };
+        let shown = time.inputs.iter().enumerate().filter(|(_, input)| looks(input)).map(|(at, _)| at).collect();
+        Rules { time, program, evaluator: Evaluator::over(plan, &time.arena), shown }
+    }
 }
 
 impl Unit {
@@ -415,7 +445,9 @@ impl Unit {
                 continue;
             }
             if input.condition.is_some() || !input.exceptions.is_empty() {
-                let over = self.read(rules, &input.reads, &captures, from.time, world.coverage);
+                let (values, ready) = self.read(rules, &input.reads, &captures, from.time, world.coverage);
+                let shown = if rules.shown.contains(&at) { &captures[..] } else { &[] };
+                let over = of_event(shown, values, ready);
                 let Some(mut out) = out(rules, input.node, world) else { continue };
                 if !input.condition.is_none_or(|condition| out.holds(condition, &over)) {
                     continue;
@@ -430,12 +462,18 @@ impl Unit {
             }
             match &node.what {
                 What::Each(say) => {
-                    let over = self.read(rules, &say.reads, &captures, from.time, world.coverage);
+                    let (values, ready) = self.read(rules, &say.reads, &captures, from.time, world.coverage);
+                    let over = of_event(&captures, values, ready);
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let mut firing = Firing::new(out.uid_of_event(NO_KEY, from), from.time);
-                    out.fired(say, over, &mut firing, NO_KEY, std::iter::once(from));
+                    out.fired(say, over, &mut firing, NO_KEY, (std::iter::once(from), 1));
+                    if let Some(fired) = world.found.last_mut() {
+                        let reads = input.reads.iter().chain(&say.reads);
+                        fired.readings = self.readings(rules, reads, &captures, from.time, world.coverage);
+                    }
                 }
                 What::Window(window) => {
+                    let before = world.found.len();
                     let Some(mut out) = out(rules, input.node, world) else { continue };
                     let Some(Held::Windows(windows)) = self.nodes.get_mut(&input.node) else { continue };
                     let taken = Taken { from, captures: &captures };
@@ -447,9 +485,14 @@ impl Unit {
                             }
                             counted.push(this);
                         }
-                        windows.event(window, key, &taken, &mut out);
+                        windows.event(window, &key, &taken, &mut out);
                     }
                     self.not_before = self.not_before.min(windows.groups.not_before());
+                    if world.found.len() > before && !input.reads.is_empty() {
+                        let readings = self.readings(rules, &input.reads, &captures, from.time, world.coverage);
+                        let told = world.found.iter_mut().skip(before);
+                        told.for_each(|fired| fired.readings.clone_from(&readings));
+                    }
                 }
                 What::Sequence(sequence) => {
                     let Some(step) = sequence.steps.get(input.step) else { continue };
@@ -467,26 +510,44 @@ impl Unit {
         }
         for (node, by_key) in of_sequences {
             let Some(What::Sequence(sequence)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
+            let before = world.found.len();
+            let mut taken = Vec::new();
             let Some(mut out) = out(rules, node, world) else { continue };
             let Some(Held::Sequences(sequences)) = self.nodes.get_mut(&node) else { continue };
             for (key, mut fits) in by_key {
                 fits.sort_by_key(|(step, _)| *step);
-                sequences.event(sequence, key, from, self.place, &fits, &mut out);
+                sequences.event(sequence, &key, from, self.place, &fits, &mut out);
+                taken = fits;
             }
             self.not_before = self.not_before.min(sequences.waits.not_before());
+            if world.found.len() > before {
+                let readings: Vec<Reading> = taken
+                    .iter()
+                    .filter_map(|(step, captures)| {
+                        let input = rules.time.inputs.iter().find(|input| input.node == node && input.step == *step)?;
+                        Some(self.readings(rules, &input.reads, captures, from.time, world.coverage))
+                    })
+                    .flatten()
+                    .collect();
+                world.found.iter_mut().skip(before).for_each(|fired| fired.readings.clone_from(&readings));
+            }
         }
         for (node, captures) in to_remember {
             let Some(What::Feature(feature)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
             let Some(Held::Remembered(memory)) = self.nodes.get_mut(&node) else { continue };
             let values = feature.of.and_then(|of| captures.get(of)).map_or(&[][..], Value::elements);
             for key in keys(&captures, &feature.key) {
-                memory.update(feature, key, from.time, values);
+                memory.update(feature, &key, from.time, values);
             }
         }
     }
 
     /// Whether a node takes an event for the first time; it is then the last that it took.
     fn is_new(&mut self, node: usize, from: &Arc<From>, world: &mut World<'_>) -> bool {
+        // Events of one id and time are neighbours in the order, so one without an id need not be known.
+        if from.id.is_none() {
+            return true;
+        }
         let last = self.last.get(&node);
         if last.is_some_and(|last| **last != **from && from.is_redelivery_of(last)) {
             *world.counts.redelivered.entry(Arc::clone(&from.source)).or_default() += 1;
@@ -496,7 +557,7 @@ impl Unit {
         true
     }
 
-    /// The record of an event, with what features say of it.
+    /// What features say of an event, and whether each was ready.
     fn read(
         &self,
         rules: &Rules<'_>,
@@ -504,18 +565,18 @@ impl Unit {
         captures: &[Value<'static>],
         time: i64,
         coverage: &[Coverage],
-    ) -> Value<'static> {
-        let (mut values, mut ready) = (Vec::new(), Vec::new());
+    ) -> (Vec<Value<'static>>, Vec<Value<'static>>) {
+        let (mut values, mut ready) = (Vec::with_capacity(reads.len()), Vec::with_capacity(reads.len()));
         for read in reads {
             let (value, is_ready) = self.answer(rules, read, captures, time, coverage);
             // What is unknown has no value to show.
             values.push(Value::Array(if is_ready { value } else { Vec::new() }));
             ready.push(Value::Bool(is_ready));
         }
-        of_event(captures, values, ready)
+        (values, ready)
     }
 
-    fn answer(
+    pub(super) fn answer(
         &self,
         rules: &Rules<'_>,
         read: &Read,

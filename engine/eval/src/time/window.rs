@@ -10,11 +10,12 @@ use tripline_semantic::typed::ENTITY_KINDS;
 
 use super::aggregate::State;
 use super::keep::{Keep, keep};
-use super::key::Key;
+use super::key::words;
 use super::keyed::Keyed;
 use super::order::From;
 use super::quick::Quick;
 use super::say::record_of;
+use super::sketch::{Sketch, registers};
 use super::unit::Out;
 
 /// The windows of a rule.
@@ -40,12 +41,23 @@ pub struct Group {
     /// The number of the next event.
     pub(crate) next: u64,
     pub(crate) entries: VecDeque<Entry>,
+    /// What is known of events in the window that are not kept.
+    pub(crate) dropped: Option<Box<Dropped>>,
     /// The aggregates, once there are more than a few events.
     pub(crate) states: Option<Box<[State]>>,
     /// What was kept of the latest event.
     pub(crate) latest: Arc<[Value<'static>]>,
     /// Where the condition is true.
     pub(crate) open: Option<Box<Open>>,
+}
+
+/// Events in a window that were dropped because there were too many. They leave with their slice of time.
+#[derive(Clone, Debug, Default)]
+pub struct Dropped {
+    /// How many are of each slice; rising.
+    pub(crate) slices: VecDeque<(i64, u64)>,
+    /// For each aggregate that asks for it: how many different values all events in the window have, kept or not.
+    pub(crate) sketches: Vec<(usize, Sketch)>,
 }
 
 /// What is known of a condition that is true.
@@ -102,12 +114,12 @@ impl Windows {
     }
 
     /// Takes an event in under a key.
-    pub fn event(&mut self, window: &Window, key: Key, event: &Taken<'_>, out: &mut Out<'_, '_>) {
+    pub fn event(&mut self, window: &Window, key: &[u8], event: &Taken<'_>, out: &mut Out<'_, '_>) {
         let Some(at) = self.groups.enter(key, Group::new) else { return };
         let Some((key, group)) = self.groups.get_mut(at) else { return };
-        let dropped = group.add(window, event);
-        self.events = self.events + 1 - dropped;
-        self.dropped += dropped as u64;
+        let held = group.size(window);
+        self.dropped += group.add(window, event);
+        self.events = self.events - held + group.size(window);
         group.check(window, self.quick.as_ref(), key, (event.from.time, Some(event.from)), out);
         if let Some(due) = group.next_due(window) {
             self.groups.schedule(at, due);
@@ -124,14 +136,16 @@ impl Windows {
     pub fn due(&mut self, window: &Window, now: i64, out: &mut Out<'_, '_>) {
         for at in self.groups.due(now, |group| group.next_due(window)) {
             let Some((key, group)) = self.groups.get_mut(at) else { continue };
-            let held = group.entries.len();
+            let (held, before) = (group.size(window), group.len());
             group.expire(window, now);
-            self.events -= held - group.entries.len();
-            if group.entries.is_empty() {
+            self.events = self.events - held + group.size(window);
+            if group.len() == 0 {
                 self.groups.remove(at);
                 continue;
             }
-            group.check(window, self.quick.as_ref(), key, (now, None), out);
+            if group.len() < before {
+                group.check(window, self.quick.as_ref(), key, (now, None), out);
+            }
             if let Some(due) = group.next_due(window) {
                 self.groups.schedule(at, due);
             }
@@ -139,11 +153,11 @@ impl Windows {
         }
     }
 
-    /// Evicts keys beyond the caps. The key of the last event stays: it has no more than its share.
+    /// Evicts keys beyond the caps, but for that of the last event.
     fn evict(&mut self, window: &Window) {
-        while self.groups.len() > window.caps.keys || self.events > window.caps.events {
+        while self.groups.len() > 1 && (self.groups.len() > window.caps.keys || self.events > window.caps.events) {
             let Some(group) = self.groups.oldest().and_then(|at| self.groups.remove(at)) else { break };
-            self.events -= group.entries.len();
+            self.events -= group.size(window);
             self.evicted += 1;
         }
     }
@@ -153,12 +167,15 @@ impl Windows {
         let right = |group: &Group| {
             let fits =
                 |entry: &Entry| entry.values.len() == if has_values(window) { window.aggregates.len() } else { 0 };
-            group.entries.iter().all(fits) && group.next >= group.entries.len() as u64
+            group.entries.iter().all(fits)
+                && group.next >= group.entries.len() as u64
+                && group.len() > 0
+                && group.dropped.as_ref().is_none_or(|dropped| dropped.is_of(window))
         };
         let (at, before) = self.groups.restore(key, from, right)?;
-        self.events -= before.map_or(0, |group| group.entries.len());
+        self.events -= before.map_or(0, |group| group.size(window));
         let (_, group) = self.groups.get_mut(at)?;
-        self.events += group.entries.len();
+        self.events += group.size(window);
         group.follow(window);
         if let Some(due) = group.next_due(window) {
             self.groups.schedule(at, due);
@@ -176,6 +193,7 @@ impl Keep for Group {
     fn put(&self, out: &mut Vec<u8>) {
         self.next.put(out);
         self.entries.put(out);
+        self.dropped.put(out);
         self.latest.put(out);
         self.open.put(out);
     }
@@ -183,9 +201,12 @@ impl Keep for Group {
     /// The aggregates follow from the events.
     fn get(from: &mut &[u8]) -> Option<Self> {
         let (next, entries) = Keep::get(from)?;
-        Some(Group { next, entries, states: None, latest: Keep::get(from)?, open: Keep::get(from)? })
+        let (dropped, latest) = Keep::get(from)?;
+        Some(Group { next, entries, dropped, states: None, latest, open: Keep::get(from)? })
     }
 }
+
+keep!(Dropped { slices, sketches });
 
 keep!(Open { firing, excepted });
 keep!(Entry { from, values });
@@ -217,11 +238,23 @@ impl Keep for Fixed {
 
 impl Group {
     fn new() -> Self {
-        Group { next: 0, entries: VecDeque::new(), states: None, latest: Arc::from([]), open: None }
+        let (entries, latest) = (VecDeque::new(), Arc::from([]));
+        Group { next: 0, entries, dropped: None, states: None, latest, open: None }
+    }
+
+    /// How many events are in the window.
+    fn len(&self) -> usize {
+        self.entries.len() + self.dropped.as_ref().map_or(0, |dropped| dropped.len())
+    }
+
+    /// What it counts as, beside what others keep: its events that are kept, and the registers of a sketch where some
+    /// are not.
+    fn size(&self, window: &Window) -> usize {
+        self.entries.len() + if self.dropped.is_some() { registers(window.caps.per_key) } else { 0 }
     }
 
     /// Takes an event in; gives how many were dropped for it.
-    fn add(&mut self, window: &Window, event: &Taken<'_>) -> usize {
+    fn add(&mut self, window: &Window, event: &Taken<'_>) -> u64 {
         let number = self.next;
         self.next += 1;
         let of = |at: Option<usize>| at.and_then(|at| event.captures.get(at)).cloned().unwrap_or_default();
@@ -234,15 +267,27 @@ impl Group {
                 state.add(aggregate.kind, number, value.elements());
             }
         }
-        self.entries.push_back(Entry { from: Arc::clone(event.from), values });
+        let entry = Entry { from: Arc::clone(event.from), values };
+        if let Some(dropped) = &mut self.dropped {
+            dropped.sketch(window, &entry);
+        }
+        self.entries.push_back(entry);
         self.latest = Arc::clone(event.captures);
         let mut dropped = 0;
         while self.entries.len() > window.caps.per_key {
-            self.leave(window);
+            self.drop_oldest(window);
             dropped += 1;
         }
         self.follow(window);
         dropped
+    }
+
+    /// The oldest event is kept no longer, and stays in the window.
+    fn drop_oldest(&mut self, window: &Window) {
+        let entries = &self.entries;
+        let dropped = self.dropped.get_or_insert_with(|| Box::new(Dropped::new(window, entries)));
+        dropped.slices_of(window, entries.front());
+        self.leave(window);
     }
 
     /// The oldest event leaves.
@@ -282,26 +327,46 @@ impl Group {
     fn expire(&mut self, window: &Window, now: i64) {
         match window.kind {
             WindowKind::Sliding => {
-                while self.entries.front().is_some_and(|e| e.from.time.saturating_add(window.within) <= now) {
-                    self.leave(window);
+                if self.dropped.as_mut().is_some_and(|dropped| !dropped.forget(window, now)) {
+                    self.dropped = None;
+                }
+                while let Some(first) = self.entries.front() {
+                    if first.from.time.saturating_add(window.within) > now {
+                        break;
+                    }
+                    // Among events that leave with their slice, it does too.
+                    let slice = slice(window, first.from.time);
+                    match &mut self.dropped {
+                        Some(dropped) if dropped.slices.back().is_some_and(|(last, _)| *last == slice) => {
+                            self.drop_oldest(window);
+                        }
+                        _ => self.leave(window),
+                    }
                 }
                 self.follow(window);
             }
             // What is cut off leaves together.
             WindowKind::Tumbling | WindowKind::Session => {
                 self.entries.clear();
+                self.dropped = None;
             }
         }
     }
 
     /// The next instant at which events leave.
     fn next_due(&self, window: &Window) -> Option<i64> {
-        let (first, last) = (self.entries.front()?.from.time, self.entries.back()?.from.time);
-        Some(match window.kind {
-            WindowKind::Sliding => first.saturating_add(window.within),
-            WindowKind::Tumbling => (first.div_euclid(window.within) + 1).saturating_mul(window.within),
-            WindowKind::Session => last.saturating_add(window.within),
-        })
+        let (first, last) = (self.entries.front(), self.entries.back());
+        let (first, last) = (first.map(|entry| entry.from.time), last.map(|entry| entry.from.time));
+        match window.kind {
+            WindowKind::Sliding => {
+                let slice = self.dropped.as_ref().and_then(|dropped| dropped.slices.front());
+                let slice = slice.map(|(slice, _)| slice_leaves(window, *slice));
+                let first = first.map(|first| first.saturating_add(window.within));
+                first.into_iter().chain(slice).min()
+            }
+            WindowKind::Tumbling => Some((first?.div_euclid(window.within) + 1).saturating_mul(window.within)),
+            WindowKind::Session => Some(last?.saturating_add(window.within)),
+        }
     }
 
     /// Checks the condition, at an event or at an instant at which some left.
@@ -356,12 +421,17 @@ impl Group {
         }
         let Some(firing) = &mut open.firing else { return };
         let events = self.entries.iter().map(|entry| &entry.from);
-        out.fired(&window.say, over, firing, key, events);
+        let count = events.len() + self.dropped.as_ref().map_or(0, |dropped| dropped.len());
+        out.fired(&window.say, over, firing, key, (events, count));
     }
 
     fn aggregate(&self, window: &Window, at: usize) -> Value<'static> {
         let Some(aggregate) = window.aggregates.get(at) else { return Value::Null };
-        let read = |state: &State| state.read(aggregate.kind, self.entries.len(), window.within);
+        let sketch = self.dropped.iter().flat_map(|dropped| &dropped.sketches).find(|(of, _)| *of == at);
+        if let Some((_, sketch)) = sketch {
+            return Value::Int(sketch.read());
+        }
+        let read = |state: &State| state.read(aggregate.kind, self.len(), window.within);
         match (aggregate.of, self.states.as_ref().and_then(|states| states.get(at))) {
             (None, _) => read(&State::new(aggregate.kind)),
             (Some(_), Some(state)) => read(state),
@@ -375,5 +445,73 @@ impl Group {
             (record::AGGREGATES, Value::Array(values)),
             (record::CAPTURES, Value::Array(self.latest.to_vec())),
         ])
+    }
+}
+
+/// Into how many slices a window is cut.
+const SLICES: i64 = 60;
+
+/// The slice of time that an event is of; all are of one where all leave together.
+fn slice(window: &Window, time: i64) -> i64 {
+    if window.kind == WindowKind::Sliding { time.div_euclid((window.within / SLICES).max(1)) } else { 0 }
+}
+
+/// When the events of a slice leave that were dropped.
+fn slice_leaves(window: &Window, slice: i64) -> i64 {
+    (slice.saturating_add(1)).saturating_mul((window.within / SLICES).max(1)).saturating_add(window.within)
+}
+
+impl Dropped {
+    /// Nothing was dropped of these events.
+    fn new(window: &Window, entries: &VecDeque<Entry>) -> Self {
+        let distinct = (0..).zip(&window.aggregates).filter(|(_, of)| of.kind == AggregateKind::Distinct);
+        let sketches = distinct.map(|(at, _)| (at, Sketch::new(window.caps.per_key))).collect();
+        let mut out = Dropped { slices: VecDeque::new(), sketches };
+        entries.iter().for_each(|entry| out.sketch(window, entry));
+        out
+    }
+
+    fn len(&self) -> usize {
+        usize::try_from(self.slices.iter().map(|(_, n)| n).sum::<u64>()).unwrap_or(usize::MAX)
+    }
+
+    /// The values of an event that came.
+    fn sketch(&mut self, window: &Window, entry: &Entry) {
+        for (at, sketch) in &mut self.sketches {
+            let values = entry.values.get(*at).map_or(&[][..], Value::elements);
+            values.iter().for_each(|value| sketch.add(slice(window, entry.from.time), &words(value)));
+        }
+    }
+
+    /// An event is dropped: none before those that were.
+    fn slices_of(&mut self, window: &Window, entry: Option<&Entry>) {
+        let Some(slice) = entry.map(|entry| slice(window, entry.from.time)) else { return };
+        match self.slices.back_mut() {
+            Some((last, n)) if *last == slice => *n += 1,
+            _ => self.slices.push_back((slice, 1)),
+        }
+    }
+
+    /// Slices leave; gives whether any is left.
+    fn forget(&mut self, window: &Window, now: i64) -> bool {
+        let before = self.slices.len();
+        while self.slices.front().is_some_and(|(slice, _)| slice_leaves(window, *slice) <= now) {
+            self.slices.pop_front();
+        }
+        let Some((first, _)) = self.slices.front().copied() else { return false };
+        if self.slices.len() < before {
+            self.sketches.iter_mut().for_each(|(_, sketch)| sketch.forget(first));
+        }
+        true
+    }
+
+    /// Whether it is as a window makes it.
+    fn is_of(&self, window: &Window) -> bool {
+        let distinct = (0..).zip(&window.aggregates).filter(|(_, of)| of.kind == AggregateKind::Distinct);
+        !self.slices.is_empty()
+            && self.slices.len() <= usize::try_from(2 * SLICES).unwrap_or(usize::MAX)
+            && self.slices.iter().all(|(_, n)| *n < 1 << 48)
+            && self.sketches.iter().map(|(at, _)| *at).eq(distinct.map(|(at, _)| at))
+            && self.sketches.iter().all(|(_, sketch)| sketch.len() == registers(window.caps.per_key))
     }
 }

@@ -355,7 +355,7 @@ impl<'p> Residual<'p> {
             _ => subject.map(|subject| self.capture(subject)),
         };
         let key = declared.map(|feature| feature.by.iter().map(|key| self.capture(key)).collect()).unwrap_or_default();
-        self.reads.push(Read { feature, ask, subject, key });
+        self.reads.push(Read { feature, ask, subject, key, span: node.span });
         place(record::READS, self.reads.len() - 1, Some(Segment::Each), node.ty.clone(), node)
     }
 }

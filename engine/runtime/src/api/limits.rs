@@ -21,6 +21,17 @@ pub(super) enum Client {
     Others,
 }
 
+/// What an address is counted as: whoever has one address of IPv6 has all of its network of 64 bits.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        plain => plain,
+    }
+}
+
 /// What is left to a client.
 struct Bucket {
     /// How many requests it may make now.
@@ -85,6 +96,14 @@ mod tests {
         assert_eq!(limits.take(address(2), begin), Ok(()));
         assert_eq!(limits.take(address(1), begin + Duration::from_secs(1)), Ok(()));
         assert!(limits.take(address(1), begin + Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
     }
 
     #[test]

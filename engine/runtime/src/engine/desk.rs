@@ -276,8 +276,8 @@ pub(crate) fn follow(
             commit.memos.push((name, value));
             Answer::Done
         }
-        Ask::Retry(id) => found(store.retry(id).map_err(told)?),
-        Ask::Drop(id) => found(store.drop_delivery(id).map_err(told)?),
+        Ask::Retry(id) => found(store.retry(id)),
+        Ask::Drop(id) => found(store.drop_delivery(id)),
     };
     let done = answer == Answer::Done;
     if done {
@@ -305,8 +305,13 @@ fn refusal(store: &Store, program: &Program, silence: &Silence, now: i64) -> Res
     Ok(many.then(|| Answer::Refused(format!("there are {MOST_SILENCES} silences already; end some"))))
 }
 
-fn found(found: bool) -> Answer {
-    if found { Answer::Done } else { Answer::Unknown }
+/// What is told of a delivery. A store that cannot be written now is no reason for the service to end.
+fn found(found: Result<bool, StoreError>) -> Answer {
+    match found {
+        Ok(true) => Answer::Done,
+        Ok(false) => Answer::Unknown,
+        Err(error) => Answer::Unreadable(error.to_string()),
+    }
 }
 
 /// Writes what became of alerts into a commit.

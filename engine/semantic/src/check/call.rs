@@ -7,7 +7,7 @@ use super::expr::assignable;
 use super::literal::a;
 use super::{Binding, Checker, Scope};
 use crate::codes;
-use crate::typed::{Ask, Function, Kind, Ty, Typed};
+use crate::typed::{Ask, Feature, Function, Kind, Ty, Typed};
 
 /// How deep definitions may use definitions.
 const MOST_NESTED: usize = 32;
@@ -30,8 +30,16 @@ const AGGREGATES: [(&str, usize); 13] = [
 ];
 
 /// Functions that read a feature.
-const READS: [(&str, Ask); 4] =
-    [("zscore", Ask::Zscore), ("deviation", Ask::Deviation), ("age", Ask::Age), ("travel_speed", Ask::TravelSpeed)];
+const READS: [(&str, Ask); 8] = [
+    ("zscore", Ask::Zscore),
+    ("deviation", Ask::Deviation),
+    ("age", Ask::Age),
+    ("travel_speed", Ask::TravelSpeed),
+    ("observations", Ask::Observations),
+    ("value", Ask::Value),
+    ("interval", Ask::Interval),
+    ("regularity", Ask::Regularity),
+];
 
 impl Checker<'_> {
     pub(super) fn call(&mut self, name: &Name, args: &[Expr], expr: &Expr, scope: &Scope, want: Option<&Ty>) -> Typed {
@@ -247,10 +255,23 @@ impl Checker<'_> {
         }
         self.same_class(index, scope, feature.span);
         let subject = match (value_first, args.first()) {
-            (true, Some(arg)) => Some(Box::new(self.expr(arg, scope, None))),
+            (true, Some(arg)) => {
+                let typed = self.expr(arg, scope, None);
+                if !matches!(typed.ty, Ty::Int | Ty::Float | Ty::Raw | Ty::Error | Ty::Absent) {
+                    let message = format!("`{name}` takes a number, and this is {}", a(&typed.ty.name()));
+                    self.report(Diagnostic::new(&codes::TYPE_MISMATCH, typed.span, message));
+                }
+                self.of_the_event(&typed);
+                Some(Box::new(typed))
+            }
             _ => None,
         };
-        let ty = if name == "age" { Ty::Duration } else { Ty::Float };
+        let ty = match ask {
+            Ask::Age | Ask::Interval => Ty::Duration,
+            Ask::Observations => Ty::Int,
+            Ask::Value => self.program.features.get(index).map_or(Ty::Error, Feature::value_ty),
+            _ => Ty::Float,
+        };
         self.make(Kind::Read { feature: index, ask, subject }, ty, expr.span)
     }
 

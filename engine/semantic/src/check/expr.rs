@@ -423,6 +423,7 @@ impl Checker<'_> {
         let subject = subject.map(|subject| {
             let typed = self.expr(subject, scope, Some(&ty));
             self.fits_feature(index, &typed);
+            self.of_the_event(&typed);
             Box::new(typed)
         });
         let inner = self.make(Kind::Read { feature: index, ask, subject }, Ty::Bool, expr.span);

@@ -8,7 +8,7 @@ use super::expr::assignable;
 use super::literal::a;
 use super::{Checker, Scope};
 use crate::codes;
-use crate::typed::{Ask, Caps, Feature, Memory, Ty, Typed};
+use crate::typed::{Ask, Caps, Feature, Kind, Memory, Ty, Typed};
 
 const DAY: i64 = 86_400_000_000_000;
 const SECOND: i64 = 1_000_000_000;
@@ -38,6 +38,13 @@ impl Checker<'_> {
                 self.report(
                     Diagnostic::new(&codes::BAD_ARGUMENTS, feature.aggregate.span, message)
                         .help(format!("write `{name} of src_endpoint.ip by user.uid over 90d`")),
+                );
+            }
+            (Some((name, Memory::Intervals, _)), Some(of)) => {
+                let message = format!("`{name}` are those between events, whatever is in them");
+                self.report(
+                    Diagnostic::new(&codes::BAD_ARGUMENTS, of.span, message)
+                        .help(format!("leave `of` out: `{name} by src_endpoint.ip, dst_endpoint.ip over 24h`")),
                 );
             }
             _ => {}
@@ -95,7 +102,8 @@ impl Checker<'_> {
                 }
             }
         }
-        let caps = self.caps(&feature.options, Caps::FEATURE);
+        let usual = if memory == Memory::Intervals { Caps::INTERVALS } else { Caps::FEATURE };
+        let caps = self.caps(&feature.options, usual);
         let ty = of.as_ref().map_or(Ty::Int, |of| of.ty.clone());
         self.features.insert(feature.name.text.clone(), self.program.features.len());
         self.program.features.push(Feature {
@@ -130,12 +138,14 @@ impl Checker<'_> {
             ),
             Ask::Deviation => (matches!(memory, Memory::Count | Memory::Histogram), "a `histogram` or `count`"),
             Ask::TravelSpeed => (memory == Memory::Last, "the `last` location"),
-            Ask::Silent(_) | Ask::Age => (true, ""),
+            Ask::Value => (memory != Memory::Intervals, "what has one value"),
+            Ask::Interval | Ask::Regularity => (memory == Memory::Intervals, "`intervals`"),
+            Ask::Silent(_) | Ask::Age | Ask::Observations => (true, ""),
         };
         if !fits {
-            let is = Memory::ALL.iter().find(|(_, kind, _)| *kind == memory).map_or("", |(name, ..)| *name);
-            let message = format!("this is asked of {needs}, and `{name}` is a `{is}`");
-            self.report(Diagnostic::new(&codes::TYPE_MISMATCH, span, message));
+            let message = format!("this is asked of {needs}, and `{name}` is `{}`", memory.name());
+            let help = (ask == Ask::Value).then(|| format!("ask `interval({name})` or `regularity({name})`"));
+            self.report(Diagnostic::new(&codes::TYPE_MISMATCH, span, message).maybe_help(help));
         }
         fits
     }
@@ -152,6 +162,26 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::new(&codes::TYPE_MISMATCH, span, message)
                     .help("a feature is read under the key of the rule's event, so both look at one class"),
+            );
+        }
+    }
+
+    /// What is asked about is of the event alone; what is wrong has been said.
+    pub(super) fn of_the_event(&mut self, subject: &Typed) {
+        let mut read = None;
+        subject.walk(&mut |node| {
+            if matches!(node.kind, Kind::Read { .. }) {
+                read.get_or_insert(node.span);
+            }
+        });
+        if let Some(span) = read {
+            self.report(
+                Diagnostic::new(
+                    &codes::MISPLACED,
+                    span,
+                    "a feature is asked about what the event has, not about a feature",
+                )
+                .help("compare the two: `value(a) > 3 * value(b)`"),
             );
         }
     }

@@ -397,15 +397,16 @@ impl Checker<'_> {
     /// `max_keys N`, `per_key N`, `max_events N`
     pub(super) fn caps(&mut self, options: &[(ast::Name, ast::Expr)], usual: Caps) -> Caps {
         let mut caps = usual;
+        let of_feature = usual != Caps::RULE;
         for (name, value) in options {
             let size = match name.text.as_str() {
                 "max_keys" => &mut caps.keys,
                 "per_key" => &mut caps.per_key,
                 "max_events" => &mut caps.events,
                 // Of a feature.
-                "warmup" if usual == Caps::FEATURE => continue,
+                "warmup" if of_feature => continue,
                 other => {
-                    let known: &[&str] = if usual == Caps::FEATURE {
+                    let known: &[&str] = if of_feature {
                         &["warmup", "max_keys", "per_key", "max_events"]
                     } else {
                         &["max_keys", "per_key", "max_events"]

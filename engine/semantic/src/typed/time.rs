@@ -135,6 +135,8 @@ impl Caps {
     pub const RULE: Caps = Caps { keys: 100_000, per_key: 10_000, events: 1_000_000 };
     /// Of a feature that says nothing.
     pub const FEATURE: Caps = Caps { keys: 100_000, per_key: 1_000, events: 10_000_000 };
+    /// Of `intervals` that say nothing: enough to tell whether they are alike.
+    pub const INTERVALS: Caps = Caps { per_key: 100, ..Caps::FEATURE };
 }
 
 /// `sequence by K within D { … }`, `together by K within D { … }`
@@ -195,11 +197,12 @@ pub enum Memory {
     First,
     Last,
     Histogram,
+    Intervals,
 }
 
 impl Memory {
     /// Every kind: its name, itself, and whether it needs `of`.
-    pub const ALL: [(&'static str, Memory, bool); 8] = [
+    pub const ALL: [(&'static str, Memory, bool); 9] = [
         ("set", Memory::Set, true),
         ("count", Memory::Count, false),
         ("distinct", Memory::Distinct, true),
@@ -208,7 +211,13 @@ impl Memory {
         ("last", Memory::Last, true),
         ("first", Memory::First, true),
         ("histogram", Memory::Histogram, false),
+        ("intervals", Memory::Intervals, false),
     ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Memory::ALL.iter().find(|(_, kind, _)| *kind == self).map_or("", |(name, ..)| *name)
+    }
 }
 
 /// `feature NAME = … by … over … on …`
@@ -246,6 +255,17 @@ pub struct Feature {
     pub broken: bool,
 }
 
+impl Feature {
+    /// The type of `value(F)`.
+    pub fn value_ty(&self) -> Ty {
+        match (self.memory, &self.of) {
+            (Memory::First | Memory::Last, Some(_)) => self.ty.clone(),
+            (Memory::Sum | Memory::Avg, _) | (Memory::Histogram, Some(_)) => Ty::Float,
+            _ => Ty::Int,
+        }
+    }
+}
+
 /// What is asked of a feature.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ask {
@@ -263,4 +283,12 @@ pub enum Ask {
     Age,
     /// `travel_speed(F)`
     TravelSpeed,
+    /// `observations(F)`
+    Observations,
+    /// `value(F)`
+    Value,
+    /// `interval(F)`
+    Interval,
+    /// `regularity(F)`
+    Regularity,
 }

@@ -120,12 +120,30 @@ fn features() -> Text {
     };
     const SETS: &[&str] =
         &["set of message", "set of message", "set of message", "distinct of message", "set of raw.l[]"];
+    let beats = {
+        let by = pick(&["user.uid", "user.uid", "user.uid, message", "metadata.labels[]"]);
+        let caps = (
+            sometimes(6, &[" max_keys 1", " max_keys 2"]),
+            sometimes(3, &[" per_key 5", " per_key 6", " per_key 2"]),
+            sometimes(4, &[" max_events 1", " max_events 3", " max_events 5", " max_events 6", " max_events 9"]),
+        );
+        (select(SPANS), by, pick(&["", " warmup 1s", " warmup 1m"]), caps, from(), sometimes(4, &[" where count >= 1"]))
+            .prop_map(|((per, over), by, warmup, (keys, events, all), from, condition)| {
+                format!(
+                    "feature beats = intervals{per} by {by} over {over}{warmup}{keys}{events}{all} on \
+                     authentication{from}{condition}\n"
+                )
+            })
+            .boxed()
+    };
     let features = vec![
+        beats,
         feature("seen", SETS, SPANS),
         feature("times", &["count"], SPANS),
         feature("numbers", &["avg of count", "sum of count", "avg of raw.x"], SPANS),
         feature("hourly", &["histogram", "histogram of count"], HISTOGRAMS),
         feature("place", &["last of src_endpoint.location"], SPANS),
+        feature("alone", SETS, SPANS),
         feature("began", &["first of message", "last of message"], SPANS),
     ];
     features.prop_map(|features| features.concat()).boxed()
@@ -140,6 +158,11 @@ fn read() -> Text {
         2 => pick(&["deviation(4, hourly) > 0.9", "deviation(0, hourly) < 0.3", "exists deviation(1, times)"]),
         2 => pick(&["age(times) >= 10s", "age(seen) < 1m", "age(began) > 30s", "not exists age(times)", "age(place) >= 1m"]),
         2 => pick(&["travel_speed(place) > 800", "travel_speed(place) <= 800", "not exists travel_speed(place)"]),
+        2 => pick(&["observations(seen) >= 2", "observations(numbers) < 3", "observations(times) == 2", "observations(hourly) > 2", "observations(beats) >= 4", "observations(place) == 1", "not (observations(began) > 1)"]),
+        2 => pick(&["value(seen) >= 2", "value(times) < 3", "value(numbers) > 2", "value(numbers) <= 1.5", "not exists value(numbers)", "value(hourly) >= 3", "value(began) == \"x\"", "message != value(began)", "exists value(began)"]),
+        2 => pick(&["regularity(beats) > 0.6", "regularity(beats) <= 0.3", "not (regularity(beats) > 0.1)", "exists regularity(beats)"]),
+        2 => pick(&["interval(beats) >= 10s", "interval(beats) < 2s", "interval(beats) <= 1m", "beats is silent for 30s", "age(beats) > 1m"]),
+        1 => pick(&["value(times) * 2 > value(seen) + 1", "observations(times) > observations(seen)"]),
         2 => pick(&["times is silent for 10s", "times is not silent for 10s", "began is silent for 1m", "seen is silent for 1s"]),
     ]
     .boxed()

@@ -14,6 +14,7 @@ mod feature;
 mod finding;
 mod record;
 mod sequence;
+mod sketch;
 mod window;
 
 use std::collections::BTreeSet;

@@ -19,12 +19,17 @@ fn mostly(user: &'static str, others: &'static [&'static str]) -> Text {
     prop_oneof![9 => Just(user.to_string()), 1 => pick(others)].boxed()
 }
 
-fn class() -> KindOf {
-    let what = (pick(&["authentication", "authentication", "account_change"]), from());
+/// The feature `alone` is read by the rule `m0` and no other: rules that read one feature do not take each other's findings.
+fn class(reads: bool) -> KindOf {
+    let classes = if reads { &["authentication"][..] } else { &["authentication", "authentication", "account_change"] };
+    let what = (proptest::sample::select(classes), from());
     KindOf {
-        what: what.prop_map(|(class, from)| class + &from).boxed(),
+        what: what.prop_map(|(class, from)| class.to_string() + &from).boxed(),
         by: mostly("user.uid", &["message"]),
-        condition: pick(&["message == \"x\"", "message == \"y\"", "count >= 2", "exists user.uid"]),
+        condition: match reads {
+            false => pick(&["message == \"x\"", "message == \"y\"", "count >= 2", "exists user.uid"]),
+            true => pick(&["message is new in alone", "message is not new in alone", "observations(alone) < 3"]),
+        },
         own: "message",
     }
 }
@@ -77,7 +82,7 @@ fn sometimes_of(once_in: u32, part: Text) -> Text {
 
 /// `sequence …` or `together …` over the findings of some rules, each list as it is written.
 pub(super) fn mixed(name: &'static str, rules: &'static [&'static str]) -> Text {
-    let kinds = move || vec![class(), loose(), finding(rules)];
+    let kinds = move || vec![class(false), class(name == "m0"), loose(), finding(rules)];
     let not = |once_in: u32| prop_oneof![once_in - 1 => Just(None), 1 => step(kinds(), true).prop_map(Some)];
     let word = pick(&["sequence", "sequence", "together"]);
     let within = pick(&["10s", "1m", "10m", "1h", "1h"]);

@@ -185,7 +185,19 @@ pub(super) fn reads(name: &'static str) -> Text {
     let except = prop_oneof![3 => Just(String::new()), 1 => reading()];
     let except = excepted("", except.boxed());
     let severity = clause("severity: critical when", maybe(read()));
-    let shown = pick(&["message", "age(times)", "age(seen)", "count"]);
+    let shown = pick(&[
+        "message",
+        "age(times)",
+        "age(seen)",
+        "count",
+        "observations(seen)",
+        "observations(numbers)",
+        "value(seen)",
+        "value(numbers)",
+        "value(began)",
+        "interval(beats)",
+        "observations(beats)",
+    ]);
     let condition =
         prop_oneof![1 => read(), 1 => (reading(), read()).prop_map(|(a, b)| format!("({a}) and {b}")), 1 => reading()];
     (from(), condition, except, severity, shown)

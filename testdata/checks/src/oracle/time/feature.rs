@@ -6,7 +6,7 @@ use tripline_event::{Path, Value, to_float, to_text};
 use tripline_semantic::typed::{Ask, Feature, Memory};
 
 use super::super::Values;
-use super::aggregate::{at, number};
+use super::aggregate::{self, at, number};
 use super::exact::{self, Number};
 use super::record::{Life, Record, lives};
 use super::{World, once};
@@ -59,7 +59,7 @@ impl World<'_> {
             match feature.memory {
                 Memory::Set | Memory::Distinct => values.retain(|value| to_text(value).is_some()),
                 Memory::Sum | Memory::Avg | Memory::Histogram => values.retain(|value| number(value).is_some()),
-                Memory::First | Memory::Last | Memory::Count => values.truncate(1),
+                Memory::First | Memory::Last | Memory::Count | Memory::Intervals => values.truncate(1),
             }
             let counts_events = feature.of.is_none() || feature.memory == Memory::Count;
             if !counts_events && values.is_empty() {
@@ -189,8 +189,71 @@ impl World<'_> {
                 let hours = since_to(last.time, record.time) as f64 / HOUR as f64;
                 vec![Value::Float(if way < NEAR { 0.0 } else { way / hours })]
             }
+            Ask::Observations => whole(match feature.memory {
+                Memory::Set | Memory::Distinct => held.iter().map(|one| one.values.len()).sum(),
+                Memory::Sum | Memory::Avg => numbers(held).len(),
+                Memory::Histogram if feature.of.is_some() => numbers(held).len(),
+                Memory::Intervals => feature.last_times(held).len(),
+                _ => held.len(),
+            }),
+            Ask::Value => {
+                let of = |one: Option<&Held<'_>>| {
+                    one.and_then(|one| one.values.first()).map(|value| (*value).clone()).into_iter().collect()
+                };
+                match feature.memory {
+                    Memory::Set | Memory::Distinct => {
+                        let texts: BTreeSet<String> =
+                            held.iter().flat_map(|one| &one.values).map(|value| aggregate::text(value)).collect();
+                        whole(texts.len())
+                    }
+                    Memory::First => of(held.first()),
+                    Memory::Last => of(held.last()),
+                    Memory::Avg if numbers(held).is_empty() => Vec::new(),
+                    Memory::Avg => vec![Value::Float(exact::mean(&numbers(held)))],
+                    Memory::Sum => vec![Value::Float(exact::sum(&numbers(held)))],
+                    Memory::Histogram if feature.of.is_some() => vec![Value::Float(exact::sum(&numbers(held)))],
+                    _ => whole(held.len()),
+                }
+            }
+            Ask::Interval => middle(&intervals(&feature.last_times(held))).map(Value::Duration).into_iter().collect(),
+            Ask::Regularity => {
+                let times = feature.last_times(held);
+                let all = intervals(&times);
+                let (Some(median), true) = (middle(&all), all.len() >= ENOUGH) else { return Vec::new() };
+                let away: Vec<i64> = all.iter().map(|interval| (interval - median).abs()).collect();
+                let (Some(mad), Some(first), Some(last)) = (middle(&away), times.first(), times.last()) else {
+                    return Vec::new();
+                };
+                if median == 0 {
+                    return vec![Value::Float(0.0)];
+                }
+                let alike = 1.0 - mad as f64 / median as f64;
+                let explained = median as f64 * all.len() as f64 / (last - first) as f64;
+                vec![Value::Float(alike.min(explained).clamp(0.0, 1.0))]
+            }
         }
     }
+}
+
+/// The intervals between times.
+fn intervals(times: &[i64]) -> Vec<i64> {
+    times
+        .windows(2)
+        .map(|pair| pair.iter().rev().copied().reduce(|later, earlier| later - earlier).unwrap_or(0))
+        .collect()
+}
+
+/// The median in whole nanoseconds, rounded down.
+fn middle(all: &[i64]) -> Option<i64> {
+    let mut sorted = all.to_vec();
+    sorted.sort_unstable();
+    let low = *sorted.get(sorted.len().checked_sub(1)? / 2)?;
+    let high = *sorted.get(sorted.len() / 2)?;
+    Some(low + (high - low) / 2)
+}
+
+fn whole(n: usize) -> Values {
+    vec![Value::Int(i64::try_from(n).unwrap_or(i64::MAX))]
 }
 
 /// How long after one instant another is.
@@ -204,6 +267,7 @@ trait Buckets {
     fn holds(&self, time: i64, now: i64) -> bool;
     fn totals(&self, held: &[Held<'_>], now: i64) -> Vec<(i64, Number)>;
     fn is_set(&self) -> bool;
+    fn last_times(&self, held: &[Held<'_>]) -> Vec<i64>;
     fn entries(&self, held: &[Held<'_>]) -> usize;
     fn buckets_of(&self, held: &[Held<'_>], text: &str) -> BTreeSet<i64>;
 }
@@ -223,10 +287,18 @@ impl Buckets for Feature {
         matches!(self.memory, Memory::Set | Memory::Distinct)
     }
 
-    /// How many buckets there are; of a set, of each value.
+    /// The times of the last events, as many as it keeps.
+    fn last_times(&self, held: &[Held<'_>]) -> Vec<i64> {
+        held.iter().skip(held.len().saturating_sub(self.caps.per_key)).map(|one| one.time).collect()
+    }
+
+    /// How many buckets there are; of a set, of each value; of intervals, each as often as there are times in it.
     fn entries(&self, held: &[Held<'_>]) -> usize {
         if !self.is_set() {
-            return held.iter().map(|one| self.bucket_of(one.time)).collect::<BTreeSet<i64>>().len();
+            let buckets: BTreeSet<i64> = held.iter().map(|one| self.bucket_of(one.time)).collect();
+            let times = if self.memory == Memory::Intervals { self.last_times(held) } else { Vec::new() };
+            let times_in = |bucket: &i64| times.iter().filter(|time| self.bucket_of(**time) == *bucket).count();
+            return buckets.iter().map(|bucket| times_in(bucket).max(1)).sum();
         }
         let texts: BTreeSet<String> =
             held.iter().flat_map(|one| &one.values).filter_map(|value| Some(to_text(value)?.into_owned())).collect();

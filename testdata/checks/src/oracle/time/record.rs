@@ -10,7 +10,7 @@ use tripline_semantic::typed::{Ask, Caps, Kind, Mapping, Root, Subject, Ty, Type
 
 use super::super::{Env, Values, arm, env, judged, reach};
 use super::finding::Taken;
-use super::{At, Event, World, aggregate};
+use super::{At, Event, World, aggregate, sketch};
 
 /// An event, or a finding that is taken as one.
 #[derive(Clone)]
@@ -157,8 +157,8 @@ pub(in crate::oracle) enum Several<'o> {
     /// None: one event is judged.
     #[default]
     Alone,
-    /// A window, with its length.
-    Window(Vec<&'o Record<'o>>, i64),
+    /// A window: the events that are kept and those that are not, with its length and how many are kept at most.
+    Window(Vec<&'o Record<'o>>, Vec<&'o Record<'o>>, i64, usize),
     /// A match.
     Match(Vec<&'o Record<'o>>),
 }
@@ -171,7 +171,7 @@ impl<'o> Several<'o> {
     pub fn events(&self) -> &[&'o Record<'o>] {
         match self {
             Several::Alone => &[],
-            Several::Window(events, _) | Several::Match(events) => events,
+            Several::Window(events, ..) | Several::Match(events) => events,
         }
     }
 }
@@ -224,10 +224,16 @@ impl<'o> Around<'o> {
 
     /// An aggregate over the window; nothing where there is none.
     pub fn aggregate(&self, program: &Program, name: &str, of: Option<&Typed>, percent: Option<f64>) -> Values {
-        let Several::Window(events, within) = &self.several else { return Vec::new() };
+        let Several::Window(events, dropped, within, per_key) = &self.several else { return Vec::new() };
         let each = |record: &&Record<'_>| of.map_or_else(Vec::new, |of| record.env(program).known(of));
         let values: Vec<Values> = events.iter().map(each).collect();
-        aggregate::aggregate(name, &values, percent, *within)
+        // Of events that are not kept, how many there are and about how many different values is known.
+        let all: Vec<Values> = dropped.iter().chain(events).map(each).collect();
+        match name {
+            "distinct" if !dropped.is_empty() => sketch::distinct(&all, *per_key),
+            "count" | "rate" => aggregate::aggregate(name, &all, percent, *within),
+            _ => aggregate::aggregate(name, &values, percent, *within),
+        }
     }
 
     /// What a read of a feature comes to; nothing where it is not ready.

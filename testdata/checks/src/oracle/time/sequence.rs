@@ -1,6 +1,8 @@
 //! Sequences: every match is tried, and the one that the page prefers is taken.
 
-use tripline_semantic::typed::{Kind, Root, Rule, Sequence, Step, Typed};
+use std::collections::BTreeSet;
+
+use tripline_semantic::typed::{Kind, Root, Rule, Sequence, Step, Subject, Typed};
 
 use super::record::{Life, Record, Several, lives};
 use super::{At, Told, World, alert, once};
@@ -111,12 +113,23 @@ impl World<'_> {
         }
     }
 
+    /// The sources that a step reaches.
+    fn sources_of_step(&self, step: &Step) -> BTreeSet<String> {
+        match &step.subject {
+            Subject::Finding(names) => {
+                let named = |rule: &&Rule| !rule.broken && names.contains(&rule.name);
+                self.program.rules.iter().filter(named).flat_map(|rule| self.reached(rule)).collect()
+            }
+            _ => self.sources_of(step.class(), &step.sources),
+        }
+    }
+
     /// Whether every source of the trailing `not` sent an event at or after the deadline, and none was silent for a
     /// day before it did.
     fn absence_is_covered(&self, at: usize, sequence: &Sequence, last: i64, deadline: i64) -> bool {
         let trailing = sequence.steps.iter().rev().take_while(|step| step.name.is_none());
         self.options.covered
-            || trailing.flat_map(|step| self.sources_of(step.class(), &step.sources)).all(|source| {
+            || trailing.flat_map(|step| self.sources_of_step(step)).all(|source| {
                 let own = self.covering(&source, Some(at), deadline, true).filter(|record| record.time > last);
                 let mut before = last;
                 for record in own {

@@ -2,9 +2,12 @@
 
 use tripline_semantic::typed::{Rule, Step, Window, WindowKind};
 
-use super::super::{Env, Values};
+use super::super::Values;
 use super::record::{Life, Record, Several, lives};
-use super::{At, Told, World, alert, once};
+use super::{At, Told, World, alert, once, sketch};
+
+/// Into how many slices a window is cut.
+const SLICES: i64 = 60;
 
 /// What an input gives, by name.
 type Given = Vec<(String, Values)>;
@@ -65,9 +68,9 @@ impl World<'_> {
         let mut checks: Vec<(i64, Check)> = Vec::new();
         for (number, record) in life.events.iter().enumerate() {
             checks.push((record.time, Check::Event(number)));
-            if let Some(leaves) = leaves(window, record.time).filter(|leaves| *leaves <= end) {
-                checks.push((leaves, Check::Leave));
-            }
+            let instants = [leaves(window, record.time), slice_leaves(window, record.time)];
+            let instants = instants.into_iter().flatten().filter(|leaves| *leaves <= end);
+            checks.extend(instants.map(|leaves| (leaves, Check::Leave)));
         }
         checks.sort_unstable();
         checks.dedup();
@@ -82,12 +85,18 @@ impl World<'_> {
                     life.events.get(..before).unwrap_or_default()
                 }
             };
-            let held = held(window, so_far, time);
-            let Some(latest) = held.last() else {
+            let (held, dropped) = held(window, so_far, time);
+            let Some(latest) = held.last().or(dropped.last()) else {
                 open = None;
                 continue;
             };
-            let mut env = self.over(latest, window, &held);
+            let all = held.len() + dropped.len();
+            if check == Check::Leave && count(window, so_far, time.saturating_sub(1)) == all {
+                // Nothing leaves.
+                continue;
+            }
+            let mut env = latest.env(self.program);
+            env.around.several = Several::Window(held.clone(), dropped.clone(), window.within, window.caps.per_key);
             if !window.having.as_ref().is_none_or(|having| env.holds(having)) {
                 open = None;
                 continue;
@@ -100,7 +109,7 @@ impl World<'_> {
                 (Some(_), Check::Leave) => continue,
             };
             if anew && !alert::withheld(&mut env, rule, true, time) {
-                let finding = alert::finding(&mut env, at, rule, time, &life.key, held.len());
+                let finding = alert::finding(&mut env, at, rule, time, &life.key, all);
                 let fired_at = match check {
                     Check::Event(_) => latest.is_at(),
                     Check::Leave => At::Instant(time),
@@ -108,7 +117,7 @@ impl World<'_> {
                 out.push(self.tell(finding, fired_at));
                 open = Some(time);
             } else if let (Some(_), Some(last)) = (open, out.last_mut()) {
-                let now = alert::finding(&mut env, at, rule, time, &life.key, held.len());
+                let now = alert::finding(&mut env, at, rule, time, &life.key, all);
                 last.finding.title = now.title;
                 last.finding.severity = now.severity;
                 last.finding.context = now.context;
@@ -117,18 +126,20 @@ impl World<'_> {
         }
         out
     }
-
-    /// What a window's condition and alert are evaluated over: its latest event, and all of them.
-    fn over<'o>(&'o self, latest: &'o Record<'o>, window: &Window, held: &[&'o Record<'o>]) -> Env<'o> {
-        let mut env = latest.env(self.program);
-        env.around.several = Several::Window(held.to_vec(), window.within);
-        env
-    }
 }
 
 /// How many of a key's events are in the window at an instant.
+fn count(window: &Window, events: &[&Record<'_>], now: i64) -> usize {
+    let (kept, dropped) = held(window, events, now);
+    kept.len() + dropped.len()
+}
+
+/// What a key counts as: the events that are kept, and a sketch where some are not.
 fn size<'r>(window: &Window) -> impl Fn(&[&'r Record<'r>], i64) -> usize {
-    |events, now| held(window, events, now).len()
+    |events, now| {
+        let (kept, dropped) = held(window, events, now);
+        kept.len() + if dropped.is_empty() { 0 } else { sketch::registers(window.caps.per_key) }
+    }
 }
 
 /// When an event leaves; never, where that is beyond all time.
@@ -139,30 +150,59 @@ fn leaves(window: &Window, time: i64) -> Option<i64> {
     }
 }
 
-/// The events in the window at an instant, of those that came up to it.
-fn held<'r>(window: &Window, so_far: &[&'r Record<'r>], now: i64) -> Vec<&'r Record<'r>> {
-    let dropped = so_far.len().saturating_sub(window.caps.per_key);
-    let kept = so_far.get(dropped..).unwrap_or_default();
+/// When the slice of an event leaves; never, where that is beyond all time.
+fn slice_leaves(window: &Window, time: i64) -> Option<i64> {
+    (slice(window, time) + 1).checked_mul((window.within / SLICES).max(1))?.checked_add(window.within)
+}
+
+fn slice(window: &Window, time: i64) -> i64 {
+    time.div_euclid((window.within / SLICES).max(1))
+}
+
+/// The events in the window at an instant, of those that came up to it: the ones that are kept, and the ones that are
+/// not.
+fn held<'r>(window: &Window, so_far: &[&'r Record<'r>], now: i64) -> (Vec<&'r Record<'r>>, Vec<&'r Record<'r>>) {
     let wide = |from: i64, to: i64| i128::from(to) - i128::from(from);
     let within = i128::from(window.within);
+    let mut all = Vec::new();
     match window.kind {
-        WindowKind::Sliding => kept.iter().copied().filter(|record| wide(record.time, now) < within).collect(),
+        WindowKind::Sliding => return sliding(window, so_far, now),
         WindowKind::Tumbling => {
             let cut = |time: i64| time.div_euclid(window.within);
-            kept.iter().copied().filter(|record| cut(record.time) == cut(now)).collect()
+            all.extend(so_far.iter().copied().filter(|record| cut(record.time) == cut(now)));
         }
         WindowKind::Session => {
             let mut begin = now;
-            let mut out = Vec::new();
-            for record in kept.iter().rev() {
+            for record in so_far.iter().rev() {
                 if wide(record.time, begin) >= within {
                     break;
                 }
                 begin = record.time;
-                out.push(*record);
+                all.push(*record);
             }
-            out.reverse();
-            out
+            all.reverse();
         }
     }
+    let kept = all.split_off(all.len().saturating_sub(window.caps.per_key));
+    (kept, all)
+}
+
+/// A sliding window: an event leaves when it is too old; one that was dropped, when its slice is.
+fn sliding<'r>(window: &Window, so_far: &[&'r Record<'r>], now: i64) -> (Vec<&'r Record<'r>>, Vec<&'r Record<'r>>) {
+    let (mut kept, mut dropped): (Vec<&Record<'_>>, Vec<&Record<'_>>) = (Vec::new(), Vec::new());
+    let instants = so_far.iter().map(|record| (record.time, Some(*record))).chain([(now, None)]);
+    for (time, record) in instants {
+        dropped.retain(|record| slice_leaves(window, record.time).is_none_or(|leaves| leaves > time));
+        let (old, young): (Vec<&Record<'_>>, Vec<&Record<'_>>) =
+            kept.into_iter().partition(|record| leaves(window, record.time).is_some_and(|leaves| leaves <= time));
+        // One that is kept leaves with its slice, too, where one of the slice was dropped.
+        let slices: Vec<i64> = dropped.iter().map(|record| slice(window, record.time)).collect();
+        dropped.extend(old.into_iter().filter(|record| slices.contains(&slice(window, record.time))));
+        kept = young;
+        kept.extend(record);
+        while kept.len() > window.caps.per_key {
+            dropped.push(kept.remove(0));
+        }
+    }
+    (kept, dropped)
 }
