@@ -2,7 +2,7 @@
 //! read beside a running service. Where a service runs, it is asked over its HTTP API; where none runs, the same code
 //! works on the store.
 
-pub mod client;
+mod client;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use tripline_alert::{Alert, Routing};
 use tripline_base::SourceMap;
 use tripline_base::terminal::visible;
 use tripline_detect::Ruleset;
-use tripline_runtime::{Answer, Ask, Config, Load, direct};
+use tripline_runtime::{Answer, Ask, Client, Config, Load, direct};
 use tripline_store::{AlertQuery, Durability, Options, Problem, Store};
 
 use crate::commands::run::{Program, configuration};
+use crate::commands::tokens::token;
 use crate::load;
-use client::Client;
 
 /// So many rows are read at once.
 const PAGE: usize = 500;
@@ -38,10 +38,7 @@ pub struct Where {
 pub struct Acting {
     #[command(flatten)]
     pub at: Where,
-    /// Where a service runs: the address of its HTTP API, such as http://127.0.0.1:9465
-    #[arg(long, value_name = "URL", env = "TRIPLINE_API")]
-    api: Option<String>,
-    /// Where a service runs: a file with the token for its HTTP API; otherwise the variable `TRIPLINE_TOKEN` has it
+    /// Where a service runs: a file with a token for its HTTP API [default: TRIPLINE_TOKEN, or the `token` of `[api]`]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Where no service runs: who does it; the name of the user where left out. A service goes by the token
@@ -179,16 +176,11 @@ impl Acting {
                 Err(error) => {
                     let client = match &client {
                         Some(client) => client,
-                        None => {
-                            let address = self.api.as_deref().ok_or_else(|| {
-                                format!("{error}\nA running service is asked over its HTTP API: name its address with `--api URL`")
-                            })?;
-                            client.insert(Client::new(address, self.token_file.as_deref())?)
-                        }
+                        None => client.insert(Client::new(&desk.config, token(self.token_file.as_deref())?)?),
                     };
                     if client.listens() {
                         for (at, ask) in asks.iter().enumerate() {
-                            told(at, client.ask(ask)?)?;
+                            told(at, client::ask(client, ask)?)?;
                         }
                         return Ok(());
                     }

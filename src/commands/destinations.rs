@@ -9,7 +9,7 @@ use tripline_runtime::config::Outlet;
 
 use super::Outcome;
 use super::alerts::Format;
-use crate::desk::{Desk, Where, client};
+use crate::desk::{Desk, Where};
 use crate::load;
 
 /// Show the destinations of a configuration, and try them.
@@ -145,7 +145,8 @@ fn tried(desk: &Desk, outlet: &Outlet, check_only: bool) -> Result<Tried, String
     })?;
     let mut tried = Tried { found: Vec::new(), sent: false, wrong: None };
     // Destinations begin what they need where a runtime is.
-    let runtime = client::runtime()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("the network cannot be used: {error}"))?;
     let entered = runtime.enter();
     let destination = match outlet.settings.open(&secrets, &desk.config.folder, &outlet.pace) {
         Ok(destination) => destination,

@@ -155,7 +155,7 @@ fn configuration(path: &Path) -> Result<Config, String> {
 }
 
 /// The token to be shown to a service: that of the file, or of the environment.
-fn token(file: Option<&Path>) -> Result<Option<String>, String> {
+pub fn token(file: Option<&Path>) -> Result<Option<String>, String> {
     let reference = match file {
         Some(file) => Reference::File(file.to_path_buf()),
         None if std::env::var_os("TRIPLINE_TOKEN").is_some() => Reference::Env("TRIPLINE_TOKEN".into()),

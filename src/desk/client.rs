@@ -1,93 +1,25 @@
-//! The HTTP API of a running service, as commands use it.
-
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::time::Duration;
+//! What is asked of a running service over its HTTP API, and what its answers mean.
 
 use serde_json::{Map, Value as Json, json};
 use tripline_alert::Act;
-use tripline_base::terminal::visible;
-use tripline_config::{Reference, Secret};
-use tripline_connect::{Http, Pace, endpoint};
 use tripline_event::format_time;
-use tripline_runtime::Ask;
+use tripline_runtime::{Ask, Client};
 
 use super::Came;
 
-/// How long an answer may take: a commit of the service comes before it.
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// The variable with the token.
-const TOKEN: &str = "TRIPLINE_TOKEN";
-
-/// A client of one service.
-pub struct Client {
-    base: String,
-    /// Where it listens.
-    at: Vec<SocketAddr>,
-    token: Secret,
-    http: Http,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Client {
-    /// A client of the API at an address; the token stands in a file, or in the variable `TRIPLINE_TOKEN`.
-    pub fn new(address: &str, token_file: Option<&Path>) -> Result<Self, String> {
-        let url = endpoint(address).map_err(|why| format!("the address of the API cannot be used: {why}"))?;
-        let at =
-            url.socket_addrs(|| None).map_err(|_| "the name in the address of the API is not known".to_string())?;
-        let reference = match token_file {
-            Some(path) => Reference::File(path.to_path_buf()),
-            None => Reference::Env(TOKEN.into()),
-        };
-        let token = reference.read(Path::new(".")).map_err(|why| {
-            format!("the service is asked over its HTTP API, which needs a token, and there is none: {why}\nset `{TOKEN}`, or name a file with `--token-file`")
-        })?;
-        let http = Http::new(&Pace { timeout: TIMEOUT, ..Pace::default() }, None, None)?;
-        Ok(Client { base: url.as_str().trim_end_matches('/').to_string(), at, token, http, runtime: runtime()? })
-    }
-
-    /// Where the API is.
-    pub fn address(&self) -> &str {
-        &self.base
-    }
-
-    /// Whether anybody is there.
-    pub fn listens(&self) -> bool {
-        self.at.iter().any(|at| TcpStream::connect_timeout(at, Duration::from_secs(5)).is_ok())
-    }
-
-    /// Sends a request: the status, and the answer as JSON.
-    pub fn call(&self, method: &str, path: &str, body: Option<&Json>) -> Result<(u16, Json), String> {
-        let client = self.http.client();
-        let address = format!("{}{path}", self.base);
-        let request = match method {
-            "POST" => client.post(address),
-            "DELETE" => client.delete(address),
-            _ => client.get(address),
-        };
-        let mut request = request.bearer_auth(self.token.reveal());
-        if let Some(body) = body {
-            request = request.header("Content-Type", "application/json").body(body.to_string());
-        }
-        let answer = self.runtime.block_on(self.http.send(request));
-        let answer = answer.map_err(|trouble| format!("the API at {}: {trouble}", self.base))?;
-        Ok((answer.status.as_u16(), answer.json()))
-    }
-
-    /// Has the service do something.
-    pub fn ask(&self, ask: &Ask) -> Result<Came, String> {
-        let (method, path, body) = request(ask)?;
-        let (status, answer) = self.call(method, &path, body.as_ref())?;
-        let message = answer.get("error").and_then(|error| error.get("message")).and_then(Json::as_str);
-        let said: String = message.unwrap_or("it did not say why").chars().take(500).collect();
-        match status {
-            200..300 => Ok(Came::Done),
-            404 => Ok(Came::Unknown),
-            400 | 409 | 422 => Ok(Came::Refused(visible(&said).into_owned())),
-            401 => Err("the service does not know the token: it is wrong, or has expired or was revoked".into()),
-            403 => Err(format!("the token may not do this: {}", visible(&said))),
-            other => Err(format!("the service answered {other}: {}", visible(&said))),
-        }
+/// Has a service do something.
+pub fn ask(client: &Client, ask: &Ask) -> Result<Came, String> {
+    let (method, path, body) = request(ask)?;
+    let (status, answer) = client.send(method, &path, body.as_ref())?;
+    let message = answer.get("error").and_then(|error| error.get("message")).and_then(Json::as_str);
+    let said: String = message.unwrap_or("it did not say why").chars().take(500).collect();
+    match status {
+        200..300 => Ok(Came::Done),
+        404 => Ok(Came::Unknown),
+        400 | 409 | 422 => Ok(Came::Refused(said)),
+        401 => Err("the service does not know the token: it is wrong, or has expired or was revoked".into()),
+        403 => Err(format!("the token may not do this: {said}")),
+        other => Err(format!("the service answered {other}: {said}")),
     }
 }
 
@@ -132,10 +64,4 @@ fn act_body(act: &Act) -> (&'static str, Json) {
         body.insert("comment".into(), json!(comment));
     }
     (verb, Json::Object(body))
-}
-
-/// A thread's runtime for what is asynchronous.
-pub fn runtime() -> Result<tokio::runtime::Runtime, String> {
-    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    built.map_err(|error| format!("the network cannot be used: {error}"))
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 use tripline_store::{Options, Store};
 
-use super::{Place, events, lines_of, port};
+use super::{Place, events, lines_of, port, until};
 
 const CONFIG: &str = "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"\nfollow = false\n\
     [[destination]]\nname = \"lines\"\nkind = \"file\"\npath = \"alerts.ndjson\"\n\
@@ -30,7 +30,7 @@ impl Place {
     pub(super) fn tripline(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
         command.args(args).current_dir(self.folder.path()).env("USER", "alice").env("NO_PROXY", "127.0.0.1");
-        command.env_remove("TRIPLINE_TOKEN").env_remove("TRIPLINE_API").output().unwrap()
+        command.env_remove("TRIPLINE_TOKEN").output().unwrap()
     }
 
     /// What a command printed, with its exit code.
@@ -385,41 +385,28 @@ fn where_the_store_is_in_use_the_service_is_asked() {
     let place = place("");
     let id = text(&place.alerts(&["--severity", "high"])[0], "id").to_string();
     let _service = Store::open(place.path("a.db"), Options::default()).unwrap();
-    let (code, _, err) = place.say(&["alerts", "ack", &id, "-c", "a.toml"]);
-    assert!(code == 2 && err.contains("is using it") && err.contains("--api"), "{err}");
+    let ack = ["alerts", "ack", &id, "-c", "a.toml", "--token-file", "token"];
     place.write("token", "s3cret-token\n");
+    let (code, _, err) = place.say(&ack);
+    assert!(code == 2 && err.contains("no `[api]`"), "{err}");
+    let at_port = |at: u16| place.configure("a", &format!("{CONFIG}[api]\nlisten = \"127.0.0.1:{at}\"\n"));
     let (at, seen) = api("200 OK", "{}");
-    let address = format!("http://127.0.0.1:{at}");
+    at_port(at);
     let asked = |args: &[&str]| {
-        let (code, _, err) = place.say(&[args, &["-c", "a.toml", "--api", &address, "--token-file", "token"]].concat());
+        let (code, _, err) = place.say(&[args, &["-c", "a.toml", "--token-file", "token"]].concat());
         assert_eq!(code, 0, "{err}");
         let (first, token, body) = seen.lock().unwrap().pop().unwrap();
         assert_eq!(token, "Bearer s3cret-token");
         (first, serde_json::from_str::<Json>(&body).unwrap_or(Json::Null))
     };
-    let at_alert = |verb: &str| format!("POST /v1/alerts/{id}/{verb}");
-    let short = &id[..12];
-    assert_eq!(
-        asked(&["alerts", "ack", short, "-m", "mine"]),
-        (at_alert("acknowledge"), serde_json::json!({"comment": "mine"}))
-    );
-    assert_eq!(
-        asked(&["alerts", "assign", short, "--to", "bob"]),
-        (at_alert("assign"), serde_json::json!({"to": "bob"}))
-    );
-    let until = "2099-01-01T00:00:00Z";
-    assert_eq!(
-        asked(&["alerts", "snooze", short, "--until", until]),
-        (at_alert("snooze"), serde_json::json!({"until": until}))
-    );
-    let closed = asked(&["alerts", "close", short, "--verdict", "duplicate"]);
-    assert_eq!(closed, (at_alert("close"), serde_json::json!({"verdict": "duplicate"})));
-    assert_eq!(asked(&["alerts", "reopen", short]).0, at_alert("reopen"));
-    assert_eq!(asked(&["outbox", "retry", "7"]).0, "POST /v1/outbox/7/retry");
-    assert_eq!(asked(&["outbox", "drop", "7"]).0, "POST /v1/outbox/7/drop");
-    let (first, body) = asked(&["silence", "add", "--when", "count > 1", "--until", until, "--reason", "r"]);
+    let end = "2099-01-01T00:00:00Z";
+    let snoozed = asked(&["alerts", "snooze", &id[..12], "--until", end]);
+    assert_eq!(snoozed, (format!("POST /v1/alerts/{id}/snooze"), serde_json::json!({"until": end})));
+    let (first, body) = asked(&["silence", "add", "--when", "count > 1", "--until", end, "--reason", "r"]);
     assert_eq!(first, "POST /v1/silences");
-    assert_eq!(body, serde_json::json!({"when": "count > 1", "until": until, "reason": "r"}));
+    assert_eq!(body, serde_json::json!({"when": "count > 1", "until": end, "reason": "r"}));
+    let (code, _, err) = place.say(&["alerts", "ack", &id, "-c", "a.toml"]);
+    assert!(code == 2 && err.contains("TRIPLINE_TOKEN"), "{err}");
 
     for (status, code, wanted) in [
         ("409 Conflict", 1, "it was closed"),
@@ -429,17 +416,57 @@ fn where_the_store_is_in_use_the_service_is_asked() {
         ("503 Busy", 2, "answered 503"),
     ] {
         let (at, _) = api(status, "{\"error\":{\"code\":\"x\",\"message\":\"it was closed\\u001b[2J\"}}");
-        let address = format!("http://127.0.0.1:{at}");
-        let args = ["alerts", "ack", &id, "-c", "a.toml", "--api", &address, "--token-file", "token"];
-        let (said, _, err) = place.say(&args);
+        at_port(at);
+        let (said, _, err) = place.say(&ack);
         assert!(said == code && err.contains(wanted) && !err.contains('\u{1b}'), "{status}: {err}");
         assert!(!err.contains("s3cret"));
     }
-    let (code, _, err) = place.say(&["alerts", "ack", &id, "-c", "a.toml", "--api", &address]);
-    assert!(code == 2 && err.contains("TRIPLINE_TOKEN"), "{err}");
-    let nobody = format!("http://127.0.0.1:{}", port());
-    let (code, _, err) = place.say(&["alerts", "ack", &id, "-c", "a.toml", "--api", &nobody, "--token-file", "token"]);
+    at_port(port());
+    let (code, _, err) = place.say(&ack);
     assert!(code == 2 && err.contains("nobody listens"), "{err}");
+}
+
+#[test]
+fn the_same_commands_work_beside_a_service() {
+    let place = place("");
+    let at = port();
+    place.configure("a", &format!("{CONFIG}[api]\nlisten = \"127.0.0.1:{at}\"\ntoken = {{ file = \"token\" }}\n"));
+    place.write("token", "a-token-that-is-long-enough-for-everything\n");
+    let service = place.start("a", &[]);
+    until("the API", || std::net::TcpStream::connect(("127.0.0.1", at)).is_ok());
+    let id = text(&place.alerts(&["--severity", "high"])[0], "id").to_string();
+    let say = |args: &[&str]| place.say(&[args, &["-c", "a.toml"]].concat());
+    // The token is that of the configuration.
+    let (code, out, err) = say(&["alerts", "ack", &id[..12], "-m", "mine"]);
+    assert!(code == 0 && out.contains("acknowledged"), "{out}{err}");
+    let (code, _, err) = say(&["alerts", "ack", &id]);
+    assert!(code == 1 && err.contains("the alert is acknowledged already"), "{err}");
+    for args in [
+        vec!["alerts", "assign", &id, "--to", "carol"],
+        vec!["alerts", "comment", &id, "-m", "asked"],
+        vec!["alerts", "snooze", &id, "--for", "1h"],
+        vec!["alerts", "close", &id, "--verdict", "false-positive", "-m", "a test"],
+        vec!["alerts", "reopen", &id],
+    ] {
+        let (code, out, err) = say(&args);
+        assert_eq!(code, 0, "{args:?}: {out}{err}");
+    }
+    let shown = place.json(&["alerts", "show", &id]);
+    let whats: Vec<&str> = shown["history"].as_array().unwrap().iter().map(|one| text(one, "what")).collect();
+    assert!(whats.ends_with(&["acknowledged", "assigned", "commented", "snoozed", "closed", "reopened"]), "{whats:?}");
+    let added = place.json(&["silence", "add", "--when", "count > 100", "--for", "1h", "--reason", "CHG-1"]);
+    let silence = text(&added["silences"][0], "id").to_string();
+    let (code, _, err) = say(&["silence", "add", "--when", "cout > 1", "--for", "1h", "--reason", "r"]);
+    assert!(code == 1 && err.contains("did you mean `count`?"), "{err}");
+    assert_eq!(say(&["silence", "end", &silence]).0, 0);
+    assert!(place.json(&["silence", "list"])["silences"].as_array().unwrap().is_empty());
+    let (code, _, err) = say(&["outbox", "retry", "99999"]);
+    assert!(code == 1 && err.contains("no delivery 99999"), "{err}");
+    place.write("wrong", "not-the-token-of-anybody-at-all\n");
+    let (code, _, err) = say(&["alerts", "ack", &id, "--token-file", "wrong"]);
+    assert!(code == 2 && err.contains("does not know the token"), "{err}");
+    service.stop();
+    assert_eq!(say(&["alerts", "ack", &id]).0, 0, "and without it");
 }
 
 #[test]

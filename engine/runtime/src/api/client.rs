@@ -1,6 +1,6 @@
 //! The other side of the API: commands that act beside a service which has the store.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -10,6 +10,11 @@ use crate::config::Config;
 
 /// How long an answer may take.
 const LONGEST: Duration = Duration::from_secs(30);
+/// How long it may take until somebody is there.
+const CONNECTING: Duration = Duration::from_secs(5);
+/// How often it is asked what comes too often, and the wait between.
+const TRIES: u32 = 120;
+const PAUSE: Duration = Duration::from_secs(1);
 /// The largest answer that is read (bytes).
 const MOST: usize = 64 << 20;
 
@@ -19,6 +24,7 @@ pub struct Client {
     http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
     base: String,
+    at: SocketAddr,
     token: String,
 }
 
@@ -60,7 +66,17 @@ impl Client {
             .map_err(|error| format!("no request can be made: {error}"))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("no request can be made: {error}"))?;
-        Ok(Client { http, runtime, base: format!("http://{at}"), token })
+        Ok(Client { http, runtime, base: format!("http://{at}"), at, token })
+    }
+
+    /// Where the service listens.
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether anybody listens there.
+    pub fn listens(&self) -> bool {
+        TcpStream::connect_timeout(&self.at, CONNECTING).is_ok()
     }
 
     /// Asks for a path (`/v1/alerts?status=open`), with a body where there is one. Gives the answer; `null` where it is
@@ -69,6 +85,33 @@ impl Client {
     /// # Errors
     /// What the service says instead, or why it is not reached.
     pub fn ask(&self, method: &str, path: &str, body: Option<&Json>) -> Result<Json, String> {
+        match self.send(method, path, body)? {
+            (200..300, json) => Ok(json),
+            (status, json) => {
+                let said = json.pointer("/error/message").and_then(Json::as_str);
+                let said = said.map_or_else(|| format!("it answered {status}"), str::to_string);
+                Err(format!("the service refuses: {said}"))
+            }
+        }
+    }
+
+    /// Asks like [`Client::ask`], and gives the status beside the answer. What comes too often is asked again.
+    ///
+    /// # Errors
+    /// Why the service is not reached.
+    pub fn send(&self, method: &str, path: &str, body: Option<&Json>) -> Result<(u16, Json), String> {
+        let mut tries = 0;
+        loop {
+            let (status, json) = self.once(method, path, body)?;
+            tries += 1;
+            if status != 429 || tries == TRIES {
+                return Ok((status, json));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn once(&self, method: &str, path: &str, body: Option<&Json>) -> Result<(u16, Json), String> {
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| "there is no such method")?;
         let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -79,7 +122,7 @@ impl Client {
         };
         self.runtime.block_on(async {
             let mut response = request.send().await.map_err(unreached)?;
-            let status = response.status();
+            let status = response.status().as_u16();
             let mut bytes = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(unreached)? {
                 if bytes.len() + chunk.len() > MOST {
@@ -87,15 +130,7 @@ impl Client {
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            let json: Json = serde_json::from_slice(&bytes).unwrap_or(Json::Null);
-            if status.is_success() {
-                return Ok(json);
-            }
-            let said = json
-                .pointer("/error/message")
-                .and_then(Json::as_str)
-                .map_or_else(|| format!("it answered {status}"), str::to_string);
-            Err(format!("the service refuses: {said}"))
+            Ok((status, serde_json::from_slice(&bytes).unwrap_or(Json::Null)))
         })
     }
 }
