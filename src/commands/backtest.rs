@@ -2,6 +2,7 @@
 
 mod html;
 mod json;
+mod routing;
 mod text;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tripline_detect::scan::{Told, Wanted};
 use super::Outcome;
 use crate::replay::Replayed;
 use crate::{load, replay};
+use routing::{Routed, Routing};
 
 /// Tell what rules would have found in archived logs: findings, keys and alerts per rule and day.
 #[derive(clap::Args)]
@@ -32,6 +34,9 @@ pub struct Args {
     /// The source of every event; told from each event where it is left out
     #[arg(long)]
     source: Option<String>,
+    /// Tell what the routes of this configuration would have sent, too, were nobody to do anything
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -62,6 +67,7 @@ struct Done<'d> {
     ruleset: &'d Ruleset,
     report: &'d Report,
     replayed: &'d Replayed,
+    routed: Option<&'d Routed>,
 }
 
 /// Runs the command.
@@ -88,14 +94,19 @@ pub fn run(args: &Args) -> Outcome {
     let source = replay::source(&ruleset, args.source.as_deref())?;
     let wanted = Wanted { source, findings: true, lines: false };
     let mut backtest = Backtest::new(&ruleset, period);
+    let mut routing = args.config.as_ref().map(|config| Routing::new(&ruleset, config)).transpose()?;
     let replayed = replay::replay(&ruleset, &files, &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told {
+            if let Some(routing) = routing.as_mut().filter(|_| period.holds(finding.time)) {
+                routing.take(&finding);
+            }
             backtest.take(*finding);
         }
         true
     });
     let report = backtest.report();
-    let done = Done { ruleset: &ruleset, report: &report, replayed: &replayed };
+    let routed = routing.map(Routing::report).transpose()?;
+    let done = Done { ruleset: &ruleset, report: &report, replayed: &replayed, routed: routed.as_ref() };
     let out = match args.format {
         Format::Text => text::report(&done),
         Format::Json => tripline_detect::json_line(&json::report(&done)) + "\n",

@@ -344,3 +344,39 @@ fn a_comparison_says_what_is_wrong() {
     let output = Command::new(program).args(args).env("PATH", folder).current_dir(root()).output().unwrap();
     assert!(err(&output).contains("there is no program `git`"), "{}", err(&output));
 }
+
+#[test]
+fn what_routes_would_have_sent_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = archive(&dir);
+    let rules = write(&dir, "rules.trip", THRESHOLD);
+    let config = write(
+        &dir,
+        "tripline.toml",
+        "[[source]]\nname = \"a\"\nkind = \"file\"\npath = \"a\"\n\
+         [[destination]]\nname = \"pager\"\nkind = \"stdout\"\n[[destination]]\nname = \"soc\"\nkind = \"stdout\"\n\
+         [[route]]\nname = \"grave\"\nwhen = 'severity >= \"High\"'\nto = \"soc\"\n\
+         escalate = [{ after = \"15m\", to = \"pager\" }]\n\
+         [[route]]\nname = \"few\"\nto = \"soc\"\nlimit = { alerts = 1, per = \"1h\" }\nupdate_every = \"1h\"\n",
+    );
+    let (rules, config) = (rules.display().to_string(), config.display().to_string());
+    let args = ["backtest", "--rules", &rules, "-c", &config, "--format"];
+    let run = |format: &str| {
+        let mut all = args.to_vec();
+        all.extend([format, "--", &files[0], &files[1]]);
+        fine(&all)
+    };
+    let routed = &json(&run("json"))["routed"];
+    // Each day: one threshold, told and escalated; failures from two addresses, of which one alert is in a digest.
+    let to =
+        |name: &str| routed["to"].as_array().unwrap().iter().find(|one| one["destination"] == name).unwrap().clone();
+    let (pager, soc) = (to("pager"), to("soc"));
+    assert_eq!((&pager["escalations"], &pager["alerts"]), (&3.into(), &0.into()), "{routed}");
+    assert_eq!((&soc["alerts"], &soc["digests"]), (&6.into(), &3.into()), "{routed}");
+    assert_eq!(routed["findings_left_out"], 0);
+    assert!(run("text").contains("destination  alerts  updates  escalations  digests"));
+    assert!(run("html").contains("What routes would have sent"));
+    let output = tripline(&["backtest", "-c", "nowhere.toml", &files[0]]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("`nowhere.toml` cannot be read"), "{}", err(&output));
+}

@@ -218,6 +218,22 @@ impl Desk {
         Ok(more)
     }
 
+    /// When the next digest of a limit is due; none where none is.
+    ///
+    /// # Errors
+    /// Where what was kept cannot be read.
+    pub fn digests_at(&self, shelf: &dyn Shelf) -> Result<Option<i64>, String> {
+        let mut next: Option<i64> = None;
+        for route in self.routing.all() {
+            let Some(limit) = route.limit else { continue };
+            if let Some(state) = self.limit_state(shelf, &Changes::default(), route)? {
+                let at = state.from.saturating_add(limit.per);
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        }
+        Ok(next)
+    }
+
     /// Takes an alert out of the changes, or off the shelf.
     fn find(&self, shelf: &dyn Shelf, changes: &mut Changes, id: &str) -> Result<Option<Alert>, String> {
         match changes.alerts.remove(id) {

@@ -47,6 +47,7 @@ pub use api::routes::Scope;
 pub use ask::{Answer, Ask};
 pub use config::Config;
 pub use engine::desk::Kept;
+pub use engine::told;
 pub use reload::{Load, Loaded, Look};
 pub use tripline_config::{Reference, Secret, Secrets};
 

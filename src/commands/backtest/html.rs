@@ -27,6 +27,7 @@ pub fn page(done: &Done<'_>) -> String {
     let _ = write!(out, "<title>Backtest</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n");
     head(&mut out, done);
     table(&mut out, done);
+    routed(&mut out, done);
     if !done.report.rules.is_empty() {
         out.push_str("<h2>Each rule</h2>\n");
     }
@@ -36,6 +37,32 @@ pub fn page(done: &Done<'_>) -> String {
     read(&mut out, done);
     out.push_str("</body>\n</html>\n");
     out
+}
+
+/// What routes would have sent.
+fn routed(out: &mut String, done: &Done<'_>) {
+    let Some(routed) = done.routed else { return };
+    out.push_str("<h2>What routes would have sent</h2>\n<div class=\"card\" id=\"routed\"><table>\n<thead><tr><th>destination</th>");
+    for head in ["alerts", "updates", "escalations", "digests"] {
+        let _ = write!(out, "<th class=\"n\">{head}</th>");
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for (name, sent) in &routed.to {
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            safe(name),
+            sent.alerts,
+            sent.updates,
+            sent.escalations,
+            sent.digests
+        );
+    }
+    let _ = writeln!(
+        out,
+        "</tbody></table>\n<p>{} told to nobody; nobody took any.</p></div>",
+        counted(routed.untold, "alert")
+    );
 }
 
 /// Text from elsewhere: what would steer or reorder is shown as an escape, and nothing is markup.

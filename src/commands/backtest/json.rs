@@ -67,6 +67,20 @@ pub fn report(done: &Done<'_>) -> Value {
             "events_per_second": done.speed(),
         },
     });
+    if let (Some(routed), Some(members)) = (done.routed, out.as_object_mut()) {
+        let to = routed.to.iter().map(|(name, sent)| {
+            json!({
+                "destination": name,
+                "alerts": sent.alerts,
+                "updates": sent.updates,
+                "escalations": sent.escalations,
+                "digests": sent.digests,
+            })
+        });
+        let to: Vec<Value> = to.collect();
+        let routed = json!({ "to": to, "told_to_nobody": routed.untold, "findings_left_out": routed.left_out });
+        members.insert("routed".into(), routed);
+    }
     sums(&mut out, &report.sums);
     out
 }

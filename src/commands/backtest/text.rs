@@ -38,8 +38,31 @@ pub fn report(done: &Done<'_>) -> String {
     rules(&mut out, done);
     days(&mut out, report);
     keys(&mut out, done);
+    routed(&mut out, done);
     read(&mut out, done);
     out
+}
+
+/// What routes would have sent.
+fn routed(out: &mut String, done: &Done<'_>) {
+    let Some(routed) = done.routed else { return };
+    let wide = routed.to.keys().map(|name| visible(name).chars().count()).max().unwrap_or(0).max("destination".len());
+    let _ = writeln!(out, "\n{:<wide$}  alerts  updates  escalations  digests", "destination");
+    for (name, sent) in &routed.to {
+        let _ = writeln!(
+            out,
+            "{:<wide$}  {:>6}  {:>7}  {:>11}  {:>7}",
+            visible(name),
+            sent.alerts,
+            sent.updates,
+            sent.escalations,
+            sent.digests
+        );
+    }
+    let _ = writeln!(out, "{} told to nobody; nobody took any", counted(routed.untold, "alert"));
+    if routed.left_out > 0 {
+        let _ = writeln!(out, "{} too many to be routed", counted(routed.left_out, "finding"));
+    }
 }
 
 fn entities(n: u64) -> String {
