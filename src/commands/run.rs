@@ -35,7 +35,8 @@ pub fn run(args: &Args) -> Outcome {
         load::say(&said, &sources, true);
         refused()
     })?;
-    let looked = Look::at(&Program, &config.rules, &args.config);
+    let mut looked = Look::at(&Program, &config.rules, &args.config);
+    looked.add(config.enrichment_files());
     let rules = Program.load(&config.rules)?;
     for name in rules.ruleset.broken() {
         eprintln!("tripline: the rule `{name}` has an error and is left out");
@@ -46,7 +47,9 @@ pub fn run(args: &Args) -> Outcome {
     if rules.ruleset.active().next().is_none() {
         return Err("there is no rule to evaluate".into());
     }
-    let (routing, said) = config.with(&sources, &rules.ruleset);
+    let (routing, mut said) = config.with(&sources, &rules.ruleset);
+    let (enrichments, more) = config.enrichments(&sources, &rules.ruleset);
+    said.extend(more);
     if load::say(&said, &sources, true) > 0 {
         return Err(refused());
     }
@@ -58,6 +61,7 @@ pub fn run(args: &Args) -> Outcome {
         load: Arc::new(Program),
         rules,
         routing,
+        enrichments,
         looked,
         signals,
     };

@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod alerts;
+mod enrich;
 mod given_up;
 mod http;
 mod kill;

@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     pub dead: IntGaugeVec,
     pub delivered: IntCounterVec,
     pub refused: IntCounterVec,
+    pub lookups: IntCounterVec,
 }
 
 impl Metrics {
@@ -94,6 +95,7 @@ impl Metrics {
             dead: gauges(r, "outbox_dead", "Deliveries that were given up and are kept", &["output"])?,
             delivered: counters(r, "outbox_delivered_total", "Deliveries that were made", &["output"])?,
             refused: counters(r, "refused_requests_total", "Requests refused under back-pressure", &["source"])?,
+            lookups: counters(r, "lookups_total", "Values that services were asked for", &["enrichment", "outcome"])?,
             registry,
         })
     }

@@ -22,7 +22,7 @@ const SILENCES: &str = "silence/";
 
 /// What alerts are made with: the desk, and what is known of each rule.
 pub(super) struct Rules {
-    desk: Desk,
+    pub(super) desk: Desk,
     /// By the index of the rule: what findings name it by, and what alerts say of it. None for rules that are silent.
     rules: Vec<Option<(String, About)>>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Rules {
 /// The store, as the desk asks it.
 pub(crate) struct Kept<'s>(pub &'s Store);
 
-fn alert(row: AlertRow) -> Result<Alert, String> {
+pub(super) fn alert(row: AlertRow) -> Result<Alert, String> {
     serde_json::from_str(&row.body).map_err(|_| format!("the alert {} cannot be read", row.id))
 }
 
@@ -72,7 +72,7 @@ impl Shelf for Kept<'_> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of an error's way")]
-fn told(error: StoreError) -> String {
+pub(super) fn told(error: StoreError) -> String {
     error.to_string()
 }
 
@@ -104,7 +104,7 @@ fn desk(store: &Store, running: &Running) -> Result<Desk, String> {
     for (silence, why) in refused {
         say(&format!("the silence {} holds nothing any more: {why}", silence.id));
     }
-    Ok(desk)
+    Ok(desk.enriching(Arc::clone(&running.enrichments)))
 }
 
 fn about(ruleset: &Ruleset, revision: Option<&str>) -> Vec<Option<(String, About)>> {

@@ -48,7 +48,7 @@ impl Row {
 }
 
 /// A finding as alerts are made of it.
-fn told(ruleset: &Ruleset, finding: &Finding) -> Told {
+pub(crate) fn told(ruleset: &Ruleset, finding: &Finding) -> Told {
     let several = finding.several.as_ref();
     let window = ruleset.program.rules.get(finding.rule).map_or(0, |rule| rule.alert.window);
     let mut sources: Vec<String> = match several {
