@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tripline_alert::{Expressions, Template};
 use tripline_config::{Place, Reference, Said, Secrets, Table};
-use tripline_connect::{Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Content, Destination, Http, Pace, Settings, endpoint};
 use tripline_semantic::Program;
 
 use super::destination::Sender;
+use super::encode::body;
 
 #[derive(Debug)]
 struct Webhook {
@@ -62,6 +63,10 @@ impl Settings for Webhook {
     fn secrets(&self) -> Vec<&Place> {
         let headers = self.headers.iter().map(|(_, place)| place);
         [&self.url].into_iter().chain(&self.token).chain(&self.secret).chain(headers).collect()
+    }
+
+    fn render(&self, content: &Content) -> Option<String> {
+        Some(body(content, self.template.as_ref()))
     }
 
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String> {

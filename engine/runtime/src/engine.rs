@@ -30,7 +30,7 @@ use crate::serve::Health;
 use desk::Rules;
 use feed::Feed;
 pub(crate) use ids::Ids;
-pub(crate) use judge::Row;
+pub(crate) use judge::{Row, told};
 
 /// How many bytes one commit gathers at most; a parcel more may come on top.
 const MOST_BYTES: u64 = 8 << 20;

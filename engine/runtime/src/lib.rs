@@ -27,6 +27,7 @@ mod reload;
 mod serve;
 mod signals;
 mod source;
+mod tested;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -40,6 +41,7 @@ use tripline_store::{Durability, Options, Store};
 
 pub use config::Config;
 pub use reload::{Load, Loaded, Look};
+pub use tested::Tested;
 pub use tripline_config::{Reference, Secret, Secrets};
 
 /// Every code that any floor can report, by id.

@@ -408,6 +408,30 @@ pub struct Expect {
     pub what: Expected,
     /// `path: matcher`, in order.
     pub entries: Vec<ExpectEntry>,
+    /// `routed to […]`
+    pub routed: Option<Routed>,
+    /// `rendered by … contains …`, in order.
+    pub rendered: Vec<Rendered>,
+}
+
+/// `routed to ["NAME", …]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routed {
+    /// The whole of it.
+    pub span: Span,
+    /// Destinations.
+    pub to: Vec<Text>,
+}
+
+/// `rendered by "NAME" contains "TEXT"`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// The whole of it.
+    pub span: Span,
+    /// A destination.
+    pub by: Text,
+    /// What it is sent contains this.
+    pub contains: Text,
 }
 
 /// What a test expects.

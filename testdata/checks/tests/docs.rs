@@ -33,7 +33,7 @@ fn every_example_of_the_language_reference_compiles_in_the_one_style_and_passes_
         assert!(said.is_empty(), "{said}");
         let parse = tripline_syntax::parse_file(tripline_base::FileId(0), text);
         assert_eq!(tripline_syntax::format::format(&parse.file, text), text);
-        let outcomes = harness::run(&ruleset, &DiskFiles, "");
+        let outcomes = harness::run(&ruleset, &DiskFiles, "", None);
         for outcome in outcomes.iter().filter(|o| ruleset.sources.name(o.span.file).starts_with("example")) {
             assert!(outcome.passed(), "{outcome:?}");
             tests += 1;

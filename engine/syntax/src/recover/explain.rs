@@ -371,6 +371,8 @@ fn friendly(kind: R) -> &'static str {
         R::by => "`by`",
         R::seq_step => "a step",
         R::arm | R::arm_body => "an arm in `{}`",
+        R::routed => "`routed to [\"…\"]`",
+        R::rendered => "`rendered by \"…\" contains \"…\"`",
         R::expect_entry | R::expect_body | R::alerts_expected | R::class_expected => "what is expected",
         R::param => "a parameter such as `x: ip`",
         R::call | R::quantified | R::quantifier => "a call",
