@@ -408,7 +408,7 @@ impl Desk {
             alert.note(now, None, What::Reopened, "a graver finding came".into());
             self.climb(alert, now);
         }
-        self.look(changes, alert, now);
+        self.look_on(changes, alert, now);
         if alert.lookups.waits {
             return Ok(());
         }

@@ -212,10 +212,13 @@ impl Enrichments {
         wanted
     }
 
-    /// How long an alert waits for an enrichment, in seconds, for messages.
-    pub(crate) fn budget(&self, name: &str) -> f64 {
-        let found = self.all.iter().find(|one| one.name == name);
-        found.map_or(0.0, |one| one.budget as f64 / 1e9)
+    /// Why what was waited for long enough is not there.
+    pub(crate) fn late(&self, name: &str) -> String {
+        match self.all.iter().find(|one| one.name == name) {
+            Some(one) => format!("there was no answer within {} s", one.budget as f64 / 1e9),
+            // It was taken out of the configuration meanwhile.
+            None => "there was no answer in time".into(),
+        }
     }
 }
 

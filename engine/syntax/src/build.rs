@@ -353,11 +353,9 @@ impl Builder<'_> {
                             }
                             R::routed => {
                                 let span = self.span(&part);
-                                let texts = part.into_inner().filter(|kid| kid.as_rule() == R::string);
-                                routed = Some(Routed {
-                                    span,
-                                    to: texts.map(|text| self.text(text)).collect::<Option<_>>()?,
-                                });
+                                let listed = part.into_inner().find(|kid| kid.as_rule() == R::destinations)?;
+                                let to = listed.into_inner().map(|text| self.text(text)).collect::<Option<_>>()?;
+                                routed = Some(Routed { span, to });
                             }
                             R::rendered => {
                                 let span = self.span(&part);

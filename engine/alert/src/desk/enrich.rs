@@ -43,6 +43,13 @@ impl Desk {
         changes.wanted.extend(self.enrichments.look(alert, since));
     }
 
+    /// Looks up what further findings brought. An alert that waits does not wait longer for it.
+    pub(super) fn look_on(&self, changes: &mut Changes, alert: &mut Alert, now: i64) {
+        let waits = alert.lookups.waits && !alert.lookups.open.is_empty();
+        let since = if waits { alert.lookups.since } else { now };
+        self.look(changes, alert, since);
+    }
+
     /// Routes an alert that waited, once nothing is waited for and it is not left alone.
     pub(super) fn ready(
         &self,
@@ -63,8 +70,7 @@ impl Desk {
     /// Gives up what was waited for long enough.
     pub(super) fn give_up(&self, alert: &mut Alert, now: i64) {
         for open in alert.lookups.expired(now) {
-            let why = format!("there was no answer within {} s", self.enrichments.budget(&open.name));
-            missing(alert, &open.name, &why);
+            missing(alert, &open.name, &self.enrichments.late(&open.name));
         }
     }
 

@@ -168,6 +168,16 @@ fn new_values_of_an_alert_that_was_told_delay_nothing() {
 }
 
 #[test]
+fn further_findings_prolonged_the_wait() {
+    let mut office = Office::knowing(PLAIN, SCORE);
+    office.find_asking(&from(&["203.0.113.9"], "a", 3));
+    office.pass(SECOND);
+    let (_, wanted) = office.find_asking(&from(&["203.0.113.10"], "b", 3));
+    assert_eq!(wanted[0].until, office.now + SECOND, "it has the time that is left");
+    assert_eq!(office.pass(SECOND), ["soc opened"]);
+}
+
+#[test]
 fn who_judges_or_snoozes_an_alert_that_waits_is_heeded() {
     let mut office = Office::knowing(PLAIN, SCORE);
     let (_, wanted) = office.find_asking(&from(&["203.0.113.9"], "a", 3));
@@ -202,4 +212,80 @@ fn what_cannot_be_looked_up_is_said_with_a_way_out() {
     assert!(said("[[enrich]]\nname = \"a\"\nfor = \"ip\"\nvalue = 'title'\n").contains("leave one out"));
     assert!(said("[[enrich]]\nname = \"a\"\nvalue = 'ttle'\n").contains("did you mean `title`"));
     assert!(said(&format!("{GEO}{GEO}")).contains("`geo` is taken"));
+}
+
+/// Numbers that only look like chance.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) % n
+    }
+}
+
+/// Findings, answers that come in any order, fail or never come, and time: what was said, and the alerts.
+fn story(seed: u64) -> (Vec<(i64, String)>, Vec<Alert>) {
+    let mut chance = Chance(seed);
+    let mut office = Office::knowing(PLAIN, &format!("{GEO}{SCORE}"));
+    let mut open: Vec<Wanted> = Vec::new();
+    let mut said = Vec::new();
+    for step in 0..60 {
+        let more = match chance.below(4) {
+            0 => {
+                let ips: Vec<String> =
+                    (0..=chance.below(3)).map(|_| format!("198.51.100.{}", chance.below(9))).collect();
+                let ips: Vec<&str> = ips.iter().map(String::as_str).collect();
+                let severity = 1 + chance.below(5) as i64;
+                let finding = Told {
+                    key: vec![chance.below(4).to_string()],
+                    time: Some(office.now),
+                    ..from(&ips, &step.to_string(), severity)
+                };
+                let (more, wanted) = office.find_asking(&finding);
+                open.extend(wanted);
+                more
+            }
+            1 | 2 if !open.is_empty() => {
+                let wanted = open.swap_remove(chance.below(open.len() as u64) as usize);
+                let looked = match chance.below(3) {
+                    0 => Looked::Found(json!(chance.below(100))),
+                    1 => Looked::Nothing,
+                    _ => Looked::Failed("no".into()),
+                };
+                let (_, more, wanted) = office.answer(&wanted, looked);
+                open.extend(wanted);
+                more
+            }
+            _ => office.pass(SECOND),
+        };
+        said.extend(more.into_iter().map(|one| (office.now, one)));
+        for alert in office.memory.alerts.borrow().values() {
+            assert!(!alert.lookups.waits || office.now < alert.opened + 2 * SECOND, "{alert:?}");
+        }
+    }
+    said.extend(office.pass(3 * SECOND).into_iter().map(|one| (office.now, one)));
+    let alerts = office.memory.alerts.borrow().values().cloned().collect();
+    (said, alerts)
+}
+
+#[test]
+fn whatever_is_answered_every_alert_is_told_once_and_within_the_budget() {
+    let mut waited = 0;
+    for seed in 0..300 {
+        let (said, alerts) = story(seed);
+        assert_eq!(story(seed), (said.clone(), alerts.clone()), "the same inputs give the same");
+        let opened = said.iter().filter(|(_, one)| one == "soc opened").count();
+        assert_eq!(opened, alerts.len(), "{said:?}");
+        for alert in alerts {
+            let track = &alert.tracks[0];
+            assert!(alert.tracks.len() == 1 && track.at.is_some() && !alert.lookups.waits, "{alert:?}");
+            assert!(alert.lookups.open.is_empty());
+            waited += alert.lookups.asked.len();
+            // Each value that was asked for is known, not known, or missing.
+            let missing = alert.missing.iter().filter(|one| one.name == "geo").count();
+            assert_eq!(missing, 0, "{alert:?}");
+        }
+    }
+    assert!(waited > 1_000, "{waited}");
 }

@@ -361,7 +361,7 @@ fn friendly(kind: R) -> &'static str {
         R::percent => "a percentage such as `1%`",
         R::technique => "an ATT&CK technique such as `T1078.004`",
         R::source => "a source",
-        R::list_literal | R::bracket => "a list in `[]`",
+        R::list_literal | R::bracket | R::destinations => "a list in `[]`",
         R::object => "an object in `{}`",
         R::match_arm | R::pattern | R::wildcard => "an arm such as `\"a\" => \"b\"`",
         R::matcher => "what it must be",
