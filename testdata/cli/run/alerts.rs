@@ -106,7 +106,8 @@ fn webhook(port: u16, more: &str) -> String {
 
 /// Every alert of the store, by its id: the number of its latest evidence and its status.
 fn kept(place: &Place, name: &str) -> BTreeMap<String, (u64, String)> {
-    let store = Store::read_only(place.path(&format!("{name}.db"))).unwrap();
+    // A service that was always killed early has not begun a store yet.
+    let Ok(store) = Store::read_only(place.path(&format!("{name}.db"))) else { return BTreeMap::new() };
     let rows = store.alerts(&AlertQuery::default(), usize::MAX).unwrap();
     rows.into_iter()
         .map(|row| {
