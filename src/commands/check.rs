@@ -74,8 +74,10 @@ pub fn run(args: &Args) -> Outcome {
         let (config, said) = configuration(&mut ruleset.sources, path)?;
         own.push(path.display().to_string());
         ruleset.diagnostics.extend(said);
-        let said = config.map(|config| config.with(&ruleset.sources, &ruleset).1).unwrap_or_default();
-        ruleset.diagnostics.extend(said);
+        if let Some(config) = config {
+            let said = [config.with(&ruleset.sources, &ruleset).1, config.enrichments(&ruleset.sources, &ruleset).1];
+            ruleset.diagnostics.extend(said.into_iter().flatten());
+        }
     }
     let configured = !configurations.is_empty();
     // Of shipped content that was not asked about, only errors are of interest (a name taken twice).

@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Outcome {
 fn build_from(args: &BuildArgs) -> Outcome {
     let mut sources = SourceMap::new();
     let config = run::usable(&mut sources, &args.config)?;
-    let (rules, _) = run::rules(&sources, &config)?;
+    let (rules, ..) = run::rules(&sources, &config)?;
     if args.from.iter().any(|path| path.as_os_str() == "-") {
         return Err("an archive is read from files, as a build that is interrupted reads them again".into());
     }
@@ -162,7 +162,7 @@ fn summary(built: &Built, ruleset: &Ruleset, seconds: f64) {
 fn show(args: &ShowArgs) -> Outcome {
     let mut sources = SourceMap::new();
     let config = run::usable(&mut sources, &args.config)?;
-    let (rules, _) = run::rules(&sources, &config)?;
+    let (rules, ..) = run::rules(&sources, &config)?;
     let ruleset = &rules.ruleset;
     let mut stream = held(&config, ruleset)?;
     let name = |at: usize| ruleset.program.features.get(at).map_or("", |feature| feature.name.as_str());

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tripline_alert::Enrichments;
 use tripline_base::{Diagnostic, SourceMap};
 use tripline_detect::DiskFiles;
 use tripline_runtime::config::Rules;
@@ -32,8 +33,9 @@ pub fn run(args: &Args) -> Outcome {
         load::say(&said, &sources, true);
         REFUSED.to_string()
     })?;
-    let looked = Look::at(&Program, &config.rules, &args.config);
-    let (rules, routing) = rules(&sources, &config)?;
+    let mut looked = Look::at(&Program, &config.rules, &args.config);
+    looked.add(config.enrichment_files());
+    let (rules, routing, enrichments) = rules(&sources, &config)?;
     let service = Service {
         path: args.config.clone(),
         config,
@@ -42,6 +44,7 @@ pub fn run(args: &Args) -> Outcome {
         load: Arc::new(Program),
         rules,
         routing,
+        enrichments,
         looked,
         signals,
     };
@@ -58,7 +61,7 @@ pub fn usable(sources: &mut SourceMap, path: &Path) -> Result<Config, String> {
 }
 
 /// The rules that a configuration names, and where alerts go, as a service begins with them.
-pub fn rules(sources: &SourceMap, config: &Config) -> Result<(Loaded, Routing), String> {
+pub fn rules(sources: &SourceMap, config: &Config) -> Result<(Loaded, Routing, Enrichments), String> {
     let rules = Program.load(&config.rules)?;
     for name in rules.ruleset.broken() {
         eprintln!("tripline: the rule `{name}` has an error and is left out");
@@ -69,11 +72,13 @@ pub fn rules(sources: &SourceMap, config: &Config) -> Result<(Loaded, Routing), 
     if rules.ruleset.active().next().is_none() {
         return Err("there is no rule to evaluate".into());
     }
-    let (routing, said) = config.with(sources, &rules.ruleset);
+    let (routing, mut said) = config.with(sources, &rules.ruleset);
+    let (enrichments, more) = config.enrichments(sources, &rules.ruleset);
+    said.extend(more);
     if load::say(&said, sources, true) > 0 {
         return Err(REFUSED.to_string());
     }
-    Ok((rules, routing))
+    Ok((rules, routing, enrichments))
 }
 
 /// Reads a configuration, and says what there is to say of it.

@@ -1,23 +1,31 @@
 //! `tripline test`: the tests under rules and mappings, and their mutants.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
 use serde_json::json;
+use tripline_alert::{Enrichments, Routing};
+use tripline_base::SourceMap;
 use tripline_base::terminal::visible;
 use tripline_detect::harness::{self, Outcome as TestOutcome};
 use tripline_detect::{DiskFiles, Ruleset, mutate};
+use tripline_runtime::{Config, Tested};
 
 use super::Outcome;
+use super::run::configuration;
 use crate::load;
 
 /// Run the tests under rules and mappings.
 #[derive(clap::Args)]
 pub struct Args {
     /// Files and folders
-    #[arg(required = true)]
+    #[arg(required_unless_present = "config")]
     paths: Vec<PathBuf>,
+    /// A configuration of the service: its rules where no files are named, and its routes and destinations for tests
+    /// that expect something of them
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Only tests whose RULE/TEST contains this
     #[arg(long, default_value = "")]
     filter: String,
@@ -27,7 +35,7 @@ pub struct Args {
     #[command(flatten)]
     sigma: load::Sigma,
     /// Mutate each rule and report the mutants that no test of the rule notices
-    #[arg(long)]
+    #[arg(long, conflicts_with = "config")]
     mutate: bool,
 }
 
@@ -43,14 +51,28 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let (ruleset, own) = load::ruleset_with(&args.paths, &args.sigma)?;
-    args.sigma.usable(&ruleset)?;
+    let (mut paths, mut sigma) = (args.paths.clone(), args.sigma.clone());
+    if let Some(path) = &args.config {
+        let (config, _) = configuration(&mut SourceMap::new(), path)?;
+        if let Some(config) = config.filter(|_| paths.is_empty()) {
+            paths = config.rules.paths;
+            sigma.pipelines.extend(config.rules.pipelines);
+            sigma.taxonomies.extend(config.rules.taxonomies);
+        }
+    }
+    let (mut ruleset, own) = load::ruleset_with(&paths, &sigma)?;
+    sigma.usable(&ruleset)?;
+    let config = args.config.as_ref().map(|path| configured(path, &mut ruleset)).transpose()?;
     let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);
     if args.mutate {
         return mutants(args, &ruleset, errors);
     }
     let begun = Instant::now();
-    let mut outcomes = harness::run(&ruleset, &DiskFiles, &args.filter);
+    let tested = config
+        .as_ref()
+        .map(|(config, routing, enrichments)| Tested::new(&ruleset, config, routing.clone(), enrichments.clone()));
+    let routes = tested.as_ref().map(|tested| -> &dyn harness::Routes { tested });
+    let mut outcomes = harness::run(&ruleset, &DiskFiles, &args.filter, routes);
     // Shipped mappings are loaded beside the user's files, and tested where they are named.
     outcomes.retain(|o| own.iter().any(|name| name == ruleset.sources.name(o.span.file)));
     let failed = outcomes.iter().filter(|o| !o.failures.is_empty()).count();
@@ -73,6 +95,19 @@ pub fn run(args: &Args) -> Outcome {
         return Err("no test was found".into());
     }
     Ok(if errors > 0 { 2 } else { u8::from(failed > 0) })
+}
+
+/// The configuration with its routes and enrichments over the rules that are tested.
+fn configured(path: &Path, ruleset: &mut Ruleset) -> Result<(Config, Routing, Enrichments), String> {
+    let (config, mut said) = configuration(&mut ruleset.sources, path)?;
+    let found = config.map(|config| {
+        let (routing, of_routes) = config.with(&ruleset.sources, ruleset);
+        let (enrichments, of_enrichments) = config.enrichments(&ruleset.sources, ruleset);
+        said.extend(of_routes.into_iter().chain(of_enrichments));
+        (config, routing, enrichments)
+    });
+    let errors = load::say(&said, &ruleset.sources, false);
+    found.filter(|_| errors == 0).ok_or_else(|| "the configuration cannot be used".to_string())
 }
 
 fn place(ruleset: &Ruleset, outcome: &TestOutcome) -> (String, usize) {

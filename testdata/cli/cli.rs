@@ -5,6 +5,7 @@
 mod backtest;
 mod coverage;
 mod import;
+mod routes;
 #[cfg(unix)]
 mod run;
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tripline_config::{Said, Secrets, Table};
-use tripline_connect::{Destination, Pace, Settings};
+use tripline_connect::{Content, Destination, Pace, Settings};
 
 use super::destination::Lines;
+use super::encode::line;
 
 #[derive(Debug)]
 struct File {
@@ -32,10 +33,18 @@ impl Settings for File {
         let lines = Lines::file(&path);
         Ok(Box::new(lines.map_err(|error| format!("`{}` cannot be written: {error}", path.display()))?))
     }
+
+    fn render(&self, content: &Content) -> Option<String> {
+        Some(line(content))
+    }
 }
 
 impl Settings for Stdout {
     fn open(&self, _: &Secrets, _: &Path, _: &Pace) -> Result<Box<dyn Destination>, String> {
         Ok(Box::new(Lines::stdout()))
+    }
+
+    fn render(&self, content: &Content) -> Option<String> {
+        Some(line(content))
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tripline_alert::{Expressions, Template};
 use tripline_config::{Place, Reference, Said, Secrets, Table};
-use tripline_connect::{Callback, Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Callback, Content, Destination, Http, Pace, Settings, endpoint};
 use tripline_semantic::Program;
 
 use super::callback::Signed;
 use super::destination::Sender;
+use super::encode::body;
 use crate::trust::Trust;
 
 #[derive(Debug)]
@@ -60,6 +61,10 @@ impl Settings for Webhook {
     fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {
         let secret = self.secret.as_ref().filter(|_| self.callbacks).and_then(|place| secrets.of(place));
         Some(Box::new(Signed(secret?.clone())))
+    }
+
+    fn render(&self, content: &Content) -> Option<String> {
+        Some(body(content, self.template.as_ref()))
     }
 
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String> {

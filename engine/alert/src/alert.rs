@@ -249,6 +249,9 @@ pub struct Alert {
     pub enriched: BTreeMap<String, Json>,
     /// Enrichments that are not there.
     pub missing: Vec<Missing>,
+    /// What was looked up for it, and what is still waited for.
+    #[serde(skip_serializing_if = "crate::Lookups::is_empty")]
+    pub lookups: crate::Lookups,
     /// The sources of its events.
     pub sources: Vec<String>,
     /// The class of the latest.
@@ -388,7 +391,7 @@ impl Alert {
             return None;
         }
         let tracks = self.tracks.iter().filter_map(crate::route::Track::due).min();
-        tracks.into_iter().chain(self.snoozed).min()
+        tracks.into_iter().chain(self.snoozed).chain(self.lookups.due()).min()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The desk: what becomes of findings, of what people do, and of time that passes.
 
+mod enrich;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use serde_json::json;
 use tripline_event::{Value, format_time, to_text};
 use tripline_semantic::Program;
 
+use crate::enrich::{Enrichments, Wanted};
 use crate::expression::Condition;
 use crate::fields;
 use crate::route::{Explained, Limit, Rise, Route, Routing, Track};
@@ -59,6 +62,8 @@ pub struct Changes {
     pub memos: BTreeMap<String, Option<String>>,
     /// Which finding (its uid) is part of which alert.
     pub parts: Vec<(String, String)>,
+    /// Values that somebody is to be asked for, once the alerts that wait for them are kept.
+    pub wanted: Vec<Wanted>,
     /// Alerts that were opened: the name of the rule, and whether they were held back.
     pub opened: Vec<(String, bool)>,
     latest: BTreeMap<(String, Vec<String>), String>,
@@ -89,12 +94,13 @@ pub struct Way {
 pub struct Desk {
     routing: Arc<Routing>,
     silences: Vec<(Silence, Condition)>,
+    enrichments: Arc<Enrichments>,
 }
 
 impl Desk {
     /// A desk. Silences that cannot be read any more (a list is gone) are given back with the reason; they hold nothing.
     pub fn new(routing: Arc<Routing>, silences: Vec<Silence>, program: &Program) -> (Self, Vec<(Silence, String)>) {
-        let mut desk = Desk { routing, silences: Vec::new() };
+        let mut desk = Desk { routing, silences: Vec::new(), enrichments: Arc::default() };
         let mut refused = Vec::new();
         for silence in silences {
             match Condition::parse(&silence.when, program) {
@@ -151,8 +157,9 @@ impl Desk {
                     self.put(changes, other);
                 }
                 let mut alert = Alert::open(rule, about, told, now);
-                self.route(shelf, changes, &mut alert, now)?;
-                changes.opened.push((about.name.clone(), alert.held.is_some()));
+                alert.lookups.waits = true;
+                self.look(changes, &mut alert, now);
+                self.ready(shelf, changes, &mut alert, now)?;
                 alert
             }
         };
@@ -190,6 +197,7 @@ impl Desk {
                 track.hold = None;
             }
         }
+        self.stop_waiting(changes, &mut alert);
         if matches!(act, Act::Reopen { .. }) {
             self.climb(&mut alert, now);
         }
@@ -427,6 +435,10 @@ impl Desk {
             alert.note(now, None, What::Reopened, "a graver finding came".into());
             self.climb(alert, now);
         }
+        self.look_on(changes, alert, now);
+        if alert.lookups.waits {
+            return Ok(());
+        }
         if alert.held.is_some() || raised {
             // Graver alerts may have other ways.
             self.route(shelf, changes, alert, now)?;
@@ -474,6 +486,7 @@ impl Desk {
 
     /// What is due for an alert.
     fn pass(&self, shelf: &dyn Shelf, changes: &mut Changes, alert: &mut Alert, now: i64) -> Result<(), String> {
+        self.give_up(alert, now);
         if let Some(until) = alert.snoozed {
             if now < until {
                 // What is due meanwhile waits for the end.
@@ -489,6 +502,7 @@ impl Desk {
             alert.note(now, None, What::Reopened, "the snooze is over".into());
             self.tell(changes, alert, Occasion::Updated, now);
         }
+        self.ready(shelf, changes, alert, now)?;
         let mut tracks = std::mem::take(&mut alert.tracks);
         let mut risen = false;
         for track in &mut tracks {

@@ -39,6 +39,15 @@ impl<'a> Expressions<'a> {
         Some(Condition(Arc::new(Lowered { program: Arc::clone(&self.program), arena }), id))
     }
 
+    /// The value between the quotes at a place; none where something was wrong and said.
+    pub fn value(&mut self, span: Span) -> Option<Computed> {
+        let typed = self.outside.value(span)?;
+        let mut arena = Arena::new(false);
+        let id = lower_shown(&typed, &mut arena, Options::NONE);
+        arena.finish();
+        Some(Computed(Arc::new(Lowered { program: Arc::clone(&self.program), arena }), id))
+    }
+
     /// The template in the quotes at a place; none where something was wrong and said.
     pub fn template(&mut self, span: Span) -> Option<Template> {
         let template = self.outside.template(span)?;
@@ -95,6 +104,17 @@ impl Condition {
     }
 }
 
+/// A value that is made of an alert.
+#[derive(Clone, Debug)]
+pub struct Computed(Arc<Lowered>, Id);
+
+impl Computed {
+    /// Its texts for an alert, as [`fields::value`] gives it: one for each value, none for what is absent.
+    pub fn texts(&self, alert: &Value<'_>) -> Vec<String> {
+        flat(&Evaluator::over(&self.0.program, &self.0.arena).values(self.1, alert))
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Piece {
     Words(String),
@@ -124,12 +144,17 @@ impl Template {
     }
 }
 
-fn shown(values: &[Value<'_>]) -> String {
+/// Values and those in arrays, as texts.
+fn flat(values: &[Value<'_>]) -> Vec<String> {
     let flat = values.iter().flat_map(|value| match value {
         Value::Array(items) => items.as_slice(),
         other => std::slice::from_ref(other),
     });
-    let words: Vec<String> = flat.filter(|value| !value.is_absent()).map(one).collect();
+    flat.filter(|value| !value.is_absent()).map(one).collect()
+}
+
+fn shown(values: &[Value<'_>]) -> String {
+    let words = flat(values);
     if words.is_empty() {
         return "-".into();
     }

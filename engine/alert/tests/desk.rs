@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+#[path = "desk/enrich.rs"]
+mod enrich;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use tripline_ir as ir;
 use tripline_plan::Options;
 use tripline_semantic::typed;
 
-use crate::{DiskFiles, Ruleset};
+use crate::{Alert, DiskFiles, Ruleset};
 
 /// How a test ended.
 #[derive(Clone, Debug)]
@@ -36,8 +36,27 @@ impl Outcome {
     }
 }
 
-/// Runs every test whose `ITEM/TEST` contains `filter`, in parallel; outcomes are in the order of the files.
-pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str) -> Vec<Outcome> {
+/// Where alerts go and what is sent there, for tests that expect something of it. The program knows.
+pub trait Routes: Sync {
+    /// The destinations that an alert is told to.
+    ///
+    /// # Errors
+    /// Why that cannot be known.
+    fn routed(&self, alert: &Alert) -> Result<Vec<String>, String>;
+
+    /// What a destination is sent of an alert, as a text.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn rendered(&self, alert: &Alert, destination: &str) -> Result<String, String>;
+}
+
+/// What a test that expects routes is told where nobody knows them.
+const NO_ROUTES: &str = "everything else holds; where its alerts go is not looked at: name a configuration (-c)";
+
+/// Runs every test whose `ITEM/TEST` contains `filter`, in parallel; outcomes are in the order of the files. A test that
+/// expects routes or payloads is skipped where there are no `routes` and nothing else is wrong with it.
+pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&dyn Routes>) -> Vec<Outcome> {
     let wanted = |item: &str, test: &str| filter.is_empty() || format!("{item}/{test}").contains(filter);
     let rules = ruleset.program.rules.iter().enumerate().map(|(at, rule)| Job::Rule(at, rule));
     let mappings = ruleset.program.mappings.iter().map(Job::Mapping);
@@ -66,13 +85,16 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str) -> Vec<Outcome> {
                 tests
                     .iter()
                     .map(|test| {
-                        let failures = judge::rule_test(ruleset, files, &mut fixtures, &plan, (*at, rule), test, true);
+                        let telling = Telling { words: true, routes };
+                        let failures =
+                            judge::rule_test(ruleset, files, &mut fixtures, &plan, (*at, rule), test, telling);
+                        let skipped = routes.is_none() && failures.is_empty() && asks_for_routes(&test.statements);
                         Outcome {
                             item: rule.name.clone(),
                             test: test.name.clone(),
                             span: test.span,
                             failures,
-                            skipped: None,
+                            skipped: skipped.then(|| NO_ROUTES.to_string()),
                         }
                     })
                     .collect()
@@ -103,6 +125,22 @@ fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
     tripline_plan::plan_rules(program, &rules, Options::default())
 }
 
+fn asks_for_routes(statements: &[typed::Statement]) -> bool {
+    statements.iter().any(|statement| match statement {
+        typed::Statement::Expect(expect) => expect.asks_for_routes(),
+        typed::Statement::Repeat { body, .. } => asks_for_routes(body),
+        _ => false,
+    })
+}
+
+/// What is told of a test that fails, and where alerts go.
+#[derive(Clone, Copy)]
+struct Telling<'t> {
+    /// Whether it is told in words; otherwise one empty text stands for a failure.
+    words: bool,
+    routes: Option<&'t dyn Routes>,
+}
+
 enum Job<'j> {
     Rule(usize, &'j typed::Rule),
     Mapping(&'j typed::Mapping),
@@ -127,8 +165,9 @@ pub(crate) fn kills(
     mutant: &typed::Rule,
 ) -> bool {
     let plan = plan(ruleset, at, mutant);
+    let telling = Telling { words: false, routes: None };
     let fails =
-        |test: &typed::Test| !judge::rule_test(ruleset, files, fixtures, &plan, (at, mutant), test, false).is_empty();
+        |test: &typed::Test| !judge::rule_test(ruleset, files, fixtures, &plan, (at, mutant), test, telling).is_empty();
     mutant.tests.iter().any(fails)
 }
 

@@ -36,7 +36,7 @@ fn holds(statements: &str) {
     compiler.add("r.trip", &rule);
     let ruleset = compiler.compile(&NoFiles, 0);
     assert!(!ruleset.has_errors(), "{:#?}", ruleset.diagnostics);
-    let outcomes = harness::run(&ruleset, &DiskFiles, "r/");
+    let outcomes = harness::run(&ruleset, &DiskFiles, "r/", None);
     assert_eq!(outcomes.len(), 1);
     assert!(outcomes[0].passed(), "{}\n{:#?}", statements, outcomes[0]);
 }

@@ -11,6 +11,9 @@ front of it.";
 "A service without a source would wait for ever. Add `[[source]]` with a `name` and a `kind`.";
     NO_OUTPUT = "T0511" warning "no-output" "the configuration has no output"
 "Findings are kept in the store and sent nowhere. Add `[[output]]`, such as `kind = \"stdout\"`.";
+    BAD_ENRICHMENT = "T0530" error "bad-enrichment" "the file of an enrichment cannot be used"
+"The file is read with the rules, and again when it changes: it has to be there, in the format that `kind` and `format`
+say, with the columns that are named.";
     UNKNOWN_SOURCE = "T0512" error "unknown-event-source" "the configuration names an event source that nothing knows"
 "Event sources are those of mappings and taxonomies, such as `aws.cloudtrail`. Leave the key out to tell the
 source of each event from the event itself.";

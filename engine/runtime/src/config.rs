@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tripline_alert::{Routing, Written};
+use tripline_alert::{Enrichments, Expressions, Routing, Written};
 use tripline_base::{Diagnostic, SourceMap, Span};
 use tripline_config::{Place, Secrets};
 use tripline_connect::{Kind, Pace, Settings};
 use tripline_detect::Ruleset;
 
 use crate::codes;
+use crate::enrich::{self, Enrichment};
 
 /// A configuration without errors.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Config {
     pub destinations: Vec<Outlet>,
     /// The routes, as they are written.
     pub routes: Written,
+    /// What is looked up for alerts.
+    pub enrichments: Vec<Enrichment>,
     /// The kinds that were known as it was read.
     pub kinds: &'static [Kind],
     /// Where metrics are read.
@@ -203,6 +206,23 @@ impl Config {
         (routing, said)
     }
 
+    /// The enrichments over the lists and tables of a ruleset, with their files read, and what cannot be used of them.
+    pub fn enrichments(&self, sources: &SourceMap, ruleset: &Ruleset) -> (Enrichments, Vec<Diagnostic>) {
+        if self.enrichments.is_empty() {
+            return (Enrichments::default(), Vec::new());
+        }
+        let mut expressions = Expressions::new(&ruleset.program, sources, "an enrichment");
+        let all = self.enrichments.iter().filter_map(|one| one.common.compile(&mut expressions)).collect();
+        let mut said = expressions.take_diagnostics();
+        let lookup = enrich::open(&self.enrichments, &self.folder, &mut said);
+        (Enrichments { all, lookup: Some(Arc::new(lookup)) }, said)
+    }
+
+    /// The files that enrichments look in.
+    pub fn enrichment_files(&self) -> Vec<PathBuf> {
+        enrich::files(&self.enrichments, &self.folder)
+    }
+
     /// Outputs and destinations.
     pub fn outlets(&self) -> impl Iterator<Item = &Outlet> {
         self.outputs.iter().chain(&self.destinations)
@@ -237,6 +257,7 @@ impl Config {
             }
         }
         wanted.extend(self.outlets().flat_map(|outlet| outlet.settings.secrets()));
+        wanted.extend(self.enrichments.iter().filter_map(Enrichment::http).flat_map(enrich::Http::secrets));
         wanted.extend(self.metrics.iter().filter_map(|metrics| metrics.token.as_ref()));
         wanted.extend(self.api.iter().filter_map(|api| api.token.as_ref()));
         Secrets::read(wanted, &self.folder)

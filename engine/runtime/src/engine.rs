@@ -2,6 +2,7 @@
 //! that follow from it are written together.
 
 pub(crate) mod desk;
+mod enrich;
 mod feed;
 mod ids;
 mod judge;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use tripline_alert::Changes;
+use tripline_alert::{Changes, Wanted};
 use tripline_detect::{Detector, Ruleset, Stream};
 use tripline_store::{Commit, Delivery, Note, Position, Problem, Store};
 
@@ -21,6 +22,7 @@ use crate::ask::{Answer, Request};
 use crate::clock;
 use crate::config::Config;
 use crate::deliver::{self, Outlet};
+use crate::enrich::ask::Asker;
 use crate::log::say;
 use crate::metrics::Metrics;
 use crate::parcel::{Done, Message, Parcel, Stop};
@@ -40,8 +42,13 @@ const RETAIN_EVERY: Duration = Duration::from_secs(3600);
 const DESK_TICK: Duration = Duration::from_millis(200);
 /// How many requests of people one commit takes at most.
 const MOST_ASKED: usize = 256;
+/// How many answers of enrichments one commit takes at most.
+const MOST_ANSWERED: usize = 256;
 /// How often the engine looks up where nothing comes.
 const TICK: Duration = Duration::from_millis(50);
+
+/// How often answers of enrichments are looked for where nothing else comes.
+const ANSWERS: Duration = Duration::from_millis(5);
 
 /// Why the engine stopped.
 pub(crate) enum Exit {
@@ -59,6 +66,8 @@ pub(crate) struct Engine<'c> {
     pub reloaded: Receiver<Box<Running>>,
     /// What people ask for.
     pub asked: Receiver<Request>,
+    /// Asks services for what alerts wait for.
+    pub asker: Asker,
     pub outlets: Vec<Outlet>,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
@@ -100,20 +109,28 @@ impl Engine<'_> {
             let parcels = self.gather();
             let idle = feed.idle(stream.as_mut());
             let asked: Vec<Request> = self.asked.try_iter().take(MOST_ASKED).collect();
+            let answered = self.asker.take(MOST_ANSWERED);
             // Time passes for alerts too.
             let tick = ticked.is_none_or(|at| at.elapsed() >= DESK_TICK);
             let mut work = Work { parcels, notes: idle, ..Work::default() };
-            if tick || !asked.is_empty() {
+            if tick || !asked.is_empty() || !answered.is_empty() {
                 ticked = Some(Instant::now());
+                self.answered(&rules, answered, &mut work)?;
                 self.attend(&mut rules, asked, running, &mut work)?;
             }
             if !work.is_empty() {
                 self.judge(ruleset, &detectors, stream.as_mut(), &mut feed, &rules, &mut work)?;
+                // Whoever is asked is asked for alerts that are kept.
+                let wanted = std::mem::take(&mut work.wanted);
                 if !self.commit(work)? {
                     return Ok(Exit::Stop);
                 }
-            } else if self.stop.asked() || self.to_end == Some(0) {
+                wanted.into_iter().for_each(|wanted| self.asker.ask(wanted));
+            } else if self.stop.asked() || self.to_end == Some(0) && !self.asker.waits() {
                 return Ok(Exit::Stop);
+            } else if self.to_end == Some(0) {
+                // Alerts wait for answers, and nothing else comes.
+                std::thread::sleep(ANSWERS);
             }
         }
     }
@@ -207,6 +224,7 @@ impl Engine<'_> {
             self.metrics.alerts.with_label_values(&[rule]).inc();
             self.metrics.held.with_label_values(&[rule]).inc_by(u64::from(*held));
         }
+        work.wanted.append(&mut work.changes.wanted);
         desk::write(std::mem::take(&mut work.changes), &mut work.commit);
         Ok(())
     }
@@ -312,6 +330,8 @@ struct Work {
     arrived: Vec<Instant>,
     /// What became of alerts.
     changes: Changes,
+    /// What is asked for once it is committed.
+    wanted: Vec<Wanted>,
     /// Who waits for what they asked for, and what they are told once it is committed.
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
 }

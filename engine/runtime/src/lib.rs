@@ -22,6 +22,7 @@ pub mod config;
 mod deliver;
 pub mod direct;
 mod engine;
+pub mod enrich;
 pub mod features;
 mod log;
 mod metrics;
@@ -30,6 +31,7 @@ mod reload;
 mod serve;
 mod signals;
 mod source;
+mod tested;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -37,6 +39,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tripline_alert::Enrichments;
 pub use tripline_alert::Routing;
 use tripline_detect::SourceChoice;
 use tripline_store::{Durability, Options, Store};
@@ -49,6 +52,7 @@ pub use config::Config;
 pub use engine::desk::Kept;
 pub use engine::told;
 pub use reload::{Load, Loaded, Look};
+pub use tested::Tested;
 pub use tripline_config::{Reference, Secret, Secrets};
 
 /// Every code that any floor can report, by id.
@@ -64,6 +68,7 @@ pub fn all_codes() -> Vec<&'static tripline_base::Code> {
 use api::{Api, Shown};
 use config::SourceKind;
 use engine::{Engine, Exit, locked};
+use enrich::ask::Asker;
 use log::say;
 use metrics::Metrics;
 use parcel::{Message, Stop, WAITING};
@@ -92,6 +97,8 @@ pub struct Service {
     pub rules: Loaded,
     /// The routes over them.
     pub routing: Routing,
+    /// The enrichments over them.
+    pub enrichments: Enrichments,
     /// What their files were like before they were loaded.
     pub looked: Look,
     /// What the system asks for.
@@ -123,7 +130,8 @@ impl Signals {
 /// # Errors
 /// Where it cannot begin, or the store is lost.
 pub fn run(service: Service) -> Result<(), String> {
-    let Service { path, config, secrets, once, load, rules, routing, mut looked, signals } = service;
+    let Service { path, config, secrets, once, load, mut rules, routing, enrichments, mut looked, signals } = service;
+    rules.beside.extend(config.enrichment_files());
     looked.add(rules.beside.iter().cloned());
     let to_end = config.sources.iter().filter(|source| matches!(source.kind, SourceKind::File(_))).count();
     if once && to_end < config.sources.len() {
@@ -139,6 +147,7 @@ pub fn run(service: Service) -> Result<(), String> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.engine.threads).build();
     let pool = pool.map_err(|error| error.to_string())?;
     let (outlets, workers) = deliver::start(&config, &secrets, &store, &metrics)?;
+    let asker = Asker::start(&config.enrichments, &secrets, &config.folder, &metrics)?;
     let (send, receive) = sync_channel(WAITING);
     let (reload, reloaded) = sync_channel(1);
     let (asks, requests) = sync_channel(ASKED);
@@ -216,6 +225,7 @@ pub fn run(service: Service) -> Result<(), String> {
         receive,
         reloaded,
         asked: requests,
+        asker,
         outlets,
         metrics,
         health,
@@ -225,7 +235,12 @@ pub fn run(service: Service) -> Result<(), String> {
         ids,
         retained,
     };
-    let running = Running { ruleset: rules.ruleset, routing: Arc::new(routing), revision: rules.revision };
+    let running = Running {
+        ruleset: rules.ruleset,
+        routing: Arc::new(routing),
+        enrichments: Arc::new(enrichments),
+        revision: rules.revision,
+    };
     let judged = judge(engine, running, &shown);
     // The engine has gone, and with it whoever waits for it.
     let _ = stopping.send(true);
@@ -237,6 +252,7 @@ pub fn run(service: Service) -> Result<(), String> {
 fn judge(mut engine: Engine<'_>, mut running: Running, shown: &Shown) -> Result<(), String> {
     let told = |running: &Running| tripline_base::terminal::counted(running.ruleset.active().count() as u64, "rule");
     say(&format!("{} at work", told(&running)));
+    engine.ask_again()?;
     loop {
         shown.set(&running);
         match engine.run(&running)? {

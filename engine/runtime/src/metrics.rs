@@ -41,6 +41,7 @@ pub(crate) struct Metrics {
     pub delivered: IntCounterVec,
     pub refused: IntCounterVec,
     pub requests: IntCounterVec,
+    pub lookups: IntCounterVec,
 }
 
 impl Metrics {
@@ -96,6 +97,7 @@ impl Metrics {
             delivered: counters(r, "outbox_delivered_total", "Deliveries that were made", &["output"])?,
             refused: counters(r, "refused_requests_total", "Requests refused under back-pressure", &["source"])?,
             requests: counters(r, "api_requests_total", "Requests to the API", &["code"])?,
+            lookups: counters(r, "lookups_total", "Values that services were asked for", &["enrichment", "outcome"])?,
             registry,
         })
     }

@@ -12,11 +12,12 @@ use std::sync::mpsc::SyncSender;
 use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
-use tripline_alert::Routing;
+use tripline_alert::{Enrichments, Routing};
 use tripline_base::{Level, SourceMap};
 use tripline_detect::Ruleset;
 
 use crate::config::{Config, Rules};
+use crate::enrich::Enrichment;
 use crate::log::say;
 use crate::metrics::Metrics;
 use crate::parcel::Stop;
@@ -36,6 +37,7 @@ pub struct Loaded {
 pub(crate) struct Running {
     pub ruleset: Ruleset,
     pub routing: Arc<Routing>,
+    pub enrichments: Arc<Enrichments>,
     pub revision: Option<String>,
 }
 
@@ -84,7 +86,7 @@ impl Look {
     }
 
     /// Looks at other files as well. Those that were looked at stay as they were.
-    pub(crate) fn add(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+    pub fn add(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         for path in files {
             let about = std::fs::metadata(&path).ok().map(|about| stamp(&about));
             self.0.entry(path).or_insert(about);
@@ -230,6 +232,7 @@ impl Watcher {
         self.config.rules = config.rules.clone();
         let loaded = self.load.load(&self.config.rules)?;
         self.beside = loaded.beside;
+        self.beside.extend(config.enrichment_files());
         if loaded.ruleset.has_errors() {
             return Err("the rules have errors".into());
         }
@@ -244,7 +247,17 @@ impl Watcher {
         if let Some(said) = said.iter().find(|one| one.level() == Level::Error) {
             return Err(format!("the configuration cannot be kept with these rules: {}", said.message));
         }
-        Ok(Running { ruleset: loaded.ruleset, routing: Arc::new(routing), revision: loaded.revision })
+        let asked = |config: &Config| config.enrichments.iter().filter(|one| one.http().is_some()).cloned().collect();
+        let (before, now): (Vec<Enrichment>, Vec<Enrichment>) = (asked(&self.config), asked(&config));
+        if let Some(new) = now.iter().find(|one| !before.iter().any(|known| known.asks_as(one))) {
+            return Err(format!("the enrichment `{}` asks otherwise, which takes a restart", new.common.name));
+        }
+        let (enrichments, said) = config.enrichments(&sources, &loaded.ruleset);
+        if let Some(said) = said.iter().find(|one| one.level() == Level::Error) {
+            return Err(format!("an enrichment cannot be used: {}", said.message));
+        }
+        let (routing, enrichments) = (Arc::new(routing), Arc::new(enrichments));
+        Ok(Running { ruleset: loaded.ruleset, routing, enrichments, revision: loaded.revision })
     }
 
     /// The configuration as it is now.

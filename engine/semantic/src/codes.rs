@@ -80,8 +80,8 @@ classes has it.";
 "Fixtures are files with one JSON object each, looked for beside the file, then in `fixtures/` and
 `testdata/events/` of its folder and of each folder above.";
     BAD_EXPECTATION = "T0229" error "bad-expectation" "a test expects something that cannot be"
-"In a rule's test: `expect alert`, `expect N alerts`, `expect nothing`. In a mapping's test:
-`expect CLASS { … }`.";
+"In a rule's test: `expect alert`, `expect N alerts`, `expect nothing`. Alerts may be `routed to [\"NAME\"]` and
+`rendered by \"NAME\" contains \"TEXT\"`, with names of destinations. In a mapping's test: `expect CLASS { … }`.";
     INACTIVE_DEPRECATED = "T0230" note "deprecated-attribute" "the schema advises against this attribute"
 "OCSF has deprecated the attribute; a later version will drop it.";
 }

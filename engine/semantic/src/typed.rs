@@ -807,6 +807,17 @@ pub struct Expectation {
     /// What each alert or the event must fulfil: source text and a condition over it. In a rule's test
     /// `Root::Finding` paths are `title`, `severity` (its id), `count`, `context.NAME`, `key`.
     pub entries: Vec<(String, Typed)>,
+    /// The destinations that such an alert is told to, no others.
+    pub routed: Option<Vec<String>>,
+    /// Destinations, each with a text that is in what it is sent.
+    pub rendered: Vec<(String, String)>,
+}
+
+impl Expectation {
+    /// Whether it asks where alerts go.
+    pub fn asks_for_routes(&self) -> bool {
+        self.routed.is_some() || !self.rendered.is_empty()
+    }
 }
 
 /// What a test expects.

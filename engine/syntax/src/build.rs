@@ -332,6 +332,8 @@ impl Builder<'_> {
     fn expect(&mut self, pair: P<'_>, span: Span) -> Option<Expect> {
         let mut what = None;
         let mut entries = Vec::new();
+        let mut routed = None;
+        let mut rendered = Vec::new();
         for kid in pair.into_inner() {
             match kid.as_rule() {
                 R::k_nothing => what = Some(Expected::Nothing),
@@ -349,6 +351,18 @@ impl Builder<'_> {
                                     entries.push(self.expect_entry(entry)?);
                                 }
                             }
+                            R::routed => {
+                                let span = self.span(&part);
+                                let listed = part.into_inner().find(|kid| kid.as_rule() == R::destinations)?;
+                                let to = listed.into_inner().map(|text| self.text(text)).collect::<Option<_>>()?;
+                                routed = Some(Routed { span, to });
+                            }
+                            R::rendered => {
+                                let span = self.span(&part);
+                                let mut texts = part.into_inner().filter(|kid| kid.as_rule() == R::string);
+                                let (by, contains) = (self.text(texts.next()?)?, self.text(texts.next()?)?);
+                                rendered.push(Rendered { span, by, contains });
+                            }
                             _ => {}
                         }
                     }
@@ -356,7 +370,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        Some(Expect { span, what: what?, entries })
+        Some(Expect { span, what: what?, entries, routed, rendered })
     }
 
     fn expect_entry(&mut self, pair: P<'_>) -> Option<ExpectEntry> {

@@ -48,7 +48,7 @@ fn every_rule_has_what_an_analyst_needs() {
 #[test]
 fn its_tests_pass() {
     let ruleset = shipped();
-    let outcomes = harness::run(&ruleset, &DiskFiles, "");
+    let outcomes = harness::run(&ruleset, &DiskFiles, "", None);
     assert!(outcomes.len() > 250, "{}", outcomes.len());
     let bad: Vec<_> = outcomes.iter().filter(|o| !o.passed()).collect();
     assert!(bad.is_empty(), "{bad:#?}");

@@ -33,7 +33,7 @@ fn every_example_of_the_language_reference_compiles_in_the_one_style_and_passes_
         assert!(said.is_empty(), "{said}");
         let parse = tripline_syntax::parse_file(tripline_base::FileId(0), text);
         assert_eq!(tripline_syntax::format::format(&parse.file, text), text);
-        let outcomes = harness::run(&ruleset, &DiskFiles, "");
+        let outcomes = harness::run(&ruleset, &DiskFiles, "", None);
         for outcome in outcomes.iter().filter(|o| ruleset.sources.name(o.span.file).starts_with("example")) {
             assert!(outcome.passed(), "{outcome:?}");
             tests += 1;
@@ -65,7 +65,7 @@ fn the_examples_of_behaviour_are_those_of_their_page_and_pass_their_tests() {
     let ruleset = compiler.compile(&DiskFiles, 0);
     let said: Vec<&str> = ruleset.diagnostics.iter().map(|said| said.message.as_str()).collect();
     assert!(said.is_empty(), "{said:?}");
-    let outcomes = harness::run(&ruleset, &DiskFiles, "");
+    let outcomes = harness::run(&ruleset, &DiskFiles, "", None);
     assert!(outcomes.len() >= 10 && outcomes.iter().all(|outcome| outcome.passed()), "{outcomes:?}");
 }
 

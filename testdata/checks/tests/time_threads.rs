@@ -121,6 +121,7 @@ fn served(folder: &Path, text: &str, signals: &Signals, name: &str, threads: usi
         path,
         looked,
         routing: Default::default(),
+        enrichments: Default::default(),
         secrets: config.secrets().unwrap(),
         config,
         once: true,

@@ -1,5 +1,6 @@
 //! What a test expects, held against what came.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tripline_eval::explain::{Seen, see, show};
@@ -10,13 +11,16 @@ use tripline_plan::{Options, lower_expression};
 use tripline_semantic::typed::{self, Expected, Kind, Root, Subject, Typed};
 
 use super::Fixtures;
-use super::Outcome;
 use super::events::{Played, TestEvent, play};
+use super::{Outcome, Routes, Telling};
 use crate::finding::{Context, finding, handed, reasons, time_and_id};
 use crate::observe::{self, Asked};
 use crate::{Alert, DiskFiles, End, Finding, Ruleset, Stream, Taken, group};
 
-/// Runs one test of a rule. Empty where it passes; with `tell` off, one word for a failure.
+/// How much of what is sent is shown where it is not as expected (characters).
+const SHOWN: usize = 2_000;
+
+/// Runs one test of a rule. Empty where it passes.
 pub fn rule_test(
     ruleset: &Ruleset,
     files: &DiskFiles,
@@ -24,7 +28,7 @@ pub fn rule_test(
     plan: &ir::Program,
     (at, rule): (usize, &typed::Rule),
     test: &typed::Test,
-    tell: bool,
+    telling: Telling<'_>,
 ) -> Vec<String> {
     let beside = ruleset.sources.name(test.span.file);
     let played = match play(ruleset, files, fixtures, beside, &test.statements) {
@@ -48,7 +52,7 @@ pub fn rule_test(
     let alerts = group(ruleset, findings);
     let mut failures = Vec::new();
     for (_, expect) in &played.expects {
-        let failure = expectation(ruleset, rule, expect, &alerts, &judged, tell);
+        let failure = expectation(ruleset, rule, expect, &alerts, &judged, telling);
         failures.extend(failure);
     }
     failures
@@ -163,9 +167,13 @@ fn expectation(
     expect: &typed::Expectation,
     alerts: &[Alert],
     judged: &[JudgedEvent<'_>],
-    tell: bool,
+    telling: Telling<'_>,
 ) -> Option<String> {
-    let fitting = |alert: &&Alert| alert.findings.iter().any(|f| misfits(ruleset, expect, alert, f).is_empty());
+    let tell = telling.words;
+    let fitting = |alert: &&Alert| {
+        alert.findings.iter().any(|f| misfits(ruleset, expect, alert, f).is_empty())
+            && ways(expect, alert, telling.routes).is_empty()
+    };
     let fits = || alerts.iter().filter(fitting).count();
     match &expect.what {
         Expected::Nothing if alerts.is_empty() => None,
@@ -174,7 +182,9 @@ fn expectation(
         Expected::Alerts(None) if fits() > 0 => None,
         Expected::Alerts(Some(count)) if fits() as u64 == *count => None,
         Expected::Alerts(_) if !tell => Some(String::new()),
-        Expected::Alerts(count) => Some(missing(ruleset, rule, expect, *count, fits(), alerts, judged)),
+        Expected::Alerts(count) => {
+            Some(missing(ruleset, rule, expect, (*count, fits()), alerts, judged, telling.routes))
+        }
         Expected::Event(_) => Some("a rule's test cannot expect an event".into()),
     }
 }
@@ -198,13 +208,13 @@ fn missing(
     ruleset: &Ruleset,
     rule: &typed::Rule,
     expect: &typed::Expectation,
-    count: Option<u64>,
-    fits: usize,
+    (count, fits): (Option<u64>, usize),
     alerts: &[Alert],
     judged: &[JudgedEvent<'_>],
+    routes: Option<&dyn Routes>,
 ) -> String {
     let wanted = count.map_or_else(|| "an alert".to_string(), |n| count_of(n as usize, "alert"));
-    let such = if expect.entries.is_empty() { "" } else { " that fits" };
+    let such = if expect.entries.is_empty() && !expect.asks_for_routes() { "" } else { " that fits" };
     let mut out = match (alerts.len(), fits) {
         (0, _) => format!("expected {wanted}{such}, and there is none"),
         (n, 0) => format!("expected {wanted}{such}; there {} {}, and none fits", be(n), count_of(n, "alert")),
@@ -213,7 +223,7 @@ fn missing(
     for alert in alerts.iter().take(3) {
         let Some(finding) = alert.findings.first() else { continue };
         out.push_str(&format!("\n  \"{}\" ({})", alert.title(), alert.severity().name()));
-        for (text, found) in misfits(ruleset, expect, alert, finding) {
+        for (text, found) in misfits(ruleset, expect, alert, finding).into_iter().chain(ways(expect, alert, routes)) {
             out.push_str(&format!("\n    - expected {text}\n    + got      {found}"));
         }
     }
@@ -293,6 +303,30 @@ fn misfits(ruleset: &Ruleset, expect: &typed::Expectation, alert: &Alert, findin
             (!truth).then(|| (text.clone(), found))
         })
         .collect()
+}
+
+/// What an expectation says of the ways of an alert and what does not hold: the text, and what there was.
+fn ways(expect: &typed::Expectation, alert: &Alert, routes: Option<&dyn Routes>) -> Vec<(String, String)> {
+    let Some(routes) = routes else { return Vec::new() };
+    let mut out = Vec::new();
+    let listed = |names: &[String]| format!("[{}]", names.join(", "));
+    if let Some(wanted) = &expect.routed {
+        let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+        match routes.routed(alert) {
+            Ok(found) if sorted(&found) == sorted(wanted) => {}
+            Ok(found) => out.push((format!("routed to {}", listed(wanted)), listed(&found))),
+            Err(why) => out.push((format!("routed to {}", listed(wanted)), why)),
+        }
+    }
+    for (by, part) in &expect.rendered {
+        let said = match routes.rendered(alert, by) {
+            Ok(text) if text.contains(part) => continue,
+            Ok(text) => text.chars().take(SHOWN).chain((text.chars().count() > SHOWN).then_some('…')).collect(),
+            Err(why) => why,
+        };
+        out.push((format!("rendered by {by} contains {part:?}"), said));
+    }
+    out
 }
 
 fn arm_of<'r>(ruleset: &'r Ruleset, mapping: &'r typed::Mapping, raw: &str) -> Option<&'r typed::Arm> {

@@ -60,6 +60,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: &'static [Kind], said: &mut
     let destinations = outlets(destinations, true, said);
     let named: Vec<String> = destinations.iter().map(|one| one.name.clone()).collect();
     let routes = tripline_alert::read(root, &named, said);
+    let enrichments = crate::enrich::read(root, said);
     let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
     let api = root.table("api", said).and_then(|table| api(table, said));
     let store = store.unwrap_or_else(|| {
@@ -74,6 +75,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: &'static [Kind], said: &mut
         outputs,
         destinations,
         routes,
+        enrichments,
         kinds,
         metrics,
         api,

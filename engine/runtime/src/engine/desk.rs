@@ -32,7 +32,7 @@ const FORGOTTEN: usize = 200_000;
 
 /// What alerts are made with: the desk, and what is known of each rule.
 pub(super) struct Rules {
-    desk: Desk,
+    pub(super) desk: Desk,
     /// By the index of the rule: what findings name it by, and what alerts say of it. None for rules that are silent.
     rules: Vec<Option<(String, About)>>,
 }
@@ -86,7 +86,7 @@ impl Shelf for Kept<'_> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of an error's way")]
-fn told(error: StoreError) -> String {
+pub(super) fn told(error: StoreError) -> String {
     error.to_string()
 }
 
@@ -130,9 +130,14 @@ fn about(ruleset: &Ruleset, revision: Option<&str>) -> Vec<Option<(String, About
 }
 
 impl Engine<'_> {
+    fn enriching_desk(&self, running: &Running) -> Result<Desk, String> {
+        let desk = desk(&locked(&self.store), &running.ruleset, &running.routing)?;
+        Ok(desk.enriching(Arc::clone(&running.enrichments)))
+    }
+
     /// What alerts are made with while these rules run.
     pub(super) fn rules(&self, running: &Running) -> Result<Rules, String> {
-        let desk = desk(&locked(&self.store), &running.ruleset, &running.routing)?;
+        let desk = self.enriching_desk(running)?;
         Ok(Rules { desk, rules: about(&running.ruleset, running.revision.as_deref()) })
     }
 
@@ -165,7 +170,7 @@ impl Engine<'_> {
             work.commit.memos = others;
             let commit = Commit { at: now, memos, ..Commit::default() };
             if self.commit(Work { commit: commit.clone(), ..Work::default() })? {
-                rules.desk = desk(&locked(&self.store), &running.ruleset, &running.routing)?;
+                rules.desk = self.enriching_desk(running)?;
             } else {
                 work.commit.memos.extend(commit.memos);
             }

@@ -202,7 +202,29 @@ impl Checker<'_> {
                 entries.push((text, typed));
             }
         }
-        Some(Expectation { span: expect.span, what, entries })
+        let routed = expect.routed.as_ref().map(|routed| routed.to.iter().map(|name| self.plain(name)).collect());
+        let mut rendered = Vec::new();
+        for one in &expect.rendered {
+            if one.contains.value.is_empty() {
+                self.report(
+                    Diagnostic::new(&codes::BAD_EXPECTATION, one.contains.span, "every text contains the empty one")
+                        .help("write a part of what the destination is sent"),
+                );
+            }
+            rendered.push((self.plain(&one.by), self.plain(&one.contains)));
+        }
+        Some(Expectation { span: expect.span, what, entries, routed, rendered })
+    }
+
+    /// The text of a destination's name, or of a part of what it is sent: as it is, without a pattern.
+    fn plain(&mut self, text: &ast::Text) -> String {
+        if text.prefix != ast::Prefix::None {
+            self.report(
+                Diagnostic::new(&codes::BAD_EXPECTATION, text.span, "this is a text as it is, and no pattern")
+                    .help("leave out what stands before the quotes"),
+            );
+        }
+        text.value.clone()
     }
 
     fn expect_entry(&mut self, entry: &ast::ExpectEntry, owner: &Owner<'_>, scope: &Scope) -> Option<Typed> {

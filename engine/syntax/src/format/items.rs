@@ -4,8 +4,8 @@ use super::doc::{Doc, HARD, LINE, WIDTH, concat, group, group_broken, indent, te
 use super::{ARGUMENTS, Entry, Formatter, LIST, Laid, OBJECT, block, bracketed, commas};
 use crate::ast::{
     Alert, AlertField, Arm, CompareOp, Def, Definition, EventStatement, Except, Expect, ExpectEntry, Expected, Expr,
-    Feature, Item, List, ListBody, Mapping, MappingClause, Matcher, Name, On, Operand, Rule, RuleClause, Sequence,
-    Statement, Step, Table, Test, Where,
+    Feature, Item, List, ListBody, Mapping, MappingClause, Matcher, Name, On, Operand, Rendered, Routed, Rule,
+    RuleClause, Sequence, Statement, Step, Table, Test, Where,
 };
 
 /// A line that may begin with a key: `key: value`, values in a column.
@@ -302,12 +302,25 @@ impl Formatter<'_> {
             }
             Expected::Event(class) => format!("expect {}", class.text),
         };
-        if x.entries.is_empty() {
-            return text(what);
+        let beyond = x.routed.iter().map(|routed| routed.span).chain(x.rendered.iter().map(|one| one.span));
+        let to = beyond.map(|span| span.start).min().unwrap_or(x.span.end) as usize;
+        let mut parts = vec![text(what)];
+        if !x.entries.is_empty() {
+            let laid = self.lay(x.span.start as usize, to, &x.entries, |entry| entry.span, Self::expect_entry);
+            parts.extend([text(" "), bracketed(OBJECT, laid, false)]);
         }
-        let (from, to) = (x.span.start as usize, x.span.end as usize);
-        let laid = self.lay(from, to, &x.entries, |entry| entry.span, Self::expect_entry);
-        concat([text(what), text(" "), bracketed(OBJECT, laid, false)])
+        let mut tail = Vec::new();
+        if let Some(Routed { span, to }) = &x.routed {
+            let (from, end) = (span.start as usize, span.end as usize);
+            let laid = self.lay(from, end, to, |one| one.span, |formatter, one| formatter.string(one));
+            tail.extend([LINE, text("routed to "), bracketed(LIST, laid, false)]);
+        }
+        for Rendered { by, contains, .. } in &x.rendered {
+            let (by, contains) = (self.string(by), self.string(contains));
+            tail.extend([LINE, text("rendered by "), by, text(" contains "), contains]);
+        }
+        parts.push(group(indent(Doc::Concat(tail))));
+        Doc::Concat(parts)
     }
 
     fn expect_entry(&mut self, entry: &ExpectEntry) -> Doc {
