@@ -29,7 +29,9 @@ fn said(path: &Path, text: &str) -> (SourceMap, Vec<Diagnostic>) {
     if let Some(config) = config {
         let mut compiler = tripline_detect::Compiler::new();
         compiler.add("m.trip", "mapping okta from okta.system_log {\n  detect where exists raw.a\n  otherwise -> base_event { activity_id: \"Other\" }\n}\n");
-        said.extend(config.with(&sources, &compiler.compile(&tripline_detect::DiskFiles, 0)).1);
+        let ruleset = compiler.compile(&tripline_detect::DiskFiles, 0);
+        said.extend(config.with(&sources, &ruleset).1);
+        said.extend(config.enrichments(&sources, &ruleset).1);
         said.extend(config.secrets().err().into_iter().flatten());
     }
     (sources, said)
