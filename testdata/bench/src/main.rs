@@ -1,6 +1,10 @@
 //! Measures each stage of a scan by itself, in one process, as ratios to reading the same events with a JSON
 //! parser. One stage can be run alone, so that a tool that counts instructions sees nothing else.
 
+/// The one of the program: what is measured is what is shipped.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod corpus;
 mod service;
 mod state;
@@ -32,7 +36,7 @@ struct Args {
     /// How many rules are made; several to see the cost grow
     #[arg(long, value_delimiter = ',', default_value = "3139")]
     sizes: Vec<usize>,
-    /// One stage alone: parse, locate, match, scan or compile; with `--state`: threshold, sequence or new
+    /// One stage alone: parse, locate, match, scan or compile; with `--state`: threshold, sequence, new or set
     #[arg(long)]
     stage: Option<String>,
     /// How often each stage is run; the quickest run counts

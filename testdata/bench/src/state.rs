@@ -13,7 +13,7 @@ const MAPPING: &str = "mapping m from t.s {
 ";
 
 /// What is measured: its name, and the rule.
-const CASES: [(&str, &str); 3] = [
+const CASES: [(&str, &str); 4] = [
     (
         "threshold",
         "rule r { title: \"t\" on authentication group by user.uid within 30d max_keys 20000000 max_events 100000000 having count() >= 4 }",
@@ -25,8 +25,15 @@ const CASES: [(&str, &str); 3] = [
            b: authentication where message == \"1\"
            c: authentication where message == \"9\" } }",
     ),
+    // Each value of a key is new: every event is judged by the feature, and none fires.
     (
         "new in",
+        "feature f = set of message by user.uid over 90d max_keys 20000000 max_events 100000000 warmup 0s on authentication
+         rule r { title: \"t\" on authentication where not (message is new in f) }",
+    ),
+    // The event alone decides: the feature remembers, and is never read.
+    (
+        "set",
         "feature f = set of message by user.uid over 90d max_keys 20000000 max_events 100000000 warmup 0s on authentication
          rule r { title: \"t\" on authentication where message is new in f and message == \"none\" }",
     ),
