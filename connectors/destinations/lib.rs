@@ -4,10 +4,12 @@
 //! Invariants: those that [`tripline_connect`] asks of a destination.
 
 mod api;
+mod document;
 mod email;
 mod facts;
 mod github;
 mod jira;
+mod kafka;
 mod lines;
 mod opsgenie;
 mod pagerduty;
@@ -30,6 +32,7 @@ pub const KINDS: &[Kind] = &[
     lines::FILE,
     github::KIND,
     jira::KIND,
+    kafka::KIND,
     opsgenie::KIND,
     pagerduty::KIND,
     servicenow::KIND,

@@ -1,11 +1,11 @@
 //! A message of RFC 5424.
 
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
-use tripline_alert::json as written;
+use serde_json::Value as Json;
 use tripline_connect::{Content, Parcel};
 
 use super::cef;
+use crate::document::document;
 
 /// How messages look.
 #[derive(Clone, Debug)]
@@ -28,9 +28,6 @@ pub enum Format {
     /// The JSON of outputs and webhooks.
     Json,
 }
-
-/// What is left out of an alert's JSON, one after the other, until it fits; last of all its rule but for the name.
-const LARGE: [&str; 7] = ["evidence", "history", "enriched", "context", "routes", "missing", "entities"];
 
 impl Layout {
     /// The message of a delivery; none where it is too long even without what can be left out.
@@ -81,34 +78,6 @@ fn event(parcel: &Parcel) -> cef::Cef {
         Content::Digest(digest) => cef::digest(digest, &parcel.id),
         Content::Finding { uid, line, .. } => {
             cef::finding(uid, &serde_json::from_str(line).unwrap_or_default(), &parcel.id)
-        }
-    }
-}
-
-fn document(content: &Content, most: usize) -> Option<String> {
-    let fits = |text: String| (text.len() <= most).then_some(text);
-    match content {
-        Content::Finding { line, .. } => fits(line.clone()),
-        Content::Digest(digest) => fits(written::digest(digest).to_string()),
-        Content::Alert(message) => {
-            let mut whole = written::message(message);
-            let mut text = whole.to_string();
-            for key in LARGE {
-                if text.len() <= most {
-                    break;
-                }
-                if let Some(alert) = whole.get_mut("alert").and_then(Json::as_object_mut) {
-                    alert.remove(key);
-                }
-                text = whole.to_string();
-            }
-            if text.len() > most
-                && let Some(rule) = whole.pointer_mut("/alert/rule")
-            {
-                *rule = json!({ "uid": message.alert.rule, "name": message.alert.about.name });
-                text = whole.to_string();
-            }
-            fits(text)
         }
     }
 }
