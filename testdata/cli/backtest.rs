@@ -367,12 +367,13 @@ fn what_routes_would_have_sent_is_told() {
         fine(&all)
     };
     let routed = &json(&run("json"))["routed"];
-    // Each day: one threshold, told and escalated; failures from two addresses, of which one alert is in a digest.
+    // Each day: one threshold, told and escalated; failures from two addresses, more than an hour apart, the first of
+    // which goes on.
     let to =
         |name: &str| routed["to"].as_array().unwrap().iter().find(|one| one["destination"] == name).unwrap().clone();
     let (pager, soc) = (to("pager"), to("soc"));
     assert_eq!((&pager["escalations"], &pager["alerts"]), (&3.into(), &0.into()), "{routed}");
-    assert_eq!((&soc["alerts"], &soc["digests"]), (&6.into(), &3.into()), "{routed}");
+    assert_eq!((&soc["alerts"], &soc["updates"], &soc["digests"]), (&9.into(), &3.into(), &0.into()), "{routed}");
     assert_eq!(routed["findings_left_out"], 0);
     assert!(run("text").contains("destination  alerts  updates  escalations  digests"));
     assert!(run("html").contains("What routes would have sent"));

@@ -129,33 +129,29 @@ impl Desk {
         told: &Told,
         now: i64,
     ) -> Result<(), String> {
-        let known = if told.key.is_empty() {
-            self.find(shelf, changes, &Alert::id_of(rule, &[], &told.uid))?
-        } else {
-            match changes.latest.get(&(rule.to_string(), told.key.clone())) {
-                Some(id) => changes.alerts.remove(id),
-                None => {
-                    let kept = shelf.latest(rule, &told.key)?;
-                    // It may have been changed since.
-                    kept.map(|kept| changes.alerts.remove(&kept.id).unwrap_or(kept))
-                }
-            }
+        let latest = changes.latest.get(&(rule.to_string(), told.key.clone())).cloned();
+        let kept = match &latest {
+            _ if told.key.is_empty() => shelf.alert(&Alert::id_of(rule, &[], &told.uid))?,
+            Some(_) => None,
+            None => shelf.latest(rule, &told.key)?,
         };
+        // What was kept may have been changed since.
+        let id = latest.or_else(|| kept.as_ref().map(|kept| kept.id.clone()));
+        let id = id.unwrap_or_else(|| Alert::id_of(rule, &told.key, &told.uid));
+        let changed = changes.alerts.get(&id);
         let part = |alert: &Alert| {
             alert.takes(told, now)
                 || alert.evidence.iter().any(|one| one.uid == told.uid)
                 || alert.id == Alert::id_of(rule, &[], &told.uid)
         };
-        let alert = match known {
-            Some(mut alert) if part(&alert) => {
+        let known = changed.or(kept.as_ref()).is_some_and(part);
+        let alert = match known.then(|| changes.alerts.remove(&id).or(kept)).flatten() {
+            Some(mut alert) => {
                 let raised = alert.add(told, now);
                 self.more(shelf, changes, &mut alert, raised, now)?;
                 alert
             }
-            other => {
-                if let Some(other) = other {
-                    self.put(changes, other);
-                }
+            None => {
                 let mut alert = Alert::open(rule, about, told, now);
                 alert.lookups.waits = true;
                 self.look(changes, &mut alert, now);

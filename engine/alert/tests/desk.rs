@@ -184,6 +184,19 @@ fn findings_of_one_key_within_the_window_of_the_first_are_one_alert() {
     assert_eq!((lone.count, lone.events), (1, 40));
 }
 
+/// An alert that another one followed was written again, and taken for the latest where that went by what was written.
+#[test]
+fn an_alert_whose_window_is_over_is_left_alone() {
+    let mut office = Office::new(PLAIN);
+    office.find(&told("a", 3, 0));
+    let mut changes = Changes::default();
+    let about = About { tags: vec!["identity".into()], ..About::default() };
+    office.desk.take(&office.memory, &mut changes, "r", &about, &told("b", 3, 60), office.now).unwrap();
+    office.desk.take(&office.memory, &mut changes, "r", &about, &told("c", 3, 61), office.now).unwrap();
+    assert_eq!(changes.alerts.len(), 1);
+    assert_eq!(changes.alerts.values().next().unwrap().count, 2);
+}
+
 #[test]
 fn updates_are_gathered_and_what_is_graver_is_told_at_once() {
     let mut office = Office::new(&format!("{PLAIN}update_every = \"5m\"\n"));
