@@ -85,10 +85,13 @@ impl<'p> Evaluator<'p> {
         self.one(id, Env { raw, frame: None })
     }
 
-    /// All values of an expression.
+    /// All values of an expression. Most have one, and where it is kept there shall be no room for more.
     pub fn values<'f>(&self, id: Id, raw: &'f Value<'f>) -> Vec<Value<'f>> {
         let mut out = Vec::new();
         let _ = self.each(id, Env { raw, frame: None }, &mut |value| {
+            if out.is_empty() {
+                out.reserve_exact(1);
+            }
             out.push(value.clone());
             ControlFlow::Continue(())
         });

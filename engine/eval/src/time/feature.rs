@@ -289,7 +289,7 @@ impl Memo {
         let mut dropped = 0;
         match self.values.find(text.as_bytes()) {
             None => {
-                self.values.insert(text.as_bytes().into(), Seen { last: fresh, before: VecDeque::new() });
+                self.values.insert(text.as_bytes(), Seen { last: fresh, before: VecDeque::new() });
                 self.entries += 1;
             }
             Some(at) => {

@@ -18,6 +18,28 @@ pub fn words<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
     to_text(value).unwrap_or_else(|| show(value).into())
 }
 
+/// Hands on each key of an event. Most events have one: it is written over what `scratch` holds, so that nothing is
+/// allocated for it.
+pub fn each_key(captures: &[Value<'static>], by: &[usize], scratch: &mut Vec<u8>, mut each: impl FnMut(&[u8])) {
+    if is_single(captures, by) {
+        scratch.clear();
+        by.len().put(scratch);
+        for part in by {
+            let [value] = captures.get(*part).map_or(&[][..], Value::elements) else { return };
+            let Some(text) = to_text(value) else { return };
+            put(scratch, &text);
+        }
+        each(scratch);
+    } else {
+        keys(captures, by).iter().for_each(|key| each(key));
+    }
+}
+
+/// Whether every part has one value, so that there is one key at most.
+fn is_single(captures: &[Value<'static>], by: &[usize]) -> bool {
+    by.iter().all(|part| captures.get(*part).is_some_and(|values| values.elements().len() == 1))
+}
+
 /// The keys of an event: each combination of the values of the parts, none where a part is absent.
 pub fn keys(captures: &[Value<'static>], by: &[usize]) -> Vec<Key> {
     let mut begin = Vec::with_capacity(32);
@@ -77,14 +99,20 @@ mod tests {
     #[test]
     fn every_combination_is_a_key_once() {
         let array = |texts: &[&str]| Value::Array(texts.iter().map(|text| Value::text(text.to_string())).collect());
-        let captures = [array(&["a"]), array(&["x", "", "x"]), array(&[])];
+        let captures = [array(&["a"]), array(&["x", "", "x"]), array(&[]), Value::Array(vec![Value::Null])];
         let of = |by: &[usize]| {
             let keys = keys(&captures, by);
+            let (mut handed, mut scratch) = (Vec::new(), b"old".to_vec());
+            each_key(&captures, by, &mut scratch, |key| handed.push(key.to_vec()));
+            assert_eq!(handed, keys);
             keys.iter().map(|key| parts(key).expect("a key").join("|")).collect::<Vec<_>>()
         };
         assert_eq!(of(&[0]), ["a"]);
         assert_eq!(of(&[1, 0, 1]), ["x|a|x", "x|a|", "|a|x", "|a|"]);
+        assert_eq!(of(&[0, 0]), ["a|a"]);
         assert_eq!(of(&[0, 2]), [""; 0]);
+        assert_eq!(of(&[0, 9]), [""; 0]);
+        assert_eq!(of(&[0, 3]), [""; 0]);
         assert_eq!(of(&[]), [""]);
         let whole = keys(&captures, &[0]);
         assert_eq!(parts(&whole[0][..2]), None);

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use super::keep::{self, Keep};
 use super::key::{Key, parts};
-use super::table::Table;
+use super::table::{Bytes, Table};
 
 /// How many timers may be there beside two for each key.
 const SLACK: usize = 1_024;
@@ -27,7 +27,7 @@ pub struct Keyed<T> {
     /// Whether changes are remembered.
     keeping: bool,
     changed: Vec<u32>,
-    gone: Vec<Box<[u8]>>,
+    gone: Vec<Bytes>,
 }
 
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl<T> Keyed<T> {
                 self.table.touch(at);
                 at
             }
-            None => self.table.insert(key.into(), Held { stamp, timer: None, changed: false, value: new() })?,
+            None => self.table.insert(key, Held { stamp, timer: None, changed: false, value: new() })?,
         };
         if let Some((_, held)) = self.table.get_mut(at) {
             held.stamp = stamp;
@@ -192,7 +192,7 @@ impl<T: Keep> Keyed<T> {
     /// Keys that changed, with their bytes; none where there is nothing any more.
     pub fn changes(&mut self) -> Vec<(Key, Option<Vec<u8>>)> {
         let gone = std::mem::take(&mut self.gone).into_iter().filter(|key| self.table.find(key).is_none());
-        let mut out: Vec<(Key, Option<Vec<u8>>)> = gone.map(|key| (key.into(), None)).collect();
+        let mut out: Vec<(Key, Option<Vec<u8>>)> = gone.map(|key| (key.into_vec(), None)).collect();
         for at in std::mem::take(&mut self.changed) {
             if let Some((key, held)) = self.table.get_mut(at)
                 && std::mem::take(&mut held.changed)
@@ -210,7 +210,7 @@ impl<T: Keep> Keyed<T> {
         let (stamp, value): (u64, T) = keep::read(from)?;
         parts(key).filter(|_| right(&value))?;
         let before = self.table.find(key).and_then(|at| self.table.remove(at)).map(|(_, held)| held.value);
-        let at = self.table.insert(key.into(), Held { stamp, timer: None, changed: false, value })?;
+        let at = self.table.insert(key, Held { stamp, timer: None, changed: false, value })?;
         self.stamp = self.stamp.max(stamp);
         self.mixed = true;
         Some((at, before))

@@ -1,5 +1,7 @@
 //! What a finding says, over the record of what fired.
 
+use std::borrow::Cow;
+
 use tripline_event::{Value, to_text};
 use tripline_ir::time::{Say, record};
 use tripline_ir::{Piece, Severity};
@@ -86,10 +88,12 @@ pub fn record_of(parts: Vec<(&'static str, Value<'static>)>) -> Value<'static> {
 
 /// The record of one event, with what features said of it.
 pub fn of_event(captures: &[Value<'static>], reads: Vec<Value<'static>>, ready: Vec<Value<'static>>) -> Value<'static> {
-    let mut parts = vec![(record::CAPTURES, Value::Array(captures.to_vec()))];
+    // Made for each event that is judged: nothing is copied twice.
+    let mut parts = Vec::with_capacity(3);
+    parts.push((Cow::Borrowed(record::CAPTURES), Value::Array(captures.to_vec())));
     if !reads.is_empty() {
-        parts.push((record::READS, Value::Array(reads)));
-        parts.push((record::READY, Value::Array(ready)));
+        parts.push((Cow::Borrowed(record::READS), Value::Array(reads)));
+        parts.push((Cow::Borrowed(record::READY), Value::Array(ready)));
     }
-    record_of(parts)
+    Value::Object(parts)
 }

@@ -3,6 +3,7 @@
 //! Events wait in a buffer until the watermark has passed them; timers run between them. At an event every rule
 //! reads and judges, then features remember it.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tripline_semantic::typed::Rule;
 
 use super::coverage::Coverage;
 use super::feature::Remembered;
-use super::key::{Key, keys, parts};
+use super::key::{Key, each_key, keys, parts};
 use super::order::From;
 use super::reading::Reading;
 use super::say::{Told, of_event, tell};
@@ -226,6 +227,8 @@ pub struct Unit {
     pub(super) moved: bool,
     /// Whether changes are handed out at all.
     keeping: bool,
+    /// Where keys are put together; what is in it between two of them means nothing.
+    scratch: RefCell<Vec<u8>>,
 }
 
 /// What units look at and write to.
@@ -294,6 +297,7 @@ impl Unit {
             gone: Vec::new(),
             moved: false,
             keeping: false,
+            scratch: RefCell::default(),
         }
     }
 
@@ -536,9 +540,9 @@ impl Unit {
             let Some(What::Feature(feature)) = rules.time.nodes.get(node).map(|node| &node.what) else { continue };
             let Some(Held::Remembered(memory)) = self.nodes.get_mut(&node) else { continue };
             let values = feature.of.and_then(|of| captures.get(of)).map_or(&[][..], Value::elements);
-            for key in keys(&captures, &feature.key) {
-                memory.update(feature, &key, from.time, values);
-            }
+            each_key(&captures, &feature.key, self.scratch.get_mut(), |key| {
+                memory.update(feature, key, from.time, values);
+            });
         }
     }
 
@@ -591,16 +595,18 @@ impl Unit {
         let warm = time.saturating_sub(feature.warmup);
         let covered = feature.sources.iter().all(|source| coverage.get(*source).is_some_and(|c| c.covers(warm, time)));
         let subject = read.subject.and_then(|at| captures.get(at)).map_or(&[][..], Value::elements);
-        let keys = keys(captures, &read.key);
-        // Under no key nothing is known.
-        let mut ready = covered && !keys.is_empty();
-        let mut values = Vec::with_capacity(keys.len());
-        for key in keys {
-            ready &= memory.evicted_at.is_none_or(|at| at <= warm) || memory.holds(feature, &key, time);
-            let value = memory.read(feature, &key, read.ask, subject, time);
+        let mut ready = covered;
+        let (mut values, mut known) = (Vec::new(), false);
+        let mut scratch = self.scratch.take();
+        each_key(captures, &read.key, &mut scratch, |key| {
+            known = true;
+            ready &= memory.evicted_at.is_none_or(|at| at <= warm) || memory.holds(feature, key, time);
+            let value = memory.read(feature, key, read.ask, subject, time);
             values.extend(Some(value).filter(|value| !value.is_absent()));
-        }
-        (values, ready)
+        });
+        self.scratch.replace(scratch);
+        // Under no key nothing is known.
+        (values, ready && known)
     }
 }
 
