@@ -1,6 +1,6 @@
 //! Where enrichments look: files that are read with the rules, and services that are asked while alerts wait.
 //!
-//! What is in files is known at once. What a service knows is asked by a thread of its own ([`ask`]); its answers come
+//! What is in files is known at once. What a service knows is asked by a thread of its own (`ask`); its answers come
 //! back to the engine, which records them in the commit that they take effect with.
 
 pub(crate) mod ask;
