@@ -10,6 +10,28 @@ use tripline_detect::{Load, Ruleset, SourceChoice, Stream};
 
 use crate::load;
 
+/// How files are read: what `scan`, `backtest` and `diff` are told alike.
+#[derive(clap::Args)]
+pub struct How {
+    /// The source of every event, such as aws.cloudtrail; told from each event where it is left out. With
+    /// `any`, every Sigma rule looks at every event
+    #[arg(long)]
+    pub source: Option<String>,
+    #[command(flatten)]
+    pub sigma: load::Sigma,
+    /// Worker threads; all cores where left out
+    #[arg(long)]
+    pub threads: Option<usize>,
+}
+
+impl How {
+    /// What Sigma rules are read with.
+    pub fn sigma(&self) -> load::Sigma {
+        let any_source = self.source.as_deref() == Some(tripline_detect::ANY_SOURCE);
+        load::Sigma { any_source, ..self.sigma.clone() }
+    }
+}
+
 /// What became of the files.
 pub struct Replayed {
     /// What was counted.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use tripline_alert::{About, Alert, Message, Occasion, Told};
-use tripline_connect::{Content, Destination, Handle, Made, Parcel};
+use tripline_alert::{About, Act, Alert, Message, Occasion, Told, Verdict};
+use tripline_connect::{Content, Destination, Handle, Made, Outcome, Parcel};
 
 /// A request as the server got it.
 #[derive(Clone, Debug)]
@@ -277,4 +277,34 @@ pub fn read(kind: &tripline_connect::Kind, text: &str) -> (Option<Arc<dyn tripli
 /// A JSON value as a golden shows it.
 pub fn pretty(value: &Json) -> String {
     serde_json::to_string_pretty(value).unwrap()
+}
+
+/// Somebody does something with an alert.
+pub fn act(alert: &mut Alert, act: Act) {
+    act.to(alert, "alice", NOON + 60 * SECOND).unwrap();
+}
+
+/// Somebody closes an alert.
+pub fn close(alert: &mut Alert) {
+    act(alert, Act::Close { verdict: Verdict::FalsePositive, comment: "a drill".into() });
+}
+
+/// Opens an alert, adds to it, closes it; an attempt that fails is made again, with what the service remembers of it or,
+/// after a crash, without.
+pub fn story(to: &dyn Destination, crash: bool) {
+    let (mut alert, mut handle) = (alert(), None);
+    for step in 0..3 {
+        match step {
+            1 => _ = alert.add(&finding(2), NOON),
+            2 => close(&mut alert),
+            _ => {}
+        }
+        let before = handle.clone();
+        if deliver(to, &alert, Occasion::Updated, &mut handle).outcome != Outcome::Taken {
+            if crash {
+                handle = before;
+            }
+            assert_eq!(deliver(to, &alert, Occasion::Updated, &mut handle).outcome, Outcome::Taken);
+        }
+    }
 }

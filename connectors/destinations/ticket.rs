@@ -3,12 +3,15 @@
 //!
 //! A ticket is changed only where the alert has changed since it was told last: what people do with the ticket stays.
 
+use std::future::Future;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tripline_alert::{Alert, Status};
 use tripline_config::Secret;
-use tripline_connect::{Denied, Handle, Made, Outcome};
+use tripline_connect::{Denied, Destination, Handle, Made, Outcome, Parcel, Sending};
 
+use crate::api::Failed;
 use crate::facts;
 use crate::service::is_signed;
 
@@ -47,8 +50,37 @@ impl Own {
     }
 
     /// What becomes of an attempt, with this to be remembered.
-    pub fn made(own: Option<&Own>, outcome: Outcome) -> Made {
+    fn made(own: Option<&Own>, outcome: Outcome) -> Made {
         Made { outcome, own: own.and_then(|own| serde_json::to_string(own).ok()) }
+    }
+}
+
+/// A service with tickets.
+pub trait Tracker: Send + Sync {
+    /// Makes the ticket of a delivery what it is to be; `own` is what is remembered of it, also where this fails.
+    fn attempt(&self, parcel: &Parcel, own: &mut Option<Own>) -> impl Future<Output = Result<(), Failed>> + Send;
+
+    /// Looks whether it would work.
+    fn look(&self) -> impl Future<Output = Result<Vec<String>, Failed>> + Send;
+}
+
+/// A service with tickets as a destination.
+pub struct Tickets<T>(pub T);
+
+impl<T: Tracker> Destination for Tickets<T> {
+    fn send<'a>(&'a self, parcel: &'a Parcel) -> Sending<'a, Made> {
+        Box::pin(async move {
+            let mut own = Own::of(parcel.handle.as_ref());
+            let outcome = match self.0.attempt(parcel, &mut own).await {
+                Ok(()) => Outcome::Taken,
+                Err(failed) => failed.outcome,
+            };
+            Own::made(own.as_ref(), outcome)
+        })
+    }
+
+    fn check(&self) -> Sending<'_, Result<Vec<String>, String>> {
+        Box::pin(async move { self.0.look().await.map_err(Failed::reason) })
     }
 }
 

@@ -31,9 +31,6 @@ pub struct Args {
     /// Report findings before this time
     #[arg(long, value_name = "TIME", value_parser = crate::times::time)]
     to: Option<i64>,
-    /// The source of every event; told from each event where it is left out
-    #[arg(long)]
-    source: Option<String>,
     /// Tell what the routes of this configuration would have sent, too, were nobody to do anything
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -44,10 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    sigma: load::Sigma,
-    /// Worker threads; all cores where left out
-    #[arg(long)]
-    threads: Option<usize>,
+    how: replay::How,
     /// Log files, all one stream, as for `scan`; `-` is standard input
     files: Vec<PathBuf>,
 }
@@ -78,12 +72,11 @@ pub fn run(args: &Args) -> Outcome {
     {
         return Err("--from is not before --to, so that no finding can be reported".into());
     }
-    replay::threads(args.threads)?;
+    replay::threads(args.how.threads)?;
     let (rules, files) = replay::rules_and_logs(&args.rules, &args.files)?;
-    let mut sigma = args.sigma.clone();
-    sigma.any_source = args.source.as_deref() == Some(tripline_detect::ANY_SOURCE);
+    let sigma = args.how.sigma();
     let (ruleset, _) = load::ruleset_with(&rules, &sigma)?;
-    args.sigma.usable(&ruleset)?;
+    args.how.sigma.usable(&ruleset)?;
     load::say(&ruleset.diagnostics, &ruleset.sources, false);
     for name in ruleset.broken() {
         eprintln!("tripline: the rule `{}` has an error and is left out", visible(name));
@@ -91,7 +84,7 @@ pub fn run(args: &Args) -> Outcome {
     if ruleset.active().next().is_none() {
         return Err("there is no rule to evaluate".into());
     }
-    let source = replay::source(&ruleset, args.source.as_deref())?;
+    let source = replay::source(&ruleset, args.how.source.as_deref())?;
     let wanted = Wanted { source, findings: true, lines: false };
     let mut backtest = Backtest::new(&ruleset, period);
     let mut routing = args.config.as_ref().map(|config| Routing::new(&ruleset, config)).transpose()?;

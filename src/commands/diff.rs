@@ -30,9 +30,6 @@ pub struct Args {
     /// Files and folders of rules in the repository
     #[arg(long, value_name = "PATH", num_args = 1.., default_value = "rules")]
     rules: Vec<PathBuf>,
-    /// The source of every event; told from each event where it is left out
-    #[arg(long)]
-    source: Option<String>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -40,10 +37,7 @@ pub struct Args {
     #[arg(long)]
     fail_on_change: bool,
     #[command(flatten)]
-    sigma: load::Sigma,
-    /// Worker threads; all cores where left out
-    #[arg(long)]
-    threads: Option<usize>,
+    how: replay::How,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,7 +76,7 @@ pub fn run(args: &Args) -> Outcome {
     if args.files.iter().any(|file| file == Path::new("-")) {
         return Err("standard input cannot be read twice; name files with --on".into());
     }
-    replay::threads(args.threads)?;
+    replay::threads(args.how.threads)?;
     let first = args.rules.first().ok_or("--rules names nothing")?;
     let repo = git::Repo::of(first)?;
     let mut from = repo.commit(base)?;
@@ -130,15 +124,9 @@ fn revisions(given: &str) -> Result<(&str, Option<&str>, bool), String> {
     Ok((base, (!head.is_empty()).then_some(head), parted))
 }
 
-fn sigma(args: &Args) -> load::Sigma {
-    let mut sigma = args.sigma.clone();
-    sigma.any_source = args.source.as_deref() == Some(tripline_detect::ANY_SOURCE);
-    sigma
-}
-
 fn revision(args: &Args, repo: &git::Repo, name: &str, commit: String) -> Result<Revision, String> {
     let tree = repo.tree(&commit, name, &args.rules)?;
-    let (compiler, _) = load::compiler_of(&tree.texts()?, &sigma(args))?;
+    let (compiler, _) = load::compiler_of(&tree.texts()?, &args.how.sigma())?;
     let ruleset = compiler.compile(&tree, load::now());
     told(args, name.to_string(), Some(commit), ruleset)
 }
@@ -146,13 +134,13 @@ fn revision(args: &Args, repo: &git::Repo, name: &str, commit: String) -> Result
 fn working_tree(args: &Args) -> Result<Revision, String> {
     // What was deleted is a change like others.
     let there: Vec<PathBuf> = args.rules.iter().filter(|path| path.exists()).cloned().collect();
-    let (compiler, _) = load::compiler_of(&load::texts_of(&there)?, &sigma(args))?;
+    let (compiler, _) = load::compiler_of(&load::texts_of(&there)?, &args.how.sigma())?;
     told(args, "working tree".into(), None, compiler.compile(&DiskFiles, load::now()))
 }
 
 /// A revision, its errors said.
 fn told(args: &Args, name: String, commit: Option<String>, ruleset: Ruleset) -> Result<Revision, String> {
-    args.sigma.usable(&ruleset)?;
+    args.how.sigma.usable(&ruleset)?;
     load::say(&ruleset.diagnostics, &ruleset.sources, false);
     for rule in ruleset.broken() {
         eprintln!("tripline: {}: the rule `{}` has an error and is left out", visible(&name), visible(rule));
@@ -163,7 +151,7 @@ fn told(args: &Args, name: String, commit: Option<String>, ruleset: Ruleset) -> 
 
 /// What a revision finds.
 fn found(args: &Args, revision: &Revision) -> Result<(Side, Totals, Vec<String>), String> {
-    let source = replay::source(&revision.ruleset, args.source.as_deref())?;
+    let source = replay::source(&revision.ruleset, args.how.source.as_deref())?;
     let wanted = Wanted { source, findings: true, lines: false };
     let mut side = Side::default();
     let replayed = replay::replay(&revision.ruleset, &args.files, &wanted, &mut |_, told| {

@@ -7,13 +7,14 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use tripline_base::SourceMap;
 use tripline_base::terminal::{counted, visible};
 use tripline_detect::Ruleset;
 use tripline_event::format_time;
 use tripline_runtime::features::{Build, Built, Step, build, held};
 
+use super::alerts::Format;
 use super::{Outcome, run};
 use crate::{load, replay};
 
@@ -64,14 +65,6 @@ struct ShowArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// One JSON object
-    Json,
 }
 
 /// Runs the command.

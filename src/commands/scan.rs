@@ -18,10 +18,6 @@ pub struct Args {
     /// Files and folders of rules; the shipped rules where none are named
     #[arg(long, value_name = "PATH", num_args = 1..)]
     rules: Vec<PathBuf>,
-    /// The source of every event, such as aws.cloudtrail; told from each event where it is left out. With
-    /// `any`, every Sigma rule looks at every event
-    #[arg(long)]
-    source: Option<String>,
     /// How to print findings
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -35,10 +31,7 @@ pub struct Args {
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
-    sigma: load::Sigma,
-    /// Worker threads; all cores where left out
-    #[arg(long)]
-    threads: Option<usize>,
+    how: replay::How,
     /// Log files: JSON or Windows event logs, plain or compressed with gzip or zstd; `-` is standard input
     files: Vec<PathBuf>,
 }
@@ -55,12 +48,11 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    replay::threads(args.threads)?;
+    replay::threads(args.how.threads)?;
     let (rules, files) = replay::rules_and_logs(&args.rules, &args.files)?;
-    let mut sigma = args.sigma.clone();
-    sigma.any_source = args.source.as_deref() == Some(tripline_detect::ANY_SOURCE);
+    let sigma = args.how.sigma();
     let (ruleset, _) = load::ruleset_with(&rules, &sigma)?;
-    args.sigma.usable(&ruleset)?;
+    args.how.sigma.usable(&ruleset)?;
     let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);
     for name in ruleset.broken() {
         eprintln!("tripline: the rule `{name}` has an error and is left out");
@@ -71,7 +63,7 @@ pub fn run(args: &Args) -> Outcome {
     if ruleset.active().next().is_none() {
         return Err("there is no rule to evaluate".into());
     }
-    let source = replay::source(&ruleset, args.source.as_deref())?;
+    let source = replay::source(&ruleset, args.how.source.as_deref())?;
     let wanted = Wanted { source, findings: args.format != Format::Summary, lines: args.format == Format::Ndjson };
     let colour = colour::stdout();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());

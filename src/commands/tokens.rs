@@ -8,6 +8,7 @@ use tripline_base::SourceMap;
 use tripline_base::terminal::visible;
 use tripline_runtime::{Config, Reference, Scope, Tokens};
 
+use super::alerts::Format;
 use super::{Outcome, run};
 use crate::load;
 
@@ -69,14 +70,6 @@ enum ScopeName {
     Triage,
     /// Everything: deliveries, the audit log, tokens
     Admin,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 fn lasts(text: &str) -> Result<i64, String> {

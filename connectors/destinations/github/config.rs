@@ -10,6 +10,7 @@ use super::callback::Webhooks;
 use super::destination::{GitHub, said};
 use crate::api::{Api, Auth};
 use crate::facts::Wording;
+use crate::ticket::Tickets;
 use crate::trust::Trust;
 
 /// Where the API of github.com is.
@@ -94,7 +95,7 @@ impl Settings for Settled {
         let http = Http::new(pace, trusted.ca.as_deref(), trusted.shown().as_deref())?;
         let base = self.url.trim_end_matches('/').to_string();
         let api = Api { http, base, auth: Auth::Bearer(token), headers: HEADERS, said };
-        Ok(Box::new(GitHub { api, plan: self.plan.clone() }))
+        Ok(Box::new(Tickets(GitHub { api, plan: self.plan.clone() })))
     }
 
     fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {

@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use reqwest::Method;
 use serde_json::{Map, Value as Json, json};
 use tripline_alert::{Message, Status, Verdict};
-use tripline_connect::{Answer, Content, Destination, Made, Outcome, Parcel, Sending, retry_after};
+use tripline_connect::{Answer, Content, Outcome, Parcel, retry_after};
 use tripline_event::format_time;
 
 use super::config::Plan;
 use super::encode;
 use crate::api::{Api, Failed, each, text};
 use crate::facts::{cut, digest, plain};
-use crate::ticket::{Own, id_of, marked, news};
+use crate::ticket::{Own, Tracker, id_of, marked, news};
 
 /// The label of every issue of ours: only people who may write can give it.
 pub(super) const LABEL: &str = "tripline";
@@ -184,7 +184,9 @@ impl GitHub {
         }
         Ok(())
     }
+}
 
+impl Tracker for GitHub {
     async fn attempt(&self, parcel: &Parcel, own: &mut Option<Own>) -> Result<(), Failed> {
         match &parcel.content {
             Content::Alert(message) => match self.alert(parcel, message, own).await {
@@ -229,22 +231,5 @@ impl GitHub {
             return Err(Failed::never("this account may not label and close issues here: give it the role Triage"));
         }
         Ok(vec![format!("the repository {} takes issues", self.plan.repository)])
-    }
-}
-
-impl Destination for GitHub {
-    fn send<'a>(&'a self, parcel: &'a Parcel) -> Sending<'a, Made> {
-        Box::pin(async move {
-            let mut own = Own::of(parcel.handle.as_ref());
-            let outcome = match self.attempt(parcel, &mut own).await {
-                Ok(()) => Outcome::Taken,
-                Err(failed) => failed.outcome,
-            };
-            Own::made(own.as_ref(), outcome)
-        })
-    }
-
-    fn check(&self) -> Sending<'_, Result<Vec<String>, String>> {
-        Box::pin(async move { self.look().await.map_err(Failed::reason) })
     }
 }

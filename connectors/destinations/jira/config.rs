@@ -12,6 +12,7 @@ use super::callback::Webhooks;
 use super::destination::{Jira, said};
 use crate::api::{Api, Auth};
 use crate::facts::Wording;
+use crate::ticket::Tickets;
 use crate::trust::Trust;
 
 /// The longest label (Jira's limit of a label).
@@ -147,7 +148,7 @@ impl Settings for Settled {
         let version = if self.plan.cloud { 3 } else { 2 };
         let base = format!("{}/rest/api/{version}", url.reveal().trim_end_matches('/'));
         let api = Api { http, base, auth, headers: &[], said };
-        Ok(Box::new(Jira { api, plan: self.plan.clone(), me: Arc::clone(&self.me) }))
+        Ok(Box::new(Tickets(Jira { api, plan: self.plan.clone(), me: Arc::clone(&self.me) })))
     }
 
     fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {

@@ -8,14 +8,14 @@ use std::sync::{Arc, OnceLock};
 use reqwest::Method;
 use serde_json::{Map, Value as Json, json};
 use tripline_alert::{Message, Status};
-use tripline_connect::{Answer, Content, Destination, Made, Outcome, Parcel, Sending};
+use tripline_connect::{Answer, Content, Outcome, Parcel};
 use tripline_event::format_date;
 
 use super::config::Plan;
 use super::encode::{Page, SUMMARY, flat, summary};
 use crate::api::{Api, Failed, each, text};
 use crate::facts;
-use crate::ticket::{Own, id_of, marked, news};
+use crate::ticket::{Own, Tracker, id_of, marked, news};
 
 /// What stands behind the names of people who did something in Jira.
 pub(super) const HERE: &str = " (Jira)";
@@ -213,7 +213,9 @@ impl Jira {
         }
         self.api.send(Method::POST, &format!("{path}/transitions"), &Json::Object(body)).await.map(|_| ())
     }
+}
 
+impl Tracker for Jira {
     async fn attempt(&self, parcel: &Parcel, own: &mut Option<Own>) -> Result<(), Failed> {
         match &parcel.content {
             Content::Alert(message) => match self.alert(parcel, message, own).await {
@@ -259,22 +261,5 @@ impl Jira {
             return Ok(out);
         }
         Err(Failed::never(format!("this account lacks permissions in project {project}: {}", lacking.join(", "))))
-    }
-}
-
-impl Destination for Jira {
-    fn send<'a>(&'a self, parcel: &'a Parcel) -> Sending<'a, Made> {
-        Box::pin(async move {
-            let mut own = Own::of(parcel.handle.as_ref());
-            let outcome = match self.attempt(parcel, &mut own).await {
-                Ok(()) => Outcome::Taken,
-                Err(failed) => failed.outcome,
-            };
-            Own::made(own.as_ref(), outcome)
-        })
-    }
-
-    fn check(&self) -> Sending<'_, Result<Vec<String>, String>> {
-        Box::pin(async move { self.look().await.map_err(Failed::reason) })
     }
 }

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use tripline_alert::{Act, Alert, Digest, Digested, Occasion, Told, Verdict};
+use tripline_alert::{Act, Digest, Digested, Occasion, Told};
 use tripline_connect::{Content, Destination, Outcome, Parcel, sample};
 
 use super::KIND;
-use crate::testing::{Fake, NOON, Reply, Request, SECOND, alert, deliver, finding, monster, open, pretty, read, wait};
+use crate::testing::{
+    Fake, NOON, Reply, Request, SECOND, act, alert, close, deliver, finding, monster, open, pretty, read, story, wait,
+};
 
 #[derive(Default)]
 struct Account {
@@ -154,14 +156,6 @@ fn notes(one: &Json) -> Vec<String> {
     one["notes"].as_array().unwrap().iter().rev().map(|note| note["note"].as_str().unwrap().to_string()).collect()
 }
 
-fn act(alert: &mut Alert, act: Act) {
-    act.to(alert, "alice", NOON + 60 * SECOND).unwrap();
-}
-
-fn close(alert: &mut Alert) {
-    act(alert, Act::Close { verdict: Verdict::FalsePositive, comment: "a drill".into() });
-}
-
 #[test]
 fn an_alert_is_one_alert_that_follows_it() {
     let (fake, state) = opsgenie();
@@ -214,27 +208,12 @@ fn what_comes_again_is_done_once() {
     assert_eq!(notes(&alerts(&state)[0]).len(), 1);
 }
 
-/// Opens, adds, closes; an attempt that fails is made again, with what the service remembers of it or, after a crash,
-/// without. Gives how many requests that took.
+/// Tells an alert from its beginning to its end, a request of which may be cut. Gives how many requests that took.
 fn run(done: bool, cut_at: Option<usize>, crash: bool) -> usize {
     let (fake, state) = opsgenie();
     *state.lock().unwrap() = Account { done, cut_at, ..Account::default() };
     let to = destination(&fake);
-    let (mut alert, mut handle) = (alert(), None);
-    for step in 0..3 {
-        match step {
-            1 => _ = alert.add(&finding(2), NOON),
-            2 => close(&mut alert),
-            _ => {}
-        }
-        let before = handle.clone();
-        if deliver(&*to, &alert, Occasion::Updated, &mut handle).outcome != Outcome::Taken {
-            if crash {
-                handle = before;
-            }
-            assert_eq!(deliver(&*to, &alert, Occasion::Updated, &mut handle).outcome, Outcome::Taken);
-        }
-    }
+    story(&*to, crash);
     let all = alerts(&state);
     assert_eq!((all.len(), &all[0]["status"]), (1, &json!("closed")), "{done} {cut_at:?} {crash}");
     let notes = notes(&all[0]);

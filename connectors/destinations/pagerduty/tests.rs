@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value as Json, json};
-use tripline_alert::{Act, Alert, Digest, Digested, Occasion, Verdict};
+use tripline_alert::{Act, Digest, Digested, Occasion, Verdict};
 use tripline_connect::{Asked, Content, Denied, Destination, Outcome, Parcel, sample};
 
 use super::KIND;
 use crate::testing::{
-    Fake, NOON, Reply, Request, SECOND, alert, deliver, finding, monster, open, pretty, read, settings, wait,
+    Fake, NOON, Reply, Request, SECOND, act, alert, deliver, finding, monster, open, pretty, read, settings, wait,
 };
 
 const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -98,10 +98,6 @@ fn destination(fake: &Fake) -> Box<dyn Destination> {
 
 fn statuses(state: &Shared) -> Vec<(String, usize)> {
     state.lock().unwrap().incidents.iter().map(|(_, status, events)| (status.clone(), *events)).collect()
-}
-
-fn act(alert: &mut Alert, act: Act) {
-    act.to(alert, "alice", NOON + 60 * SECOND).unwrap();
 }
 
 #[test]

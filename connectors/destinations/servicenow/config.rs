@@ -10,6 +10,7 @@ use tripline_connect::{Destination, Http, Pace, Settings, endpoint};
 use super::destination::{ServiceNow, said};
 use crate::api::{Api, Auth};
 use crate::facts::Wording;
+use crate::ticket::Tickets;
 use crate::trust::Trust;
 
 /// Fields that are ours.
@@ -141,6 +142,6 @@ impl Settings for Settled {
         let trusted = self.trust.open(folder)?;
         let http = Http::new(pace, trusted.ca.as_deref(), trusted.shown().as_deref())?;
         let base = format!("{}/api/now/table", url.reveal().trim_end_matches('/'));
-        Ok(Box::new(ServiceNow { api: Api { http, base, auth, headers: &[], said }, plan: self.plan.clone() }))
+        Ok(Box::new(Tickets(ServiceNow { api: Api { http, base, auth, headers: &[], said }, plan: self.plan.clone() })))
     }
 }

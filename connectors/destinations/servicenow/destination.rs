@@ -6,13 +6,13 @@
 use reqwest::Method;
 use serde_json::Value as Json;
 use tripline_alert::{Message, Status};
-use tripline_connect::{Answer, Content, Destination, Made, Outcome, Parcel, Sending};
+use tripline_connect::{Answer, Content, Outcome, Parcel};
 
 use super::config::Plan;
 use super::encode::{Fields, LONG, SHORT, description, head, note, state};
 use crate::api::{Api, Failed, each, text};
 use crate::facts::{cut, digest, plain};
-use crate::ticket::{Own, id_of, mark, marked, news};
+use crate::ticket::{Own, Tracker, id_of, mark, marked, news};
 
 /// What stands behind the names of people who did something there; nothing comes back from ServiceNow.
 const HERE: &str = " (ServiceNow)";
@@ -112,7 +112,9 @@ impl ServiceNow {
         (own.title, own.severity, own.status) = (title, alert.severity, alert.status);
         Ok(())
     }
+}
 
+impl Tracker for ServiceNow {
     async fn attempt(&self, parcel: &Parcel, own: &mut Option<Own>) -> Result<(), Failed> {
         match &parcel.content {
             Content::Alert(message) => match self.alert(message, own).await {
@@ -162,22 +164,5 @@ impl ServiceNow {
             out.insert(0, format!("signed in as {}", plain(name)));
         }
         Ok(out)
-    }
-}
-
-impl Destination for ServiceNow {
-    fn send<'a>(&'a self, parcel: &'a Parcel) -> Sending<'a, Made> {
-        Box::pin(async move {
-            let mut own = Own::of(parcel.handle.as_ref());
-            let outcome = match self.attempt(parcel, &mut own).await {
-                Ok(()) => Outcome::Taken,
-                Err(failed) => failed.outcome,
-            };
-            Own::made(own.as_ref(), outcome)
-        })
-    }
-
-    fn check(&self) -> Sending<'_, Result<Vec<String>, String>> {
-        Box::pin(async move { self.look().await.map_err(Failed::reason) })
     }
 }

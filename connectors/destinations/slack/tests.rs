@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value as Json, json};
-use tripline_alert::{Act, Alert, Digest, Digested, Occasion, Verdict};
+use tripline_alert::{Act, Digest, Digested, Occasion, Verdict};
 use tripline_connect::{Asked, Content, Denied, Destination, Outcome, Parcel, sample};
 
 use super::KIND;
 use crate::testing::{
-    Fake, NOON, Reply, Request, SECOND, alert, deliver, finding, monster, open, parcel, pretty, read, settings, wait,
+    Fake, NOON, Reply, Request, SECOND, act, alert, close, deliver, finding, monster, open, parcel, pretty, read,
+    settings, story, wait,
 };
 
 /// A message that was posted.
@@ -202,14 +203,6 @@ fn replies(state: &Shared) -> Vec<String> {
     replies.map(|one| one.body["blocks"][0]["text"]["text"].as_str().unwrap().to_string()).collect()
 }
 
-fn act(alert: &mut Alert, act: Act) {
-    act.to(alert, "alice", NOON + 60 * SECOND).unwrap();
-}
-
-fn close(alert: &mut Alert) {
-    act(alert, Act::Close { verdict: Verdict::FalsePositive, comment: "a drill".into() });
-}
-
 #[test]
 fn an_alert_is_one_message_and_what_follows_is_its_thread() {
     let (fake, state) = slack();
@@ -283,27 +276,12 @@ fn what_was_taken_without_an_answer_is_not_told_again() {
     assert_eq!((heads(&state).len(), replies(&state).len()), (1, 1));
 }
 
-/// Opens, adds, closes; an attempt that fails is made again, with what the service remembers of it or, after a crash,
-/// without. Gives how many requests that took.
+/// Tells an alert from its beginning to its end, a request of which may be cut. Gives how many requests that took.
 fn run(done: bool, cut_at: Option<usize>, crash: bool) -> usize {
     let (fake, state) = slack();
     *state.lock().unwrap() = Workspace { done, cut_at, ..Workspace::default() };
     let to = destination(&fake);
-    let (mut alert, mut handle) = (alert(), None);
-    for step in 0..3 {
-        match step {
-            1 => _ = alert.add(&finding(2), NOON),
-            2 => close(&mut alert),
-            _ => {}
-        }
-        let before = handle.clone();
-        if deliver(&*to, &alert, Occasion::Updated, &mut handle).outcome != Outcome::Taken {
-            if crash {
-                handle = before;
-            }
-            assert_eq!(deliver(&*to, &alert, Occasion::Updated, &mut handle).outcome, Outcome::Taken);
-        }
-    }
+    story(&*to, crash);
     let (heads, replies) = (heads(&state), replies(&state));
     assert_eq!((heads.len(), replies.len()), (1, 2), "{done} {cut_at:?} {crash}: {replies:#?}");
     assert!(replies[0].contains("203.0.113.2") && replies[1].contains("closed by alice"), "{replies:#?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use tripline_base::{Diagnostic, SourceMap, Span, did_you_mean};
-use tripline_config::codes::{BAD_VALUE, NAME_TWICE};
+use tripline_config::codes::BAD_VALUE;
 use tripline_config::{At, Said, Table};
 use tripline_semantic::Program;
 
@@ -198,17 +198,8 @@ fn routes(
 
 /// A name that no other route, mute or inhibition has.
 fn named(table: &mut Table<'_>, names: &mut Names<'_>, said: &mut Said<'_>) -> Option<String> {
-    let name = table.needed("name", "\"identity\"", said)?;
-    if name.value.is_empty() || name.value.len() > 64 || name.value.chars().any(char::is_control) {
-        said.bad(name.span, "a name has 1 to 64 characters");
-        return None;
-    }
-    if !names.taken.insert(name.value.clone()) {
-        let message = format!("the name `{}` is taken", name.value);
-        said.push(Diagnostic::new(&NAME_TWICE, name.span, message).help("give each its own name"));
-        return None;
-    }
-    Some(name.value)
+    let fits: fn(&str) -> bool = |name| (1..=64).contains(&name.len()) && !name.chars().any(char::is_control);
+    table.own_name("\"identity\"", &mut names.taken, (fits, "a name has 1 to 64 characters"), said)
 }
 
 /// Names of destinations.

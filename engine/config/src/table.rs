@@ -1,5 +1,6 @@
 //! Tables of a configuration: keys are asked for by name and type, and what nobody asked for is a mistake.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -120,6 +121,27 @@ impl<'t> Table<'t> {
                 None
             }
         }
+    }
+
+    /// The `name` of the table, which no other has and `fits`; `wanted` says which do.
+    pub fn own_name(
+        &mut self,
+        example: &str,
+        names: &mut BTreeSet<String>,
+        (fits, wanted): (fn(&str) -> bool, &str),
+        said: &mut Said<'_>,
+    ) -> Option<String> {
+        let At { value, span } = self.needed("name", example, said)?;
+        if !fits(&value) {
+            said.bad(span, wanted);
+            return None;
+        }
+        if !names.insert(value.clone()) {
+            let message = format!("the name `{value}` is taken");
+            said.push(Diagnostic::new(&codes::NAME_TWICE, span, message).help("give each its own name"));
+            return None;
+        }
+        Some(value)
     }
 
     /// Like [`Table::text`], and says so where it is not there.

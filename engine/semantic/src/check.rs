@@ -54,24 +54,7 @@ pub fn check(
     read: &dyn Files,
     known: BTreeMap<String, SourceInfo>,
 ) -> (Program, Vec<Diagnostic>) {
-    let mut checker = Checker {
-        sources,
-        read,
-        program: Program { sources: known, ..Program::default() },
-        diagnostics: Vec::new(),
-        names: HashMap::new(),
-        defs: HashMap::new(),
-        known_sources: BTreeMap::new(),
-        features: HashMap::new(),
-        lists: HashMap::new(),
-        tables: HashMap::new(),
-        item: String::new(),
-        next_var: 0,
-        nodes: 0,
-        def_stack: Vec::new(),
-        errors_in_item: 0,
-        of_sigma: false,
-    };
+    let mut checker = Checker::new(sources, read, Program { sources: known, ..Program::default() });
     checker.run(files);
     let mut diagnostics = checker.diagnostics;
     tripline_base::diagnostic::sort(&mut diagnostics);
@@ -167,7 +150,29 @@ impl Scope {
     }
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    /// One that has seen nothing yet but this program.
+    fn new(sources: &'a SourceMap, read: &'a dyn Files, program: Program) -> Self {
+        Checker {
+            sources,
+            read,
+            program,
+            diagnostics: Vec::new(),
+            names: HashMap::new(),
+            defs: HashMap::new(),
+            known_sources: BTreeMap::new(),
+            features: HashMap::new(),
+            lists: HashMap::new(),
+            tables: HashMap::new(),
+            item: String::new(),
+            next_var: 0,
+            nodes: 0,
+            def_stack: Vec::new(),
+            errors_in_item: 0,
+            of_sigma: false,
+        }
+    }
+
     fn run(&mut self, files: &[ast::File]) {
         for file in files {
             for item in &file.items {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tripline_base::{Diagnostic, did_you_mean};
-use tripline_config::codes::{BAD_VALUE, NAME_TWICE};
+use tripline_config::codes::BAD_VALUE;
 use tripline_config::{At, Said, Table};
 use tripline_semantic::typed::ENTITY_KINDS;
 
@@ -76,21 +76,14 @@ impl WrittenEnrich {
 
 /// A name that can stand in a path, and that no other has.
 fn named(table: &mut Table<'_>, names: &mut BTreeSet<String>, said: &mut Said<'_>) -> Option<String> {
-    let name = table.needed("name", "\"geo\"", said)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let begins = name.value.starts_with(|c: char| c.is_ascii_alphabetic());
-    if !begins || name.value.len() > 64 || !name.value.chars().all(plain) {
-        let message = "a name has 1 to 64 letters, digits and `_`, and begins with a letter: conditions name it as \
-                       `enriched.NAME`";
-        said.bad(name.span, message);
-        return None;
-    }
-    if !names.insert(name.value.clone()) {
-        let message = format!("the name `{}` is taken", name.value);
-        said.push(Diagnostic::new(&NAME_TWICE, name.span, message).help("give each its own name"));
-        return None;
-    }
-    Some(name.value)
+    let fits: fn(&str) -> bool = |name| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        begins && name.len() <= 64 && name.chars().all(plain)
+    };
+    let wanted = "a name has 1 to 64 letters, digits and `_`, and begins with a letter: conditions name it as \
+                  `enriched.NAME`";
+    table.own_name("\"geo\"", names, (fits, wanted), said)
 }
 
 fn entities(kinds: Vec<At<String>>, said: &mut Said<'_>) -> Vec<String> {

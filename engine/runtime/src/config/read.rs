@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 use tripline_base::{Diagnostic, SourceMap, Span, did_you_mean};
-use tripline_config::codes::{BAD_VALUE, NAME_TWICE};
+use tripline_config::codes::BAD_VALUE;
 use tripline_config::{At, Place, Said, Table};
 use tripline_connect::{Kind, Pace};
 
@@ -123,22 +123,11 @@ fn rules_of(table: Option<Table<'_>>, folder: &Path, said: &mut Said<'_>) -> Rul
 
 /// The name of a source or an output, which no other has.
 fn named(table: &mut Table<'_>, names: &mut BTreeSet<String>, example: &str, said: &mut Said<'_>) -> Option<String> {
-    let name = table.needed("name", example, said)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.value.is_empty() || name.value.len() > 64 || !name.value.chars().all(plain) {
-        said.push(Diagnostic::new(
-            &BAD_VALUE,
-            name.span,
-            "a name has 1 to 64 characters: letters, digits, `.`, `_` and `-`",
-        ));
-        return None;
-    }
-    if !names.insert(name.value.clone()) {
-        let message = format!("the name `{}` is taken", name.value);
-        said.push(Diagnostic::new(&NAME_TWICE, name.span, message).help("give each its own name"));
-        return None;
-    }
-    Some(name.value)
+    let fits: fn(&str) -> bool = |name| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        (1..=64).contains(&name.len()) && name.chars().all(plain)
+    };
+    table.own_name(example, names, (fits, "a name has 1 to 64 characters: letters, digits, `.`, `_` and `-`"), said)
 }
 
 fn kind(table: &mut Table<'_>, kinds: &[&str], said: &mut Said<'_>) -> Option<At<String>> {

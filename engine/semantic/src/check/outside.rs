@@ -1,7 +1,6 @@
 //! Expressions that stand outside of rules, over records that are no events: the conditions of routes and silences, and
 //! the templates of messages, read from the text of a configuration.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tripline_base::{Diagnostic, SourceMap, Span, did_you_mean};
@@ -32,28 +31,16 @@ pub struct Outside<'a> {
 impl<'a> Outside<'a> {
     /// Expressions over `record` in texts of `sources`; `place` is what messages call where they stand.
     pub fn new(program: &Program, sources: &'a SourceMap, record: Arc<Record>, place: &'static str) -> Self {
-        let at = |names: Vec<&String>| names.into_iter().enumerate().map(|(at, name)| (name.clone(), at)).collect();
-        let mut names = HashMap::new();
-        names.extend(program.lists.iter().map(|list| (list.name.clone(), ("list", list.name_span))));
-        names.extend(program.tables.iter().map(|table| (table.name.clone(), ("table", table.name_span))));
-        let checker = Checker {
-            sources,
-            read: &NoFiles,
-            lists: at(program.lists.iter().map(|list| &list.name).collect()),
-            tables: at(program.tables.iter().map(|table| &table.name).collect()),
-            program: Program { lists: program.lists.clone(), tables: program.tables.clone(), ..Program::default() },
-            diagnostics: Vec::new(),
-            names,
-            defs: HashMap::new(),
-            known_sources: BTreeMap::new(),
-            features: HashMap::new(),
-            item: String::new(),
-            next_var: 0,
-            nodes: 0,
-            def_stack: Vec::new(),
-            errors_in_item: 0,
-            of_sigma: false,
-        };
+        let own = Program { lists: program.lists.clone(), tables: program.tables.clone(), ..Program::default() };
+        let mut checker = Checker::new(sources, &NoFiles, own);
+        for (at, list) in program.lists.iter().enumerate() {
+            checker.names.insert(list.name.clone(), ("list", list.name_span));
+            checker.lists.insert(list.name.clone(), at);
+        }
+        for (at, table) in program.tables.iter().enumerate() {
+            checker.names.insert(table.name.clone(), ("table", table.name_span));
+            checker.tables.insert(table.name.clone(), at);
+        }
         let scope = Scope { record: Some(record), raw: false, ..Scope::raw_only(place) };
         Outside { checker, scope }
     }
