@@ -296,8 +296,10 @@ impl Engine<'_> {
         if !work.commit.outbox.is_empty() {
             self.outlets.iter().for_each(Outlet::wake);
         }
-        for (parcel, done) in work.parcels.into_iter().zip(work.done) {
-            if let Some(tell) = parcel.done {
+        for (Parcel { done: tell, room, .. }, done) in work.parcels.into_iter().zip(work.done) {
+            // Whoever is told may send again at once, and finds the room given back.
+            drop(room);
+            if let Some(tell) = tell {
                 // A client that has gone sends again, under the same id.
                 let _ = tell.send(done);
             }

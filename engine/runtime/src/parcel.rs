@@ -28,8 +28,7 @@ pub(crate) struct Parcel {
     pub id: Option<BatchId>,
     /// Told once everything is committed; dropped where it is not.
     pub done: Option<oneshot::Sender<Done>>,
-    /// What it takes of the room that its source has; given back when the parcel is let go.
-    #[expect(dead_code, reason = "it is held, not read")]
+    /// What it takes of the room that its source has; given back before anyone is told that it is committed.
     pub room: Option<OwnedSemaphorePermit>,
     /// When they came.
     pub at: Instant,
