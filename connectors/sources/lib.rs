@@ -5,8 +5,9 @@
 
 mod file;
 mod http;
+pub mod poll;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND];
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, poll::KIND];

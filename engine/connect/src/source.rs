@@ -61,6 +61,11 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The event sources of what comes, where it has several and says with each arrival which it is of.
+    fn event_sources(&self) -> Vec<&str> {
+        self.event_source().into_iter().collect()
+    }
+
     /// Whether it comes to an end where a service is run once.
     fn ends(&self) -> bool {
         false
@@ -165,6 +170,14 @@ pub trait Engine: Send + Sync {
     /// Where nobody takes them any more.
     fn take(&self, arrival: Arrival) -> Result<(), Stopped>;
 
+    /// Like [`Engine::take`], of events whose event source is known.
+    ///
+    /// # Errors
+    /// As [`Engine::take`].
+    fn take_from(&self, _event_source: &str, arrival: Arrival) -> Result<(), Stopped> {
+        self.take(arrival)
+    }
+
     /// Tells people something of the source.
     fn say(&self, what: &str);
 
@@ -176,6 +189,9 @@ pub trait Engine: Send + Sync {
 
     /// A request was refused, as too much is waiting.
     fn refused(&self) {}
+
+    /// Events of some time may be missing: the other side no longer has them.
+    fn gap(&self) {}
 }
 
 /// Where a source hands over what comes.
@@ -211,6 +227,14 @@ impl Intake {
         self.engine.take(arrival)
     }
 
+    /// Like [`Intake::hand_over`], of events whose event source is known, whatever the source has besides.
+    ///
+    /// # Errors
+    /// As [`Intake::hand_over`].
+    pub fn hand_over_from(&self, event_source: &str, arrival: Arrival) -> Result<(), Stopped> {
+        self.engine.take_from(event_source, arrival)
+    }
+
     /// Tells people something, after the name of the source.
     pub fn say(&self, what: &str) {
         self.engine.say(what);
@@ -229,6 +253,11 @@ impl Intake {
     /// Counts a request that was refused.
     pub fn refused(&self) {
         self.engine.refused();
+    }
+
+    /// Counts a time whose events may be missing.
+    pub fn gap(&self) {
+        self.engine.gap();
     }
 
     /// Whether the service is to stop.

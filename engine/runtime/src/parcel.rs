@@ -44,6 +44,16 @@ impl source::Engine for Door {
         self.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Stopped)
     }
 
+    fn take_from(&self, event_source: &str, arrival: Arrival) -> Result<(), Stopped> {
+        // What the configuration says of the source goes before.
+        if matches!(self.choice, SourceChoice::Named(_)) {
+            return self.take(arrival);
+        }
+        let choice = SourceChoice::Named(event_source.to_string());
+        let parcel = Parcel { source: Arc::clone(&self.name), choice, arrival };
+        self.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Stopped)
+    }
+
     fn say(&self, what: &str) {
         say(&format!("the source `{}`: {what}", self.name));
     }
@@ -64,5 +74,9 @@ impl source::Engine for Door {
 
     fn refused(&self) {
         self.metrics.refused.with_label_values(&[&self.name]).inc();
+    }
+
+    fn gap(&self) {
+        self.metrics.gaps.with_label_values(&[&self.name]).inc();
     }
 }
