@@ -134,3 +134,51 @@ fn what_is_not_as_expected_is_shown_beside_what_it_is() {
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("did you mean `page`"), "{}", err(&output));
 }
+
+#[test]
+fn what_every_kind_of_destination_is_sent_can_be_expected() {
+    let secret = "{ env = \"NOT_SET_WHERE_TESTS_RUN\" }";
+    let kinds = [
+        ("slack", format!("token = {secret}\nchannel = \"C0123456789\""), "\"type\":\"header\""),
+        ("pagerduty", format!("routing_key = {secret}"), "\"event_action\":\"trigger\""),
+        ("opsgenie", format!("api_key = {secret}"), "\"priority\":\"P2\""),
+        ("teams", format!("url = {secret}"), "AdaptiveCard"),
+        (
+            "jira",
+            format!("url = \"https://jira.example.com\"\ntoken = {secret}\nproject = \"SEC\""),
+            "\"project\":{\"key\":\"SEC\"}",
+        ),
+        ("servicenow", format!("url = \"https://snow.example.com\"\ntoken = {secret}"), "\"short_description\":"),
+        ("github", format!("repository = \"example/alerts\"\ntoken = {secret}"), "\"labels\":[\"tripline\"]"),
+        (
+            "email",
+            "host = \"smtp.example.com\"\nfrom = \"t@example.com\"\nto = \"soc@example.com\"".into(),
+            "Subject: [High]",
+        ),
+        ("syslog", "address = \"siem.example.com:6514\"".into(), "CEF:0|Tripline|"),
+        ("stdout", String::new(), "\"severity_id\":4"),
+        ("file", "path = \"alerts.ndjson\"".into(), "\"severity_id\":4"),
+        ("webhook", format!("url = {secret}"), "\"severity_id\":4"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let (mut config, mut names, mut expected) = (String::new(), Vec::new(), String::new());
+    for (kind, keys, part) in &kinds {
+        config.push_str(&format!("[[destination]]\nname = \"to-{kind}\"\nkind = \"{kind}\"\n{keys}\n"));
+        names.push(format!("\"to-{kind}\""));
+        for part in ["A sign-in from a blocked address", part] {
+            expected.push_str(&format!(" rendered by \"to-{kind}\" contains '{part}'"));
+        }
+    }
+    let source = "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"";
+    let route = format!("[[route]]\nname = \"all\"\nto = [{}]", names.join(", "));
+    let config = format!("[rules]\npaths = [\"rules.trip\"]\n{source}\n{config}{route}\n");
+    let config = write(&dir, "tripline.toml", &config);
+    let one = test("every kind", &day("10:00"), &format!("expect alert{expected}"));
+    let other =
+        test("a payload that changed", &day("10:00"), "expect alert rendered by \"to-jira\" contains 'changed'");
+    write(&dir, "rules.trip", &rules(&(one + &other)));
+    let output = tripline(&["test", "-c", config.to_str().unwrap()]);
+    let text = out(&output);
+    assert!(text.contains("1 passed, 1 failed, 0 skipped"), "{text}{}", err(&output));
+    assert!(text.contains("+ got      {\"fields\":{\"project\":{\"key\":\"SEC\"}"), "{text}");
+}

@@ -14,7 +14,7 @@ use tripline_event::format_time;
 use super::config::Plan;
 use super::encode;
 use crate::api::{Api, Failed, each, text};
-use crate::facts::{cut, digest, plain};
+use crate::facts::{FINDINGS, plain};
 use crate::ticket::{Own, Tracker, id_of, marked, news};
 
 /// The label of every issue of ours: only people who may write can give it.
@@ -101,11 +101,8 @@ impl GitHub {
         Ok(None)
     }
 
-    async fn create(&self, title: &str, body: &str, assignees: &[String]) -> Result<String, Failed> {
-        let mut labels = vec![LABEL.to_string()];
-        labels.extend(self.plan.labels.iter().cloned());
-        let issue = json!({ "title": title, "body": body, "labels": labels, "assignees": assignees });
-        let made = self.api.send(Method::POST, &format!("{}/issues", self.path()), &issue).await?;
+    async fn create(&self, issue: &Json) -> Result<String, Failed> {
+        let made = self.api.send(Method::POST, &format!("{}/issues", self.path()), issue).await?;
         match made.get("number").and_then(Json::as_u64) {
             Some(number) => Ok(number.to_string()),
             None => Err(Failed::later("it does not say which issue it made: is this the address of GitHub's API?")),
@@ -125,7 +122,7 @@ impl GitHub {
             if alert.status == Status::Closed {
                 return Ok(());
             }
-            let key = self.create(&title, &encode::body(&self.plan, message), &self.plan.assignees).await?;
+            let key = self.create(&encode::issue(&self.plan, message)).await?;
             *own = Some(Own { key, told: alert.numbers, title: title.clone(), ..Own::default() });
             sure = true;
         }
@@ -200,12 +197,11 @@ impl Tracker for GitHub {
             Content::Digest(held) => {
                 let id = id_of(&parcel.id);
                 if self.find(&id, held.from).await?.is_none() {
-                    let title = cut(&digest(held).0, encode::TITLE);
-                    self.create(&title, &encode::digest(held, &id), &[]).await?;
+                    self.create(&encode::digest(&self.plan, held, &id)).await?;
                 }
                 Ok(())
             }
-            Content::Finding { .. } => Err(Failed::never("it takes alerts and no findings")),
+            Content::Finding { .. } => Err(Failed::never(FINDINGS)),
         }
     }
 

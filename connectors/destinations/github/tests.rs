@@ -12,7 +12,10 @@ use tripline_connect::{Asked, Content, Denied, Destination, Handle, Outcome, Par
 
 use super::KIND;
 use super::encode::markdown;
-use crate::testing::{Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, settings, wait};
+use crate::testing::{
+    Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, renders_what_is_sent, settings,
+    wait,
+};
 use crate::ticket::tests::{Traps, acknowledge, close, digest, found, reopen, sign};
 
 #[derive(Clone, Default)]
@@ -399,4 +402,12 @@ fn a_configuration_is_helped() {
     assert!(said(&format!("{token}repository = \"a/b\"\nurl = \"ftp://x\"")).contains("`url` takes"));
     assert!(said(&format!("{token}repository = \"a/b\"\nlabels = [\"{}\"]", "x".repeat(51))).contains("1 to 50"));
     assert_eq!(said(&format!("{token}repository = \"acme/alerts\"")), "");
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let issues = Issues::default();
+    let fake = issues.start();
+    let text = config(&fake.url, "assignees = [\"octocat\"]\nlabels = [\"soc\"]");
+    renders_what_is_sent(&KIND, &text, &[("token", "s3cret")], &fake);
 }

@@ -12,7 +12,10 @@ use tripline_connect::{Asked, Content, Denied, Destination, Handle, Outcome, Par
 
 use super::KIND;
 use super::encode::{flat, wiki};
-use crate::testing::{Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, settings, wait};
+use crate::testing::{
+    Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, renders_what_is_sent, settings,
+    wait,
+};
 use crate::ticket::tests::{Traps, acknowledge, close, digest, found, reopen, sign};
 
 #[derive(Clone, Default)]
@@ -415,4 +418,12 @@ fn a_configuration_is_helped() {
     assert!(said("secret = \"written\"").contains("is a secret"));
     assert!(said("link = \"javascript:alert(1)\"").contains("`link` takes an address"));
     assert!(read(&KIND, "project = \"a b\"").1.join("\n").contains("the key of a project"));
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let issues = Issues::default();
+    let fake = issues.start();
+    let text = config(&fake.url, "due = \"24h\"\nassignee = \"a1\"\npriorities = { high = \"Highest\" }");
+    renders_what_is_sent(&KIND, &text, &[("token", "s3cret")], &fake);
 }
