@@ -5,6 +5,7 @@ mod fields;
 mod print;
 mod samples;
 mod search;
+mod several;
 mod write;
 
 use std::collections::BTreeSet;
@@ -91,32 +92,33 @@ pub fn run(args: &Args) -> Outcome {
     let store = desk.read()?;
     let (ruleset, ..) = desk.rules()?;
     let rule = find(&ruleset, &args.rule)?;
-    let samples = samples::read(&store, &ruleset, rule.uid())?;
+    let samples = samples::read(&store, &ruleset, rule)?;
     let wrong = samples.with(Mark::False).count();
     if wrong == 0 {
         let without = match samples.without {
             0 => String::new(),
-            n => format!(" ({} of its alerts are of several events, or not kept any more)", counted(n, "finding")),
+            n => format!(" ({} of its alerts have no event that is kept)", counted(n, "finding")),
         };
         return Err(format!(
-            "no event of `{}` was judged a false positive{without}; judge alerts with `tripline alerts close ID \
+            "no {} of `{}` was judged a false positive{without}; judge alerts with `tripline alerts close ID \
              --verdict false-positive`",
+            samples.noun(),
             rule.name
         ));
     }
-    let tests = match search(&samples.all) {
+    let tests = match search(&samples) {
         Found::Tests(tests) => tests,
         Found::Nothing(why) => return nothing(args, rule, &why),
     };
     let clause = clause(args, rule, &samples, &tests);
     let texts = load::rule_texts(&desk.config.rules.paths)?;
     let changed = write::changed(&texts, &desk, &ruleset, rule, &clause)?;
-    let taken = taken(&changed, &samples)?;
+    let taken = taken(&changed, &samples, &tests)?;
     let mut proposal =
         Proposal { rule, tests, clause, samples: &samples, taken, archive: None, passed: 0, written: None };
     let (hidden, _) = proposal.of(Mark::True);
     if hidden > 0 {
-        return nothing(args, rule, "it would hide an event that was judged a true positive");
+        return nothing(args, rule, "it would hide what was judged a true positive");
     }
     if proposal.of(Mark::False).0 == 0 {
         return nothing(args, rule, "it would take away none of the false positives");
@@ -126,7 +128,7 @@ pub fn run(args: &Args) -> Outcome {
         let archive = archive::compare(&ruleset, &changed.ruleset, &rule.name, &source, &args.on)?;
         let known: BTreeSet<&str> = samples.with(Mark::True).map(|sample| sample.uid.as_str()).collect();
         if archive.removed.iter().any(|one| known.contains(one.uid.as_str())) {
-            return nothing(args, rule, "it would hide an event of the archive that was judged a true positive");
+            return nothing(args, rule, "it would hide a finding of the archive that was judged a true positive");
         }
         proposal.archive = Some(archive);
     }
@@ -147,7 +149,7 @@ pub fn run(args: &Args) -> Outcome {
     Ok(0)
 }
 
-/// The rule, where an exception for single events can be put into it.
+/// The rule, where an exception can be put into it.
 fn find<'r>(ruleset: &'r Ruleset, name: &str) -> Result<&'r Rule, String> {
     let rules = &ruleset.program.rules;
     let rule = rules.iter().find(|rule| rule.name == name).ok_or_else(|| {
@@ -160,12 +162,6 @@ fn find<'r>(ruleset: &'r Ruleset, name: &str) -> Result<&'r Rule, String> {
     if rule.dialect == Dialect::Sigma {
         return Err(format!(
             "`{name}` is a Sigma rule: write a filter for it, or convert it with `tripline sigma convert`"
-        ));
-    }
-    if let Some((what, _)) = rule.stateful {
-        return Err(format!(
-            "`{name}` judges several events (`{what}`): what its false positives have in common is not in one event; \
-             write the exception by hand"
         ));
     }
     Ok(rule)
@@ -186,11 +182,16 @@ fn nothing(args: &Args, rule: &Rule, why: &str) -> Outcome {
     Ok(1)
 }
 
+/// Whether all tests hold for a sample.
+fn holds(sample: &Sample, tests: &[Test]) -> bool {
+    tests.iter().all(|test| sample.fields.get(&test.path) == Some(&test.value))
+}
+
 /// The clause as it is written.
 fn clause(args: &Args, rule: &Rule, samples: &Samples, tests: &[Test]) -> String {
     let owner = args.owner.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "nobody".into());
-    let holds = |sample: &&Sample| tests.iter().all(|test| sample.fields.get(&test.path) == Some(&test.value));
-    let alerts: BTreeSet<&str> = samples.with(Mark::False).filter(holds).map(|sample| sample.alert.as_str()).collect();
+    let alerts: BTreeSet<&str> =
+        samples.with(Mark::False).filter(|sample| holds(sample, tests)).map(|sample| sample.alert.as_str()).collect();
     let reason = args.reason.clone().unwrap_or_else(|| {
         let first = alerts.iter().next().map_or("", |id| super::alerts::short(id));
         format!("{} of `{}` judged false positives, such as {first}", counted(alerts.len() as u64, "alert"), rule.name)
@@ -199,11 +200,19 @@ fn clause(args: &Args, rule: &Rule, samples: &Samples, tests: &[Test]) -> String
     let condition: Vec<String> =
         tests.iter().map(|test| format!("{} == {}", test.path, write::quoted(&test.value))).collect();
     let reason = write::quoted(&format!("{reason} (owner: {owner})"));
-    format!("except {reason} until {until} where {}", condition.join(" and "))
+    // A rule that asks features judges each event.
+    let findings = rule.stateful.is_some_and(|(what, _)| what != "feature");
+    let except = if findings { "except finding" } else { "except" };
+    format!("{except} {reason} until {until} where {}", condition.join(" and "))
 }
 
-/// Which samples the changed rule does not find any more, because of the new exception.
-fn taken(changed: &Changed, samples: &Samples) -> Result<BTreeSet<usize>, String> {
+/// Which samples the changed rule does not find any more, because of the new exception. The events behind findings are
+/// not all kept: there it is what the findings hold that decides.
+fn taken(changed: &Changed, samples: &Samples, tests: &[Test]) -> Result<BTreeSet<usize>, String> {
+    if samples.parts.is_some() {
+        let all = samples.all.iter().enumerate().filter(|(_, sample)| holds(sample, tests));
+        return Ok(all.map(|(at, _)| at).collect());
+    }
     let mut detector = tripline_detect::Detector::new(&changed.ruleset);
     let mut taken = BTreeSet::new();
     for (at, sample) in samples.all.iter().enumerate() {

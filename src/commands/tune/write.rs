@@ -39,10 +39,13 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Where a further exception stands: after the last one, or else after the condition, or what the rule looks at.
+/// Where a further exception stands: after the last one, or else after what the rule makes of several events, the
+/// condition, or what it looks at.
 fn place(clauses: &[RuleClause]) -> Option<usize> {
     let last = |wanted: fn(&RuleClause) -> bool| clauses.iter().rfind(|clause| wanted(clause));
     last(|clause| matches!(clause, RuleClause::Except(_)))
+        .or_else(|| last(|clause| matches!(clause, RuleClause::Having(_))))
+        .or_else(|| last(|clause| matches!(clause, RuleClause::Group(_) | RuleClause::Sequence(_))))
         .or_else(|| last(|clause| matches!(clause, RuleClause::Where(_))))
         .or_else(|| last(|clause| matches!(clause, RuleClause::On(_))))
         .and_then(|clause| usize::try_from(clause.span().end).ok())
