@@ -3,16 +3,18 @@
 mod archive;
 mod fields;
 mod print;
+mod raw;
 mod samples;
 mod search;
 mod several;
+mod sigma;
 mod write;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tripline_base::terminal::{counted, visible};
-use tripline_detect::{DiskFiles, Ruleset, SourceChoice};
+use tripline_detect::{Detector, DiskFiles, Ruleset, SourceChoice};
 use tripline_semantic::typed::{Dialect, Rule};
 
 use super::Outcome;
@@ -110,10 +112,18 @@ pub fn run(args: &Args) -> Outcome {
         Found::Tests(tests) => tests,
         Found::Nothing(why) => return nothing(args, rule, &why),
     };
-    let clause = clause(args, rule, &samples, &tests);
     let texts = load::rule_texts(&desk.config.rules.paths)?;
-    let changed = write::changed(&texts, &desk, &ruleset, rule, &clause)?;
-    let taken = taken(&changed, &samples, &tests)?;
+    let answers = answers(args, rule, &samples, &tests);
+    let (clause, changed) = if rule.dialect == Dialect::Sigma {
+        let filter = sigma::filter(&ruleset, rule, &tests, answers.as_texts())?;
+        let changed = write::filtered(&texts, &desk, &ruleset, rule, &filter)?;
+        (filter, changed)
+    } else {
+        let clause = clause(rule, &tests, &answers);
+        let changed = write::changed(&texts, &desk, &ruleset, rule, &clause)?;
+        (clause, changed)
+    };
+    let taken = taken(&ruleset, &changed, &samples, &tests)?;
     let mut proposal =
         Proposal { rule, tests, clause, samples: &samples, taken, archive: None, passed: 0, written: None };
     let (hidden, _) = proposal.of(Mark::True);
@@ -159,9 +169,10 @@ fn find<'r>(ruleset: &'r Ruleset, name: &str) -> Result<&'r Rule, String> {
     if rule.broken {
         return Err(format!("the rule `{name}` has an error; `tripline check` shows it"));
     }
-    if rule.dialect == Dialect::Sigma {
+    if rule.dialect == Dialect::Sigma && rule.stateful.is_some() {
         return Err(format!(
-            "`{name}` is a Sigma rule: write a filter for it, or convert it with `tripline sigma convert`"
+            "`{name}` is a Sigma correlation, which no filter can name: tune one of the rules that it counts, or convert \
+             it with `tripline sigma convert --out DIR`, and tune the rule that comes of it"
         ));
     }
     Ok(rule)
@@ -187,8 +198,21 @@ fn holds(sample: &Sample, tests: &[Test]) -> bool {
     tests.iter().all(|test| sample.fields.get(&test.path) == Some(&test.value))
 }
 
-/// The clause as it is written.
-fn clause(args: &Args, rule: &Rule, samples: &Samples, tests: &[Test]) -> String {
+/// Who answers for an exception, why, and until when.
+struct Answers {
+    reason: String,
+    owner: String,
+    /// A date.
+    until: String,
+}
+
+impl Answers {
+    fn as_texts(&self) -> (&str, &str, &str) {
+        (&self.reason, &self.owner, &self.until)
+    }
+}
+
+fn answers(args: &Args, rule: &Rule, samples: &Samples, tests: &[Test]) -> Answers {
     let owner = args.owner.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "nobody".into());
     let alerts: BTreeSet<&str> =
         samples.with(Mark::False).filter(|sample| holds(sample, tests)).map(|sample| sample.alert.as_str()).collect();
@@ -197,6 +221,12 @@ fn clause(args: &Args, rule: &Rule, samples: &Samples, tests: &[Test]) -> String
         format!("{} of `{}` judged false positives, such as {first}", counted(alerts.len() as u64, "alert"), rule.name)
     });
     let until = tripline_event::format_date(load::now().saturating_add(args.expires));
+    Answers { reason, owner, until }
+}
+
+/// The clause as it is written.
+fn clause(rule: &Rule, tests: &[Test], answers: &Answers) -> String {
+    let (reason, owner, until) = answers.as_texts();
     let condition: Vec<String> =
         tests.iter().map(|test| format!("{} == {}", test.path, write::quoted(&test.value))).collect();
     let reason = write::quoted(&format!("{reason} (owner: {owner})"));
@@ -206,18 +236,22 @@ fn clause(args: &Args, rule: &Rule, samples: &Samples, tests: &[Test]) -> String
     format!("{except} {reason} until {until} where {}", condition.join(" and "))
 }
 
-/// Which samples the changed rule does not find any more, because of the new exception. The events behind findings are
-/// not all kept: there it is what the findings hold that decides.
-fn taken(changed: &Changed, samples: &Samples, tests: &[Test]) -> Result<BTreeSet<usize>, String> {
+/// Which samples the changed rule does not find any more. The events behind findings are not all kept: there it is what
+/// the findings hold that decides.
+fn taken(before: &Ruleset, changed: &Changed, samples: &Samples, tests: &[Test]) -> Result<BTreeSet<usize>, String> {
     if samples.parts.is_some() {
         let all = samples.all.iter().enumerate().filter(|(_, sample)| holds(sample, tests));
         return Ok(all.map(|(at, _)| at).collect());
     }
-    let mut detector = tripline_detect::Detector::new(&changed.ruleset);
+    let finds = |detector: &mut Detector<'_>, ruleset: &Ruleset, sample: &Sample| {
+        let judged = detector.judge(&SourceChoice::Named(sample.source.clone()), sample.raw.as_bytes(), None)?;
+        let is = |at: &usize| ruleset.program.rules.get(*at).is_some_and(|rule| rule.name == changed.rule);
+        Ok::<bool, String>(judged.rules.iter().any(is))
+    };
+    let (mut old, mut new) = (Detector::new(before), Detector::new(&changed.ruleset));
     let mut taken = BTreeSet::new();
     for (at, sample) in samples.all.iter().enumerate() {
-        let judged = detector.judge(&SourceChoice::Named(sample.source.clone()), sample.raw.as_bytes(), None)?;
-        if judged.excepted.iter().any(|(rule, _)| *rule == changed.rule) {
+        if finds(&mut old, before, sample)? && !finds(&mut new, &changed.ruleset, sample)? {
             taken.insert(at);
         }
     }

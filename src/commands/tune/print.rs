@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value as Json, json};
 use tripline_base::terminal::{counted, visible};
 use tripline_event::format_time;
+use tripline_semantic::typed::Dialect;
 
 use super::Proposal;
 use super::fields::{Worth, worth};
@@ -70,7 +71,10 @@ pub fn text(proposal: &Proposal<'_>) -> String {
         out.push('\n');
     };
     say(format!("for `{}`:", proposal.rule.name));
-    say(format!("  {}", proposal.clause));
+    proposal.clause.lines().for_each(|line| say(format!("  {line}")));
+    if proposal.rule.dialect == Dialect::Sigma {
+        say("a filter of Sigma has no end: take it away, or look at it again, on that day".into());
+    }
     let weak: Vec<&str> = proposal
         .tests
         .iter()
@@ -131,6 +135,9 @@ pub fn text(proposal: &Proposal<'_>) -> String {
     }
     match &proposal.written {
         Some(file) => say(format!("written to {file}")),
+        None if proposal.rule.dialect == Dialect::Sigma => {
+            say("nothing was written: `--write` puts it into a file beside the rule's".into());
+        }
         None => say("nothing was written: `--write` puts it into the rule's file".into()),
     }
     out

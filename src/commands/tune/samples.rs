@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use tripline_alert::{Alert, Verdict};
 use tripline_detect::{Detector, Ruleset, SourceChoice, event_json};
 use tripline_eval::normalize;
-use tripline_semantic::typed::Rule;
+use tripline_semantic::typed::{Dialect, Rule, Subject};
 use tripline_store::{AlertQuery, Store};
 
 use super::several::Parts;
@@ -38,7 +38,7 @@ pub struct Sample {
     pub source: String,
     /// As it came; empty for a finding.
     pub raw: String,
-    /// Its normalised fields that hold a text; of a finding what stands in [`Parts`].
+    /// Its normalised fields that hold a text, or those that it came with where the rule looks at these; of a finding what stands in [`Parts`].
     pub fields: BTreeMap<String, String>,
 }
 
@@ -50,6 +50,8 @@ pub struct Samples {
     pub cut: bool,
     /// Findings whose event is not kept any more.
     pub without: u64,
+    /// The rule looks at events as they came, and is written in this language.
+    pub as_it_came: Option<Dialect>,
     /// What a finding of the rule holds; none where it judges each event alone.
     pub parts: Option<Parts>,
 }
@@ -77,7 +79,8 @@ impl Samples {
 pub fn read(store: &Store, ruleset: &Ruleset, rule: &Rule) -> Result<Samples, String> {
     let detector = Detector::new(ruleset);
     let parts = rule.stateful.is_some().then(|| Parts::new(ruleset, rule));
-    let mut samples = Samples { parts, ..Samples::default() };
+    let as_it_came = matches!(rule.subject, Some(Subject::Event)).then_some(rule.dialect);
+    let mut samples = Samples { parts, as_it_came, ..Samples::default() };
     let passes: [fn(Mark) -> bool; 3] =
         [|mark| mark == Mark::True, |mark| matches!(mark, Mark::False | Mark::Benign), |mark| mark == Mark::None];
     for wanted in passes {
@@ -87,7 +90,7 @@ pub fn read(store: &Store, ruleset: &Ruleset, rule: &Rule) -> Result<Samples, St
         each_alert(store, &query, &mut |alert| {
             let mark = mark_of(&alert);
             if wanted(mark)
-                && let Err(why) = of_alert(store, &detector, &alert, mark, &mut samples)
+                && let Err(why) = of_alert(store, ruleset, &detector, &alert, mark, &mut samples)
             {
                 failed = Some(why);
             }
@@ -113,6 +116,7 @@ fn mark_of(alert: &Alert) -> Mark {
 
 fn of_alert(
     store: &Store,
+    ruleset: &Ruleset,
     detector: &Detector<'_>,
     alert: &Alert,
     mark: Mark,
@@ -134,7 +138,15 @@ fn of_alert(
                 event => event.to_string(),
             };
             let source = json.pointer("/finding_info/data_sources/0")?.as_str()?.to_string();
-            let fields = fields(detector, &source, &raw)?;
+            let fields = match samples.as_it_came {
+                None => fields(detector, &source, &raw)?,
+                Some(dialect) => {
+                    let view = ruleset.program.sources.get(&source).map(|source| &source.view);
+                    let all = super::raw::fields(view, &raw).into_iter();
+                    let fits = |value: &String| dialect == Dialect::Native || super::sigma::is_plain(value);
+                    all.filter(|(_, value)| fits(value)).map(|(name, value)| (format!("raw.{name}"), value)).collect()
+                }
+            };
             Some(Sample { mark, alert: alert.id.clone(), uid: uid.clone(), source, raw, fields })
         });
         match sample {

@@ -313,3 +313,58 @@ fn what_an_attacker_chooses_is_no_exception_for_findings_either() {
     let (code, out, _) = place.say(&["tune", "demo_same_agent", "-c", "a.toml"]);
     assert!(code == 1 && out.contains("(raw.user_agent)") && out.contains("a way past the rule"), "{out}");
 }
+
+const SIGMA: &str = "title: An agent that is known\nid: 0f3f6d3a-5f0e-4d2a-9f5f-2c8f7b1d9e10\nstatus: test\n\
+    description: A test.\nauthor: soc\ndate: 2026-01-01\nlogsource:\n  product: demo\n  service: idp\ndetection:\n  \
+    selection:\n    result: denied\n  condition: selection\nlevel: medium\n";
+
+#[test]
+fn a_sigma_rule_is_tuned_by_a_filter_beside_it() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("rules")).unwrap();
+    place.write("rules/map.trip", RULES.split("feature ").next().unwrap());
+    place.write("rules/denied.yml", SIGMA);
+    place.configure("a", CONFIG);
+    let text = std::fs::read_to_string(place.path("a.toml")).unwrap();
+    place.write("a.toml", &text.replace("rules.trip", "rules"));
+    let named = |lines: String| lines.replace("\"user\":", "\"TargetUserName\":").replace("\"ip\":", "\"IpAddress\":");
+    for (at, user, ip) in
+        [("01:00", "monitor", "192.0.2.7"), ("05:00", "monitor", "192.0.2.7"), ("05:30", "bob", "198.51.100.1")]
+    {
+        place.append("live.jsonl", &named(attempts(at, user, ip)));
+    }
+    place.once("a");
+    let rule = "denied";
+    let all = ["alerts", "list", "-c", "a.toml", "--status", "all", "--format", "json"];
+    let all: Json = serde_json::from_str(&place.say(&all).1).unwrap();
+    let of = |user: &str| -> Vec<String> {
+        let alerts = all["alerts"].as_array().unwrap().iter();
+        alerts
+            .map(|one| one["id"].as_str().unwrap().to_string())
+            .filter(|id| place.say(&["alerts", "show", id, "-c", "a.toml"]).1.contains(user))
+            .collect()
+    };
+    close(&place, &of("monitor"), "false-positive");
+    close(&place, &of("bob"), "true-positive");
+    let (code, out, err) = place.say(&["tune", rule, "-c", "a.toml", "--on", "live.jsonl"]);
+    assert_eq!(code, 0, "{out}{err}");
+    for wanted in [
+        "    TargetUserName: 'monitor'\n",
+        "    IpAddress: '192.0.2.7'\n",
+        "  rules: ['0f3f6d3a-5f0e-4d2a-9f5f-2c8f7b1d9e10']",
+        "author: 'alice'",
+        "it takes away 6 of 6 events judged false positives",
+        "takes away 6 of 9 findings",
+        "a filter of Sigma has no end",
+    ] {
+        assert!(out.contains(wanted), "{wanted} is missing in\n{out}");
+    }
+    let (code, out, err) = place.say(&["tune", rule, "-c", "a.toml", "--write"]);
+    assert!(code == 0 && out.contains("rules/denied.filter.yml"), "{out}{err}");
+    let (code, out, err) = place.say(&["check", "rules"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let scanned = place.say(&["scan", "--format", "summary", "live.jsonl", "--rules", "rules"]).1;
+    assert!(scanned.contains("3  denied\n"), "{scanned}");
+    let (code, _, err) = place.say(&["tune", rule, "-c", "a.toml", "--write"]);
+    assert!(code != 0, "the filter is in force, or its file is there: {err}");
+}
