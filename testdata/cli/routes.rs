@@ -182,3 +182,34 @@ fn what_every_kind_of_destination_is_sent_can_be_expected() {
     assert!(text.contains("1 passed, 1 failed, 0 skipped"), "{text}{}", err(&output));
     assert!(text.contains("+ got      {\"fields\":{\"project\":{\"key\":\"SEC\"}"), "{text}");
 }
+
+#[test]
+fn findings_of_one_group_are_one_alert_unless_the_rule_says_another_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let mapping = RULES.split("feature ").next().unwrap();
+    let rule = |name: &str, alert: &str, alerts: u32| {
+        let burst = |user: &str, at: &str| {
+            format!(
+                "    at \"2026-01-05T{at}:00Z\"\n    repeat 3 every 10s as n {{\n      event demo.idp {{ product: \"demo-idp\", \
+                 id: \"{at} {{n}}\", at: \"2026-01-01T00:00:00Z\", user: \"{user}\", ip: \"192.0.2.1\", country: \"DE\", \
+                 result: \"denied\" }}\n    }}\n"
+            )
+        };
+        // Twice in an hour, another user, and once more after the hour.
+        let bursts = [("alice", "10:00"), ("alice", "10:20"), ("bob", "10:30"), ("alice", "11:20")];
+        let bursts: String = bursts.iter().map(|(user, at)| burst(user, at)).collect();
+        format!(
+            "rule {name} {{\n  title: \"t\"\n  on authentication from demo.idp\n  where status_id == \"Failure\"\n  \
+             group by user.uid within 5m\n  having count() >= 3\n  {alert}\n  test \"bursts\" {{\n{bursts}    \
+             expect {alerts} alerts\n  }}\n}}\n"
+        )
+    };
+    let rules = [
+        rule("plain", "", 3),
+        rule("wider", "alert { key: [src_endpoint.ip] }", 2),
+        rule("shorter", "alert { window: 1m }", 4),
+    ];
+    let file = write(&dir, "rules.trip", &format!("{mapping}{}", rules.concat()));
+    let output = tripline(&["test", file.to_str().unwrap()]);
+    assert!(out(&output).contains("3 passed, 0 failed"), "{}{}", out(&output), err(&output));
+}

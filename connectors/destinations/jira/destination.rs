@@ -18,6 +18,8 @@ use crate::ticket::{Own, Tracker, id_of, marked, news};
 
 /// What stands behind the names of people who did something in Jira.
 pub(super) const HERE: &str = " (Jira)";
+/// How many of the latest comments are looked at before another is written.
+const LATEST: &str = "50";
 /// Permissions that are needed, with what they are called where they are given.
 const PERMISSIONS: [(&str, &str); 5] = [
     ("BROWSE_PROJECTS", "Browse projects"),
@@ -82,10 +84,9 @@ impl Jira {
     }
 
     /// Makes the issue what the alert is. What was done so far is in `own`, whatever fails.
-    async fn alert(&self, parcel: &Parcel, message: &Message, own: &mut Option<Own>) -> Result<(), Failed> {
+    async fn alert(&self, message: &Message, own: &mut Option<Own>) -> Result<(), Failed> {
         let alert = &message.alert;
         self.me().await?;
-        let mut sure = own.is_some() && parcel.attempt == 0;
         if own.is_none() {
             *own = self.find(&alert.id).await?;
         }
@@ -97,13 +98,13 @@ impl Jira {
             let key = self.create(&issue(&self.plan, message)).await?;
             let (told, severity) = (alert.numbers, alert.severity);
             *own = Some(Own { key, told, title: title.clone(), severity, status: Status::Open });
-            sure = true;
+            return Ok(());
         }
         let Some(own) = own.as_mut() else { return Ok(()) };
-        self.converge(message, &title, own, sure).await
+        self.converge(message, &title, own).await
     }
 
-    async fn converge(&self, message: &Message, title: &str, own: &mut Own, sure: bool) -> Result<(), Failed> {
+    async fn converge(&self, message: &Message, title: &str, own: &mut Own) -> Result<(), Failed> {
         let alert = &message.alert;
         let path = format!("/issue/{}", own.key);
         if own.title != title || own.severity != alert.severity {
@@ -112,17 +113,8 @@ impl Jira {
             self.api.send(Method::PUT, &path, &json!({ "fields": fields })).await?;
             (own.title, own.severity) = (title.to_string(), alert.severity);
         }
-        if !sure {
-            // An earlier attempt may have said it already.
-            let query = [("orderBy", "-created"), ("maxResults", "20")];
-            let comments = self.api.get(&format!("{path}/comment"), &query).await?;
-            for comment in each(&comments, "/comments") {
-                if let Some((_, upto)) =
-                    marked(&comment.get("body").map(flat).unwrap_or_default(), "").filter(|(id, _)| *id == alert.id)
-                {
-                    own.tell(upto);
-                }
-            }
+        if !news(alert, own.told, HERE).is_empty() {
+            self.told(&path, &alert.id, own).await?;
         }
         let lines = news(alert, own.told, HERE);
         if !lines.is_empty() {
@@ -134,6 +126,22 @@ impl Jira {
         if own.status != alert.status {
             self.transition(&path, message, own).await?;
             own.status = alert.status;
+        }
+        Ok(())
+    }
+
+    /// What earlier attempts said in comments, also where a crash kept their outcome from being remembered. Only those of
+    /// our own account count: whoever else writes a mark keeps no news from anybody.
+    async fn told(&self, path: &str, id: &str, own: &mut Own) -> Result<(), Failed> {
+        let query = [("orderBy", "-created"), ("maxResults", LATEST)];
+        let comments = self.api.get(&format!("{path}/comment"), &query).await?;
+        let author = if self.plan.cloud { "/author/accountId" } else { "/author/name" };
+        let ours = |comment: &&Json| self.me.get().is_some_and(|me| text(comment, author) == me);
+        for comment in each(&comments, "/comments").iter().filter(ours) {
+            let said = comment.get("body").map(flat).unwrap_or_default();
+            if let Some((_, upto)) = marked(&said, "").filter(|(of, _)| of == id) {
+                own.tell(upto);
+            }
         }
         Ok(())
     }
@@ -181,11 +189,11 @@ impl Jira {
 impl Tracker for Jira {
     async fn attempt(&self, parcel: &Parcel, own: &mut Option<Own>) -> Result<(), Failed> {
         match &parcel.content {
-            Content::Alert(message) => match self.alert(parcel, message, own).await {
+            Content::Alert(message) => match self.alert(message, own).await {
                 // Somebody deleted it: the alert is told anew.
                 Err(Failed { status: Some(404), .. }) if own.is_some() => {
                     *own = None;
-                    self.alert(parcel, message, own).await
+                    self.alert(message, own).await
                 }
                 other => other,
             },
