@@ -191,7 +191,7 @@ fn findings_of_one_group_are_one_alert_unless_the_rule_says_another_key() {
         let burst = |user: &str, at: &str| {
             format!(
                 "    at \"2026-01-05T{at}:00Z\"\n    repeat 3 every 10s as n {{\n      event demo.idp {{ product: \"demo-idp\", \
-                 id: \"{at} {{n}}\", at: \"2026-01-01T00:00:00Z\", user: \"{user}\", ip: \"192.0.2.1\", country: \"DE\", \
+                 id: \"{at} {{n}}\", user: \"{user}\", ip: \"192.0.2.1\", country: \"DE\", \
                  result: \"denied\" }}\n    }}\n"
             )
         };
