@@ -5,8 +5,9 @@
 
 mod file;
 mod http;
+mod syslog;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND];
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, syslog::KIND];
