@@ -74,11 +74,15 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
     let (listen, protocol) = (listen?, protocol?);
     let wrong = match protocol {
         Protocol::Udp if connections => Some("`max_connections` is for `tcp` and `tls`: datagrams have no connections"),
-        Protocol::Tcp | Protocol::Tls if written => Some("`receive_buffer` is for `udp`: the other protocols lose nothing there"),
+        Protocol::Tcp | Protocol::Tls if written => {
+            Some("`receive_buffer` is for `udp`: the other protocols lose nothing there")
+        }
         Protocol::Udp | Protocol::Tcp if files || client_ca => {
             Some("`certificate`, `key` and `client_ca` are for `protocol = \"tls\"`")
         }
-        Protocol::Tls if !files => Some("`protocol = \"tls\"` needs `certificate` and `key`: the files of the certificate that is shown to senders"),
+        Protocol::Tls if !files => Some(
+            "`protocol = \"tls\"` needs `certificate` and `key`: the files of the certificate that is shown to senders",
+        ),
         _ => None,
     };
     if let Some(wrong) = wrong {
@@ -111,7 +115,9 @@ fn networks(table: &mut Table<'_>, said: &mut Said<'_>) -> Vec<IpNet> {
         let address = || one.value.parse::<IpAddr>().ok().map(IpNet::from);
         match one.value.parse::<IpNet>().ok().or_else(address) {
             Some(network) => out.push(network),
-            None => said.bad(one.span, "`allow` takes networks and addresses, as in `[\"192.0.2.0/24\", \"2001:db8::5\"]`"),
+            None => {
+                said.bad(one.span, "`allow` takes networks and addresses, as in `[\"192.0.2.0/24\", \"2001:db8::5\"]`")
+            }
         }
     }
     if written.is_some_and(|all| all.is_empty()) {

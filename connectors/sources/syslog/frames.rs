@@ -181,9 +181,7 @@ impl Frames {
                     let end = rest.iter().position(is_end);
                     let passed = end.unwrap_or(rest.len());
                     self.take(passed);
-                    if end.is_none() {
-                        return None;
-                    }
+                    end?;
                     self.within = Within::Between;
                 }
             }
@@ -212,5 +210,113 @@ impl Frames {
         if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
             self.buffer = Vec::new();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that is cut out of a stream that comes in such pieces.
+    fn all<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, most: usize, whole: bool) -> Vec<String> {
+        let mut frames = Frames::new(most);
+        let mut told = Vec::new();
+        let tell = |frames: &Frames, cut| match cut {
+            Cut::Message(range) => String::from_utf8_lossy(frames.bytes(range)).into_owned(),
+            Cut::Aside(range, why) => format!("aside ({}): {why}", frames.bytes(range).len()),
+            Cut::Lost(why) => format!("lost: {why}"),
+        };
+        for piece in pieces {
+            frames.buffer.extend_from_slice(piece);
+            while let Some(cut) = frames.cut() {
+                let lost = matches!(cut, Cut::Lost(_));
+                told.push(tell(&frames, cut));
+                if lost {
+                    return told;
+                }
+            }
+            frames.tidy();
+        }
+        told.extend(frames.end(whole).map(|cut| tell(&frames, cut)));
+        told
+    }
+
+    /// What comes whole, and split at every byte, and byte by byte, is the same.
+    fn cut(stream: &[u8], most: usize) -> Vec<String> {
+        let whole = all([stream], most, true);
+        for at in 0..=stream.len() {
+            let (one, other) = stream.split_at(at);
+            assert_eq!(all([one, other], most, true), whole, "split at {at}");
+        }
+        assert_eq!(all(stream.chunks(1), most, true), whole, "byte by byte");
+        whole
+    }
+
+    #[test]
+    fn messages_with_a_length_before_them_hold_whatever_they_like() {
+        let ended = "aside (2): the connection ended within the message";
+        assert_eq!(cut("8 <34>a\nb\u{0}5 <34>c3 ü".as_bytes(), 1024), ["<34>a\nb\u{0}", "<34>c", ended]);
+        assert_eq!(cut(b"5 <34>a\n\n5 <34>b\r\n\0", 1024), ["<34>a", "<34>b"], "line ends after them do no harm");
+    }
+
+    #[test]
+    fn messages_end_at_a_line_feed_or_a_nul() {
+        assert_eq!(cut(b"<34>a\n<35>b\0{\"c\":1}\r\n\n\n", 1024), ["<34>a", "<35>b", "{\"c\":1}\r"]);
+        assert_eq!(cut(b"<34>a\n<34>no end", 1024), ["<34>a", "<34>no end"]);
+        assert_eq!(cut(b"2026-11-21T12:00:00Z a b\n007 a\n1234567890 a\n", 1024).len(), 3, "no lengths, but lines");
+    }
+
+    #[test]
+    fn each_message_says_how_it_ends() {
+        assert_eq!(cut(b"<34>a\n5 <34>b<34>c\n5 <34>d", 1024), ["<34>a", "<34>b", "<34>c", "<34>d"]);
+    }
+
+    #[test]
+    fn what_is_too_long_is_passed_over_and_the_next_is_read() {
+        let long = "x".repeat(1500);
+        let why = "aside (800): the message is longer than the 1024 bytes of `max_message`";
+        assert_eq!(cut(format!("<34>{long}\n<34>a\n").as_bytes(), 1024), [why, "<34>a"]);
+        assert_eq!(cut(format!("1504 <34>{long}5 <34>a").as_bytes(), 1024), [why, "<34>a"]);
+        let fits = "x".repeat(1024);
+        assert_eq!(cut(format!("{fits}\n1024 {fits}").as_bytes(), 1024), [fits.clone(), fits]);
+    }
+
+    #[test]
+    fn a_length_that_is_wrong_ends_the_stream() {
+        let lost = "lost: the length before a message is not that of the message";
+        assert_eq!(cut("7 <34>\u{fc}\u{fc}\u{fc} 5 <34>b".as_bytes(), 1024)[1], lost);
+        assert_eq!(cut(b"5 <34>a garbage\n<34>b", 1024), ["<34>a", lost]);
+    }
+
+    #[test]
+    fn half_a_message_of_a_broken_connection_is_none() {
+        assert_eq!(
+            all([b"<34>a\n<34>ha".as_slice()], 1024, false)[1],
+            "aside (6): the connection ended within the message"
+        );
+        assert_eq!(all([b"<34>a\n".as_slice()], 1024, false), ["<34>a"]);
+        assert_eq!(all([b"99 <34>ha".as_slice()], 1024, true), ["aside (6): the connection ended within the message"]);
+        assert_eq!(all([b"99 ".as_slice()], 1024, true), ["aside (0): the connection ended within the message"]);
+    }
+
+    #[test]
+    fn whatever_comes_is_cut_without_growing() {
+        let mut chance: u64 = 1;
+        let mut frames = Frames::new(1024);
+        let mut cuts = 0;
+        for _ in 0..20_000 {
+            chance = chance.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let bytes = (chance >> 16).to_be_bytes().map(|byte| b"0123456789 <>\n\0x\xff"[usize::from(byte) % 17]);
+            frames.buffer.extend_from_slice(&bytes);
+            while let Some(cut) = frames.cut() {
+                cuts += 1;
+                if matches!(cut, Cut::Lost(_)) {
+                    frames = Frames::new(1024);
+                }
+            }
+            frames.tidy();
+            assert!(frames.buffer.len() <= 1024 + 8, "{}", frames.buffer.len());
+        }
+        assert!(cuts > 100, "{cuts}");
     }
 }

@@ -330,7 +330,8 @@ async fn connections(
             continue;
         };
         let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(ALIVE));
-        let sender = Sender { name: shared.name(sender), shared: Arc::clone(shared), send: send.clone(), _place: place };
+        let sender =
+            Sender { name: shared.name(sender), shared: Arc::clone(shared), send: send.clone(), _place: place };
         connected.spawn(converse(stream, tls.clone(), sender, stop.clone()));
     }
     drop(listener);
@@ -375,7 +376,9 @@ impl Sender {
                 more = self.take(&frames, cut, &mut batch);
             }
             let lost = !more && bytes > 0;
-            if bytes == 0 && let Some(cut) = frames.end(read.is_ok()) {
+            if bytes == 0
+                && let Some(cut) = frames.end(read.is_ok())
+            {
                 self.take(&frames, cut, &mut batch);
             }
             frames.tidy();
