@@ -14,6 +14,7 @@ mod http;
 mod kill;
 mod outputs;
 mod reload;
+mod syslog;
 mod tune;
 
 use std::collections::BTreeMap;

@@ -77,17 +77,22 @@ fn rsyslog(folder: &Path, work: &Work, global: &str, action: &str) -> Option<(Rs
     Some((Rsyslog(process.unwrap()), inlet))
 }
 
-/// What an inlet was given arrives, whole and in its order.
-fn arrives(work: &Work, inlet: u16, folder: &Path) {
-    let told = || std::fs::read_to_string(folder.join("rsyslog.log")).unwrap_or_default();
+/// A connection to rsyslog, once it listens.
+fn connect(inlet: u16, told: &dyn Fn() -> String) -> TcpStream {
     let begun = Instant::now();
-    let mut to = loop {
+    loop {
         match TcpStream::connect(("127.0.0.1", inlet)) {
-            Ok(stream) => break stream,
+            Ok(stream) => return stream,
             Err(_) => assert!(begun.elapsed() < Duration::from_secs(20), "rsyslog does not listen: {}", told()),
         }
         std::thread::sleep(Duration::from_millis(20));
-    };
+    }
+}
+
+/// What an inlet was given arrives, whole and in its order.
+fn arrives(work: &Work, inlet: u16, folder: &Path) {
+    let told = || std::fs::read_to_string(folder.join("rsyslog.log")).unwrap_or_default();
+    let mut to = connect(inlet, &told);
     for n in 0..500 {
         writeln!(to, "<38>Nov 21 12:00:00 bastion sshd[4711]: Failed password for invalid user ü{n} from 203.0.113.9")
             .unwrap();
@@ -135,17 +140,12 @@ fn rsyslog_over_tls_is_understood() {
         of("client.pem"),
         of("client.key")
     );
-    let action = "StreamDriver=\"gtls\" StreamDriverMode=\"1\" StreamDriverAuthMode=\"x509/certvalid\" \
-                  TCP_Framing=\"octet-counted\" template=\"RSYSLOG_SyslogProtocol23Format\"";
+    let action = "StreamDriver=\"gtls\" StreamDriverMode=\"1\" StreamDriverAuthMode=\"x509/name\" \
+                  StreamDriverPermittedPeers=\"localhost\" TCP_Framing=\"octet-counted\" \
+                  template=\"RSYSLOG_SyslogProtocol23Format\" action.resumeRetryCount=\"-1\" queue.type=\"LinkedList\" \
+                  queue.filename=\"tripline\" queue.maxDiskSpace=\"1g\" queue.saveOnShutdown=\"on\"";
     let Some((_process, inlet)) = rsyslog(folder, &work, &global, action) else { return println!("{LEFT_OUT}") };
-    let begun = Instant::now();
-    let mut to = loop {
-        match TcpStream::connect(("127.0.0.1", inlet)) {
-            Ok(stream) => break stream,
-            Err(_) => assert!(begun.elapsed() < Duration::from_secs(20), "rsyslog does not listen"),
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let mut to = connect(inlet, &|| std::fs::read_to_string(folder.join("rsyslog.log")).unwrap_or_default());
     writeln!(to, "<38>Nov 21 12:00:00 bastion sshd[4711]: Failed password for root from 203.0.113.9").unwrap();
     let text = loop {
         let text = work.texts(1).remove(0);
