@@ -8,8 +8,9 @@ mod compliance;
 mod file;
 mod http;
 mod s3;
+mod syslog;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, s3::KIND];
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, s3::KIND, syslog::KIND];
