@@ -14,6 +14,8 @@ mod http;
 mod kill;
 mod outputs;
 mod reload;
+mod s3;
+mod syslog;
 mod tune;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! The seam between the service and what it sends to. It stands in a crate of its own so that a connector is built and
-//! tested without the service, and the service without any connector.
+//! The seams between the service and what it sends to, and where events come from ([`source`]). They stand in a crate of their own so that a connector is
+//! built and tested without the service, and the service without any connector.
 //!
 //! A connector is a [`Kind`]: it reads its table of the configuration into [`Settings`], which open a [`Destination`].
 //! A destination makes one attempt at a delivery and says what came of it ([`Made`]); the service repeats, waits, keeps
@@ -18,9 +18,11 @@
 //! Deliberately lacks: retries, rates, and where alerts go.
 
 pub mod callback;
+pub mod clock;
 mod destination;
 mod http;
 mod pace;
+pub mod source;
 mod texts;
 
 use std::fmt;
@@ -49,6 +51,15 @@ pub struct Kind {
     pub read: fn(&mut Table<'_>, &mut Said<'_>) -> Option<Arc<dyn Settings>>,
 }
 
+/// The kinds that a configuration can name.
+#[derive(Clone, Copy, Debug)]
+pub struct Kinds {
+    /// Of sources.
+    pub sources: &'static [source::SourceKind],
+    /// Of outputs and destinations.
+    pub destinations: &'static [Kind],
+}
+
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
@@ -68,10 +79,12 @@ pub trait Settings: fmt::Debug + Send + Sync {
     /// Why it cannot be opened at all, in a sentence without secrets; that it is not reached now is no reason.
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String>;
 
-    /// What would be sent, as a text, for tests that expect something of it; none where that is not known before.
-    fn render(&self, _content: &Content) -> Option<String> {
-        None
-    }
+    /// What is sent for a delivery of which nothing is remembered, as a text without secrets, for tests that expect
+    /// something of it. It is made by what makes it when it is sent; the handle is not looked at.
+    ///
+    /// # Errors
+    /// Why nothing would be sent, in words that tell what to do.
+    fn render(&self, parcel: &Parcel) -> Result<String, String>;
 
     /// What the other side sends back when people act there; none where it does not.
     fn callback(&self, _secrets: &Secrets) -> Option<Box<dyn Callback>> {
