@@ -3,6 +3,8 @@
 //!
 //! Invariants: those that [`tripline_connect::source`] asks of a source.
 
+#[cfg(test)]
+mod compliance;
 mod file;
 mod http;
 
