@@ -1,5 +1,5 @@
 //! Where events come from. Each kind is a folder with the same files: `config.rs` (its table of the configuration),
-//! `source.rs` (how it is read), `tests.rs`.
+//! `source.rs` (how it is read), `tests.rs`. What is sent here over HTTP shares `push`.
 //!
 //! Invariants: those that [`tripline_connect::source`] asks of a source.
 
@@ -7,6 +7,7 @@
 mod compliance;
 mod file;
 mod http;
+mod push;
 
 use tripline_connect::source::SourceKind;
 
