@@ -5,11 +5,14 @@
 
 #[cfg(test)]
 mod compliance;
+mod elasticsearch;
 mod file;
 mod http;
+mod otlp;
 mod push;
+mod splunk_hec;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND];
+pub const KINDS: &[SourceKind] = &[elasticsearch::KIND, file::KIND, http::KIND, otlp::KIND, splunk_hec::KIND];
