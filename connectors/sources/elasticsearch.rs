@@ -24,7 +24,7 @@ use tripline_serve::Token;
 use crate::push::{Push, Refusal};
 use bulk::Target;
 pub(crate) use config::KIND;
-pub use config::Elastic;
+use config::Elastic;
 
 /// The longest name of an index, and the longest id of a document (bytes).
 const LONGEST_NAME: usize = 512;

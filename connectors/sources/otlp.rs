@@ -21,7 +21,6 @@ use tripline_serve::Token;
 
 use crate::push::{Events, Push, Received, Refusal, wrong};
 pub(crate) use config::KIND;
-pub use config::Otlp;
 use record::Rejected;
 
 /// How a body is written.

@@ -26,7 +26,7 @@ use crate::push::{Push, Refusal};
 use acks::Acks;
 use answer::Code;
 pub(crate) use config::KIND;
-pub use config::Splunk;
+use config::Splunk;
 use cut::Query;
 
 /// The longest id of a channel, in bytes.

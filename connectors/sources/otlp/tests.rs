@@ -8,6 +8,7 @@ use axum::body::Body;
 use serde_json::{Value as Json, json};
 use tripline_connect::source::Intake;
 
+use super::config::Otlp;
 use super::wire::{Fields, put_bytes, put_number};
 use super::*;
 use crate::compliance;
