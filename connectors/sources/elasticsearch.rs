@@ -21,7 +21,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tripline_serve::Token;
 
-use crate::push::{Push, Refusal};
+use crate::push::{Events, Push, Received, Refusal};
 use bulk::Target;
 pub(crate) use config::KIND;
 use config::Elastic;
@@ -108,10 +108,15 @@ async fn answered(State(cluster): State<Arc<Cluster>>, request: Request) -> Resp
     }
 }
 
+/// Cuts a bulk request into events.
+pub(crate) fn cut(received: Received, parse_message: bool, events: &mut Events) -> Result<(), Refusal> {
+    bulk::cut(received, &Target::Bulk(None), parse_message, events).map(|_| ())
+}
+
 async fn take(cluster: &Cluster, request: Request, target: Target) -> Response {
     let begun = std::time::Instant::now();
     let parse_message = cluster.settings.parse_message;
-    let cut = move |received: crate::push::Received, events: &mut crate::push::Events| {
+    let cut = move |received: Received, events: &mut Events| {
         bulk::cut(received, &target, parse_message, events)
     };
     match cluster.push.take(request, cut).await {

@@ -44,7 +44,7 @@ async fn take(State(push): State<Arc<Push>>, request: Request) -> Response {
 }
 
 /// Cuts a body into events. What is compressed is known by its first bytes, whatever its head says.
-fn cut(received: Received, events: &mut Events) -> Result<(), Refusal> {
+pub(crate) fn cut(received: Received, events: &mut Events) -> Result<(), Refusal> {
     let most = received.most;
     let bad = |error: std::io::Error| wrong(StatusCode::BAD_REQUEST, error.to_string());
     let mut input = decompress(Cursor::new(received.body)).map_err(bad)?;

@@ -10,9 +10,12 @@ mod file;
 mod http;
 mod otlp;
 mod push;
+mod s3;
 mod splunk_hec;
 
+pub use push::bodies;
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[elasticsearch::KIND, file::KIND, http::KIND, otlp::KIND, splunk_hec::KIND];
+pub const KINDS: &[SourceKind] =
+    &[elasticsearch::KIND, file::KIND, http::KIND, otlp::KIND, s3::KIND, splunk_hec::KIND];

@@ -65,6 +65,16 @@ fn cut(received: Received, encoding: Encoding, events: &mut Events) -> Result<Re
     }
 }
 
+/// Cuts a request in protobuf into events.
+pub(crate) fn cut_protobuf(received: Received, events: &mut Events) -> Result<(), Refusal> {
+    cut(received, Encoding::Protobuf, events).map(|_| ())
+}
+
+/// Cuts a request in JSON into events.
+pub(crate) fn cut_json(received: Received, events: &mut Events) -> Result<(), Refusal> {
+    cut(received, Encoding::Json, events).map(|_| ())
+}
+
 fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let written = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     match written.split(';').next()?.trim().to_ascii_lowercase().as_str() {

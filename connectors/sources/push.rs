@@ -5,6 +5,7 @@
 //! events that take more than the text they came in. Where there is no room, the client is told to come back. The room is
 //! given back once the events are committed, whether the client still waits or not.
 
+pub mod bodies;
 mod config;
 mod event;
 mod events;

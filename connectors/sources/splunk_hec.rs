@@ -22,7 +22,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::push::{Push, Refusal};
+use crate::push::{Events, Push, Received, Refusal};
 use acks::Acks;
 use answer::Code;
 pub(crate) use config::KIND;
@@ -90,6 +90,11 @@ async fn take(collector: &Arc<Collector>, request: Request, raw: bool) -> Respon
     }
 }
 
+/// Cuts objects into events, those of any sourcetype and index.
+pub(crate) fn cut(received: Received, events: &mut Events) -> Result<(), Refusal> {
+    cut::objects(received, &cut::Takes::default(), events).map(|_| ())
+}
+
 async fn taken(collector: &Arc<Collector>, request: Request, query: Query, raw: bool) -> Result<Response, Refusal> {
     let channel = match channel(request.headers(), &query) {
         Ok(channel) => channel,
@@ -106,9 +111,9 @@ async fn taken(collector: &Arc<Collector>, request: Request, query: Query, raw: 
     {
         return Err(Refusal::Busy);
     }
-    let settings = collector.settings.clone();
-    let cut = move |received: crate::push::Received, events: &mut crate::push::Events| {
-        if raw { cut::lines(received, &query, &settings, events) } else { cut::objects(received, &settings, events) }
+    let takes = collector.settings.takes.clone();
+    let cut = move |received: Received, events: &mut Events| {
+        if raw { cut::lines(received, &query, &takes, events) } else { cut::objects(received, &takes, events) }
     };
     let Some(channel) = channel else {
         let (_, found) = collector.push.take(request, cut).await?;

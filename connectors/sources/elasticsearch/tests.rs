@@ -12,7 +12,7 @@ use tripline_connect::source::Intake;
 use super::*;
 use crate::compliance;
 use crate::push::Common;
-use crate::push::testing::{Client, Cut, cut, events, received};
+use crate::push::testing::{Client, Cut, cut as cut_by, events, received};
 
 fn settings(common: Common) -> Elastic {
     Elastic { common, version: "8.17.0".into(), parse_message: false }
@@ -20,7 +20,7 @@ fn settings(common: Common) -> Elastic {
 
 fn bulk_to(target: Target, parse_message: bool, body: &str) -> (Cut<()>, Json) {
     let mut told = Json::Null;
-    let cut = cut(received(&[], body.as_bytes()), |received, events| {
+    let cut = cut_by(received(&[], body.as_bytes()), |received, events| {
         let answer = bulk::cut(received, &target, parse_message, events)?.answer(std::time::Duration::ZERO);
         told = json_of(answer);
         Ok(())

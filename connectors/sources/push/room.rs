@@ -31,6 +31,14 @@ impl Room {
         Ok(Room { all: Arc::clone(all), held, whole, most })
     }
 
+    /// Room for so many bytes, of one request by itself.
+    pub(super) fn alone(bytes: u64) -> Option<Self> {
+        let whole = kibi(bytes);
+        let all = Arc::new(Semaphore::new(usize::try_from(whole).ok()?));
+        let held = Arc::clone(&all).try_acquire_many_owned(1).ok()?;
+        Some(Room { all, held, whole, most: bytes })
+    }
+
     /// Has so many bytes, more than before where need be.
     ///
     /// # Errors
@@ -51,15 +59,5 @@ impl Room {
 
     pub(super) fn permit(self) -> OwnedSemaphorePermit {
         self.held
-    }
-}
-
-#[cfg(test)]
-impl Room {
-    /// Room for so many bytes, and for no other request.
-    pub(crate) fn of(bytes: u64) -> Self {
-        let all = Arc::new(Semaphore::new(usize::try_from(kibi(bytes)).unwrap()));
-        let held = Arc::clone(&all).try_acquire_many_owned(1).unwrap();
-        Room { all, held, whole: kibi(bytes), most: bytes }
     }
 }

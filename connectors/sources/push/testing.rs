@@ -33,7 +33,7 @@ pub(crate) struct Cut<T> {
 }
 
 pub(crate) fn cut<T>(received: Received, cut: impl FnOnce(Received, &mut Events) -> Result<T, Refusal>) -> Cut<T> {
-    let mut events = Events::new("a".into(), Room::of(4 << 20));
+    let mut events = Events::new("a".into(), Room::alone(4 << 20).unwrap());
     let gave = cut(received, &mut events);
     let (_, pieces, _) = events.finish();
     let mut found = Vec::new();

@@ -20,6 +20,13 @@ pub struct Splunk {
     pub common: Common,
     /// Whether requests are acknowledged by id.
     pub acks: bool,
+    /// What is taken, and of which event source it is.
+    pub takes: Takes,
+}
+
+/// Which events are taken, and of which event source they are.
+#[derive(Clone, Debug, Default)]
+pub struct Takes {
     /// The indexes that events may name; all where there are none.
     pub indexes: Vec<String>,
     /// Event sources by sourcetype, each where it is written.
@@ -32,17 +39,17 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
     let indexes = table.texts("indexes", said).unwrap_or_default().into_iter().map(|index| index.value).collect();
     let sourcetypes = table.text_map("sourcetypes", said).into_iter();
     let sourcetypes = sourcetypes.map(|(name, source)| (name.value, (source.value.into(), source.span))).collect();
-    Some(Arc::new(Splunk { common: common?, acks, indexes, sourcetypes }))
+    Some(Arc::new(Splunk { common: common?, acks, takes: Takes { indexes, sourcetypes } }))
 }
 
-impl Splunk {
+impl Takes {
     /// The event source of a sourcetype.
     pub fn event_source(&self, sourcetype: &str) -> Option<&Arc<str>> {
         self.sourcetypes.get(sourcetype).map(|(source, _)| source)
     }
 
     /// Whether events may go to an index. Those that name none may.
-    pub fn takes(&self, index: Option<&str>) -> bool {
+    pub fn index(&self, index: Option<&str>) -> bool {
         self.indexes.is_empty() || index.is_none_or(|index| self.indexes.iter().any(|known| known == index))
     }
 }
@@ -57,7 +64,7 @@ impl SourceSettings for Splunk {
     }
 
     fn event_sources(&self) -> Vec<(String, Span)> {
-        self.sourcetypes.values().map(|(source, span)| (source.to_string(), *span)).collect()
+        self.takes.sourcetypes.values().map(|(source, span)| (source.to_string(), *span)).collect()
     }
 
     fn files(&self, folder: &Path) -> Vec<Diagnostic> {

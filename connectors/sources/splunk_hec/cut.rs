@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tripline_formats::{Reader, decompress};
 
 use super::answer::{Code, Found};
-use super::config::Splunk;
+pub(super) use super::config::Takes;
 use crate::push::{Events, Received, Refusal, Text, beside, quoted, text_event, too_large, wrong};
 
 /// The name under which events have what the protocol says besides.
@@ -67,7 +67,7 @@ struct Object<'a> {
 }
 
 /// The objects of a body, one after another, with or without blanks and line ends between them.
-pub(super) fn objects(received: Received, settings: &Splunk, events: &mut Events) -> Result<Found, Refusal> {
+pub(super) fn objects(received: Received, takes: &Takes, events: &mut Events) -> Result<Found, Refusal> {
     let most = received.most;
     let bad = |error: std::io::Error| wrong(StatusCode::BAD_REQUEST, error.to_string());
     let input = decompress(Cursor::new(received.body)).map_err(bad)?;
@@ -77,7 +77,7 @@ pub(super) fn objects(received: Received, settings: &Splunk, events: &mut Events
     while let Some(batch) = reader.next_batch().map_err(bad)? {
         events.counts(reader.bytes_read())?;
         for record in batch.iter() {
-            if let Err((code, reason)) = object(record.bytes, settings, events)? {
+            if let Err((code, reason)) = object(record.bytes, takes, events)? {
                 found.note(code, number);
                 events.unparsed(&reason, record.bytes)?;
             }
@@ -101,7 +101,7 @@ pub(super) fn objects(received: Received, settings: &Splunk, events: &mut Events
 /// Why an object is no event, in the protocol's words and in ours.
 type Wrong = (Code, Cow<'static, str>);
 
-fn object(bytes: &[u8], settings: &Splunk, events: &mut Events) -> Result<Result<(), Wrong>, Refusal> {
+fn object(bytes: &[u8], takes: &Takes, events: &mut Events) -> Result<Result<(), Wrong>, Refusal> {
     let object: Object<'_> = match serde_json::from_slice(bytes) {
         Ok(object) => object,
         Err(error) => return Ok(Err((Code::BadData, format!("no event of HEC: {error}").into()))),
@@ -124,10 +124,10 @@ fn object(bytes: &[u8], settings: &Splunk, events: &mut Events) -> Result<Result
         time: object.time.map(RawValue::get),
         fields: object.fields.map(RawValue::get),
     };
-    if !settings.takes(told.index.as_deref()) {
+    if !takes.index(told.index.as_deref()) {
         return Ok(Err((Code::WrongIndex, "its `index` is not among `indexes`".into())));
     }
-    let source = told.sourcetype.as_deref().and_then(|sourcetype| settings.event_source(sourcetype));
+    let source = told.sourcetype.as_deref().and_then(|sourcetype| takes.event_source(sourcetype));
     events.record(source, |out| {
         let start = out.len();
         if event.starts_with('{') {
@@ -188,18 +188,18 @@ impl Told<'_> {
 pub(super) fn lines(
     received: Received,
     query: &Query,
-    settings: &Splunk,
+    takes: &Takes,
     events: &mut Events,
 ) -> Result<Found, Refusal> {
     let mut found = Found::default();
-    if !settings.takes(query.index.as_deref()) {
+    if !takes.index(query.index.as_deref()) {
         found.note(Code::WrongIndex, 0);
         return Ok(found);
     }
     let body = received.whole(events)?;
     let Query { host, source, sourcetype, index, .. } = query.clone();
     let told = Told { host, source, sourcetype, index, time: None, fields: None }.json();
-    let source = query.sourcetype.as_deref().and_then(|sourcetype| settings.event_source(sourcetype));
+    let source = query.sourcetype.as_deref().and_then(|sourcetype| takes.event_source(sourcetype));
     for line in body.split(|byte| *byte == b'\n') {
         let line = String::from_utf8_lossy(line);
         if line.trim().is_empty() {

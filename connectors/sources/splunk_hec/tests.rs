@@ -11,20 +11,21 @@ use serde_json::{Value as Json, json};
 use tripline_connect::source::{Arrival, Done, Intake, Opening, SourceSettings as _, Stop};
 
 use super::answer::{Code, Found};
+use super::cut::Takes;
 use super::*;
 use crate::compliance;
 use crate::push::Common;
-use crate::push::testing::{Client, Cut, cut, events, received, request};
+use crate::push::testing::{Client, Cut, cut as cut_by, events, received, request};
 
 fn settings(common: Common) -> Splunk {
     let span = tripline_base::Span::new(tripline_base::SourceMap::new().add("a", ""), 0, 0);
     let sourcetypes = [("aws:cloudtrail".to_string(), ("aws.cloudtrail".into(), span))].into();
-    Splunk { common, acks: false, indexes: vec!["main".into()], sourcetypes }
+    Splunk { common, acks: false, takes: Takes { indexes: vec!["main".into()], sourcetypes } }
 }
 
 fn objects(body: &str) -> Cut<Found> {
     let settings = settings(Common::for_tests());
-    cut(received(&[], body.as_bytes()), |received, events| super::cut::objects(received, &settings, events))
+    cut_by(received(&[], body.as_bytes()), |received, events| super::cut::objects(received, &settings.takes, events))
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn lines_are_events() {
     let settings = settings(Common::for_tests());
     let of = |query: &str, body: &str| {
         let query = Query::read(query);
-        cut(received(&[], body.as_bytes()), |received, events| super::cut::lines(received, &query, &settings, events))
+        cut_by(received(&[], body.as_bytes()), |received, events| super::cut::lines(received, &query, &settings.takes, events))
     };
     let found = of("sourcetype=aws:cloudtrail&host=a%20b", "{\"eventName\":\"A\"}\r\n\nplain\n");
     assert!(found.events.iter().all(|(source, _)| source.as_deref() == Some("aws.cloudtrail")));
