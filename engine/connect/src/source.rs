@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tripline_base::{Diagnostic, Span};
 use tripline_config::{Place, Said, Secrets, Table};
 use tripline_formats::Batch;
 
@@ -59,6 +60,16 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
     /// The event source of everything that comes, where the kind itself knows it.
     fn event_source(&self) -> Option<&str> {
         None
+    }
+
+    /// Every event source that its table names, each where it is written.
+    fn event_sources(&self) -> Vec<(String, Span)> {
+        Vec::new()
+    }
+
+    /// What is wrong with the files that its table names; relative paths begin at `folder`. Nothing is taken or sent.
+    fn files(&self, _folder: &Path) -> Vec<Diagnostic> {
+        Vec::new()
     }
 
     /// Whether it comes to an end where a service is run once.
