@@ -9,6 +9,7 @@ mod elasticsearch;
 mod file;
 mod http;
 mod otlp;
+pub mod poll;
 mod push;
 mod s3;
 mod splunk_hec;
@@ -19,4 +20,4 @@ use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
 pub const KINDS: &[SourceKind] =
-    &[elasticsearch::KIND, file::KIND, http::KIND, otlp::KIND, s3::KIND, splunk_hec::KIND, syslog::KIND];
+    &[elasticsearch::KIND, file::KIND, http::KIND, otlp::KIND, poll::KIND, s3::KIND, splunk_hec::KIND, syslog::KIND];

@@ -104,6 +104,7 @@ fn start(acks: bool) -> Running {
     let place = tripline_config::Place {
         reference: tripline_config::Reference::File("token".into()),
         span: tripline_base::Span::new(file, 0, 1),
+        lines: false,
     };
     let secrets = tripline_config::Secrets::read([&place], folder.path()).unwrap();
     settings.common.listen.token = Some(place);

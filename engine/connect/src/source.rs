@@ -72,6 +72,11 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The event sources of what comes, where it has several and says with each piece which it is of.
+    fn streams(&self) -> Vec<&str> {
+        self.event_source().into_iter().collect()
+    }
+
     /// Whether it comes to an end where a service is run once.
     fn ends(&self) -> bool {
         false
@@ -190,6 +195,9 @@ pub trait Engine: Send + Sync {
 
     /// The system threw datagrams away before they were read.
     fn lost(&self, _datagrams: u64) {}
+
+    /// Events of some time may be missing: the other side no longer has them.
+    fn gap(&self) {}
 }
 
 /// Where a source hands over what comes.
@@ -248,6 +256,11 @@ impl Intake {
     /// Counts datagrams that the system threw away before they were read.
     pub fn lost(&self, datagrams: u64) {
         self.engine.lost(datagrams);
+    }
+
+    /// Counts a time whose events may be missing.
+    pub fn gap(&self) {
+        self.engine.gap();
     }
 
     /// Whether the service is to stop.
