@@ -103,7 +103,28 @@ impl Sigma {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+    std::fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+/// Why a file that somebody named cannot be read.
+pub fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let name = path.display();
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return format!("`{name}` cannot be read: {error}");
+    }
+    let configuration = if path.extension().is_some_and(|end| end == "toml") {
+        ": name the configuration of the service with `-c FILE`, or begin with a copy of `examples/service/tripline.toml`"
+    } else {
+        " here: is it in another folder?"
+    };
+    format!("there is no file `{name}`{configuration}")
+}
+
+/// That there is no such rule among these.
+pub fn no_rule<'n>(name: &str, names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    let count = names.len();
+    let hint = hint(name, names);
+    format!("there is no rule `{name}` among {count} that are loaded here{hint}; `tripline coverage` lists rules")
 }
 
 /// Compiles these files and folders (the shipped rules where none are named) with the shipped mappings;

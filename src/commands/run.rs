@@ -83,8 +83,7 @@ pub fn rules(sources: &SourceMap, config: &Config) -> Result<(Loaded, Routing, E
 
 /// Reads a configuration, and says what there is to say of it.
 pub fn configuration(sources: &mut SourceMap, path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>), String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| load::unreadable(path, &error))?;
     Ok(Config::parse(sources, path, &text, tripline_destinations::KINDS))
 }
 
