@@ -108,16 +108,10 @@ fn bytes(path: &Path) -> Result<Vec<u8>, String> {
 
 /// Why a file that somebody named cannot be read.
 pub fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    let name = path.display();
-    if error.kind() != std::io::ErrorKind::NotFound {
-        return format!("`{name}` cannot be read: {error}");
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("`{}` cannot be read: there is no such file", path.display()),
+        _ => format!("`{}` cannot be read: {error}", path.display()),
     }
-    let configuration = if path.extension().is_some_and(|end| end == "toml") {
-        ": name the configuration of the service with `-c FILE`, or begin with a copy of `examples/service/tripline.toml`"
-    } else {
-        " here: is it in another folder?"
-    };
-    format!("there is no file `{name}`{configuration}")
 }
 
 /// That there is no such rule among these.
