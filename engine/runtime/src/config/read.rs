@@ -12,7 +12,7 @@ use tripline_connect::source::SourceKind;
 use tripline_connect::{Kind, Kinds, Pace};
 use tripline_serve::address;
 
-use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source};
+use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source, Watching};
 use crate::codes;
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
@@ -156,11 +156,17 @@ fn source(
     let kind = kind(&mut table, &fit, said)?;
     let kind = kinds.iter().find(|one| one.name == kind.value)?;
     let written = table.text("source", said).map(|source| (source.value, source.span));
+    let limit = |key, table: &mut Table<'_>, said: &mut Said<'_>| {
+        table.has(key).then(|| table.duration(key, SECOND, ("1s", "365d"), said))
+    };
+    let silence = limit("silence", &mut table, said);
+    let max_lag = limit("max_lag", &mut table, said);
+    let watch = Watching { on: table.flag("watch", true, said), silence, max_lag };
     let settings = (kind.read)(&mut table, said);
     table.finish(said);
     let settings = settings?;
     let event_source = written.or_else(|| Some((settings.event_source()?.to_string(), span)));
-    Some(Source { name: name?, event_source, kind: kind.name, settings })
+    Some(Source { name: name?, event_source, kind: kind.name, watch, settings })
 }
 
 fn outlet(

@@ -1,0 +1,1 @@
+//! The watcher as a whole.
