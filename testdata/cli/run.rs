@@ -15,6 +15,7 @@ mod kill;
 mod outputs;
 mod reload;
 mod tune;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};

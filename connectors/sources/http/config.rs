@@ -1,12 +1,15 @@
 //! `kind = "http"` in the configuration.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tripline_base::Diagnostic;
 use tripline_config::codes::BAD_VALUE;
-use tripline_config::{Place, Said, Table};
+use tripline_config::{Place, Said, Secrets, Table};
+use tripline_connect::Sending;
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
 use tripline_serve::{Listeners, Token, address};
 
@@ -70,6 +73,16 @@ impl SourceSettings for Listener {
 
     fn secrets(&self) -> Vec<&Place> {
         self.token.iter().collect()
+    }
+
+    fn check<'a>(&'a self, _secrets: &'a Secrets, _folder: &'a Path) -> Sending<'a, Result<Vec<String>, String>> {
+        Box::pin(async {
+            match std::net::TcpListener::bind(self.listen) {
+                Ok(_) => Ok(vec![format!("{} is free", self.listen)]),
+                Err(error) if error.kind() == ErrorKind::AddrInUse => Err(format!("{} is in use", self.listen)),
+                Err(error) => Err(format!("{} cannot be listened on: {error}", self.listen)),
+            }
+        })
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {

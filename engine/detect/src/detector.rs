@@ -126,8 +126,7 @@ impl<'r> Detector<'r> {
             found.filter(|value| matches!(value, Value::Text(_) | Value::Int(_))).find_map(to_text).map(Cow::into_owned)
         };
         let keys: Vec<String> = counter.by.iter().map(|by| first(by).unwrap_or_default()).collect();
-        self.number =
-            first(&counter.value).and_then(|number| number.parse().ok()).filter(|number: &i64| *number >= 0);
+        self.number = first(&counter.value).and_then(|number| number.parse().ok()).filter(|number: &i64| *number >= 0);
         self.numbered = keys.join("\t");
     }
 

@@ -15,6 +15,7 @@ mod detector;
 pub mod diff;
 mod files;
 mod finding;
+pub mod fires;
 pub mod harness;
 mod line;
 pub mod mutate;

@@ -372,13 +372,7 @@ impl Watch {
         }
     }
 
-    fn look_at_gaps(
-        &mut self,
-        now: i64,
-        last: bool,
-        holds: &mut BTreeMap<Subject, Condition>,
-        written: &mut Written,
-    ) {
+    fn look_at_gaps(&mut self, now: i64, last: bool, holds: &mut BTreeMap<Subject, Condition>, written: &mut Written) {
         let grace = if last { 0 } else { self.grace };
         let told = self.gaps.tell(now, grace, MOST_TOLD);
         // What was told goes on while some of it is missing.
@@ -393,11 +387,7 @@ impl Watch {
         }
         let mut further = Vec::new();
         for ((event_source, of), by, hole) in told {
-            let subject = Subject {
-                event_source: Some(event_source),
-                of: of.clone(),
-                ..Subject::new("gap", &by)
-            };
+            let subject = Subject { event_source: Some(event_source), of: of.clone(), ..Subject::new("gap", &by) };
             let numbers =
                 if hole.from == hole.to { hole.from.to_string() } else { format!("{} to {}", hole.from, hole.to) };
             let mut condition = Condition::new(
@@ -420,7 +410,8 @@ impl Watch {
             }
         }
         for mut condition in further {
-            condition.subject.of = format!("{}\t{}", condition.subject.of, condition.more.get("from").unwrap_or(&Json::Null));
+            condition.subject.of =
+                format!("{}\t{}", condition.subject.of, condition.more.get("from").unwrap_or(&Json::Null));
             let event = condition.event(State::Noticed, now);
             written.notes.push(Note { kind: "health".into(), time: now, body: event.to_string() });
             written.events.push(event);
@@ -526,8 +517,7 @@ impl Known {
             let seen = format!("{wrong} of {all} events are of no known source ({})", percent(wrong, all));
             hold("unmapped", now, "events of a known source".into(), seen);
         } else if let Some((wrong, all)) = self.watched.recent_unmapped() {
-            let seen =
-                format!("{wrong} of {all} events that were looked at have no class ({})", percent(wrong, all));
+            let seen = format!("{wrong} of {all} events that were looked at have no class ({})", percent(wrong, all));
             hold("unmapped", now, "events that the mapping gives a class".into(), seen);
         }
         if let Some((why, since)) = &self.watched.failing
@@ -542,9 +532,7 @@ impl Known {
         // While the service did not run nothing could come.
         let since = self.watched.last.map_or(begun, |last| last.max(begun));
         match self.limits.silence {
-            Some(limit) => {
-                (now.saturating_sub(since) >= limit).then(|| format!("an event every {}", span(limit)))
-            }
+            Some(limit) => (now.saturating_sub(since) >= limit).then(|| format!("an event every {}", span(limit))),
             None => {
                 let missed = self.week.silent(since, now)?;
                 Some(format!("at least {missed:.0} events by its usual week"))

@@ -14,6 +14,7 @@ use tripline_serve::address;
 
 use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source, Watching};
 use crate::codes;
+use crate::watch::HEALTH;
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 const SECOND: Duration = Duration::from_secs(1);
@@ -152,6 +153,11 @@ fn source(
 ) -> Option<Source> {
     let span = table.span;
     let name = named(&mut table, names, "\"okta\"", said);
+    if name.as_deref() == Some(HEALTH) {
+        let message = format!("`{HEALTH}` is the name of what the service tells of itself");
+        said.push(Diagnostic::new(&BAD_VALUE, span, message).help("give the source another name"));
+        return None;
+    }
     let fit: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
     let kind = kind(&mut table, &fit, said)?;
     let kind = kinds.iter().find(|one| one.name == kind.value)?;

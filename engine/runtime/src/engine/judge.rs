@@ -238,7 +238,13 @@ fn all_of<'r>(detector: &mut Detector<'r>, ruleset: &'r Ruleset, portion: &Porti
         }
         let findings = judged.as_mut().map(|judged| std::mem::take(&mut judged.findings)).unwrap_or_default();
         let rows = findings.iter().map(|finding| Row::new(ruleset, finding, portion.arrived)).collect();
-        piece.ones.push(One { parcel: portion.parcel, name: Arc::clone(portion.name), line: record.line, judged, rows });
+        piece.ones.push(One {
+            parcel: portion.parcel,
+            name: Arc::clone(portion.name),
+            line: record.line,
+            judged,
+            rows,
+        });
     }
     piece
 }

@@ -378,7 +378,11 @@ mod tests {
         let mut all = Vec::new();
         for n in 2_100..2_500 {
             let odd = if n % 40 == 0 { ",\"odd\":1" } else { "" };
-            fields.take(shape(&format!("{{\"id\":\"a\",\"half\":\"x\",\"n\":{n},\"added\":true{odd}}}")), "okta", n * DAY / 100);
+            fields.take(
+                shape(&format!("{{\"id\":\"a\",\"half\":\"x\",\"n\":{n},\"added\":true{odd}}}")),
+                "okta",
+                n * DAY / 100,
+            );
             all.extend(told(&mut fields, n * DAY / 100));
         }
         assert_eq!(all, [("new", "added".to_string())]);

@@ -367,8 +367,11 @@ mod tests {
         }
         assert_eq!(back.counts().count(), MOST_COUNTS);
         back.take("s", &"x".repeat(MOST_KEY + 1), "wec", &[1], 1);
-        let many = after((1..=300).chain((301..).step_by(2).take(10)).chain((1_000..).step_by(300)
-            .take(SPARSE as usize * 20).flat_map(|from| from..from + 250)));
+        let many = after(
+            (1..=300)
+                .chain((301..).step_by(2).take(10))
+                .chain((1_000..).step_by(300).take(SPARSE as usize * 20).flat_map(|from| from..from + 250)),
+        );
         assert_eq!(many.counts().next().unwrap().1.holes.len(), MOST_HOLES);
     }
 }

@@ -1,5 +1,7 @@
 //! What is known of sources, read from a store: beside a service, or without one.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 use tripline_event::format_time;
 use tripline_store::Store;
@@ -57,7 +59,8 @@ pub struct Report {
 pub(super) fn gaps(gaps: &Gaps) -> Json {
     let mut all = serde_json::Map::new();
     for ((event_source, of), count) in gaps.counts() {
-        let one = all.entry(count.by.clone()).or_insert_with(|| json!({"counts": 0, "judged": 0, "twice": 0, "missing": []}));
+        let one =
+            all.entry(count.by.clone()).or_insert_with(|| json!({"counts": 0, "judged": 0, "twice": 0, "missing": []}));
         let add = |one: &mut Json, name: &str, n: u64| {
             let before = one.get(name).and_then(Json::as_u64).unwrap_or(0);
             if let Some(members) = one.as_object_mut() {
@@ -71,8 +74,7 @@ pub(super) fn gaps(gaps: &Gaps) -> Json {
             && count.judged
             && !count.holes.is_empty()
         {
-            let holes: Vec<(i64, i64)> =
-                count.holes.iter().take(MOST_HOLES).map(|hole| (hole.from, hole.to)).collect();
+            let holes: Vec<(i64, i64)> = count.holes.iter().take(MOST_HOLES).map(|hole| (hole.from, hole.to)).collect();
             missing.push(json!({
                 "event_source": event_source, "of": of.replace('\t', " / "), "missing": count.missing(), "holes": holes,
             }));
@@ -103,7 +105,9 @@ pub struct Seen {
     /// How many events were looked at.
     pub samples: u64,
     /// The paths.
-    pub paths: std::collections::BTreeMap<String, u64>,
+    pub paths: BTreeMap<String, u64>,
+    /// Whether these are all that were seen.
+    pub whole: bool,
 }
 
 /// What was seen of the fields of each event source.
@@ -115,7 +119,10 @@ pub fn seen(store: &Store) -> Result<Vec<(String, Seen)>, String> {
     let read = |(name, kept): (String, String)| {
         let fields: Fields = serde_json::from_str(&kept).ok()?;
         let paths = fields.paths.iter().map(|(path, field)| (path.clone(), field.seen())).collect();
-        Some((name.strip_prefix(FIELDS)?.to_string(), Seen { samples: fields.samples, paths }))
+        Some((
+            name.strip_prefix(FIELDS)?.to_string(),
+            Seen { samples: fields.samples, paths, whole: fields.forgotten == 0 },
+        ))
     };
     Ok(kept.into_iter().filter_map(read).collect())
 }
@@ -192,10 +199,13 @@ impl Report {
         let lag = watched.lag();
         let seconds = |share| lag.percentile(share).map(|lag| lag as f64 / 1e9);
         let time = |at: Option<i64>| at.map(format_time);
-        let of = watched.of.iter().map(|(name, of)| json!({ "name": name, "events": of.events, "last": format_time(of.last) }));
-        let missing = self.missing.iter().map(|one| {
-            json!({ "event_source": one.event_source, "of": one.of, "missing": one.missing, "holes": one.holes })
-        });
+        let of = watched
+            .of
+            .iter()
+            .map(|(name, of)| json!({ "name": name, "events": of.events, "last": format_time(of.last) }));
+        let missing = self.missing.iter().map(
+            |one| json!({ "event_source": one.event_source, "of": one.of, "missing": one.missing, "holes": one.holes }),
+        );
         let open = self.open.iter().map(|open| {
             json!({
                 "kind": open.subject.kind, "event_source": open.subject.event_source, "of": open.subject.of.replace('\t', " / "),

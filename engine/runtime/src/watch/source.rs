@@ -124,6 +124,7 @@ pub struct Brought<'r> {
 impl Watched {
     /// Takes what a batch brought.
     pub fn take(&mut self, brought: &Brought<'_>, begun: i64, now: i64) {
+        self.pass(now);
         self.bytes = self.bytes.saturating_add(brought.bytes);
         self.unparsed = self.unparsed.saturating_add(brought.unparsed);
         self.recent.records += brought.events + brought.unparsed;
@@ -151,6 +152,7 @@ impl Watched {
 
     /// Takes an event that was looked at: its time, and whether its mapping gave it a class, where it has one.
     pub fn look(&mut self, time: Option<i64>, mapped: Option<bool>, now: i64) {
+        self.pass(now);
         self.sampled += 1;
         self.recent.sampled += 1;
         if mapped == Some(false) {
@@ -167,13 +169,18 @@ impl Watched {
         }
     }
 
-    /// Time passes: hours end and are learned, if the service ran through the whole of them. Gives whether one was.
-    pub fn roll(&mut self, week: &mut Week, begun: i64, silent: bool, now: i64) -> bool {
+    /// Time passes: what is recent changes.
+    fn pass(&mut self, now: i64) {
         if now.saturating_sub(self.recent.start) >= RECENT {
             let old = std::mem::replace(&mut self.recent, Recent { start: now, ..Recent::default() });
             let far = now.saturating_sub(old.start) >= 2 * RECENT;
             self.earlier = if far { Recent::default() } else { old };
         }
+    }
+
+    /// Time passes: hours end and are learned, if the service ran through the whole of them. Gives whether one was.
+    pub fn roll(&mut self, week: &mut Week, begun: i64, silent: bool, now: i64) -> bool {
+        self.pass(now);
         let current = now.div_euclid(HOUR);
         if self.hour.number == current {
             return false;

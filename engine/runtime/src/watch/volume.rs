@@ -4,8 +4,9 @@
 //! hour is judged once it was seen in two weeks. It is **low** where it has fewer events than the least that it and the
 //! hours beside it let expect, `mean - max(4 sd, mean / 2)`, and **high** where it has more than the most,
 //! `mean + max(4 sd, mean, 30)`; `sd` is the standard deviation, and at least that of chance (the root of the mean). The
-//! hours beside it count so that a shift by an hour (summer time) is nothing. What was low or high is learned at half or
-//! double the mean, so that one bad day changes little, and what lasts becomes the rule within weeks.
+//! hours beside it count so that a shift by an hour (summer time) is nothing. An hour that was low or high is learned
+//! only where it was so the week before as well, and at half or double the mean: one bad day leaves no trace, and what
+//! lasts becomes the rule within weeks.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct Slot {
     variance: f64,
     /// The longest pause between arrivals (nanoseconds).
     pause: i64,
+    /// Whether it was low or high the last time.
+    #[serde(default)]
+    odd: bool,
 }
 
 /// The week of a source.
@@ -96,9 +100,12 @@ impl Week {
         let at = usize::try_from(hour.rem_euclid(SLOTS as i64)).unwrap_or(0);
         let Some(slot) = self.0.get_mut(at) else { return };
         let mut seen = events as f64;
-        if let Some(bounds) = bounds
-            && !bounds.holds(events)
-        {
+        let odd = bounds.is_some_and(|bounds| !bounds.holds(events));
+        let before = std::mem::replace(&mut slot.odd, odd);
+        if odd {
+            if !before {
+                return;
+            }
             seen = seen.clamp(slot.mean / 2.0, slot.mean * 2.0 + FEW);
         }
         slot.n = (slot.n + 1).min(WEEKS);
@@ -198,13 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_with_hardly_any_events_or_far_too_many_is_noticed_and_hardly_learned() {
+    fn an_hour_with_hardly_any_events_or_far_too_many_is_noticed_and_learned_where_it_lasts() {
         let mut week = learned(4, usual);
         let (busy, quiet) = (4 * 168 + 10, 4 * 168 + 2);
         assert!(!week.bounds(busy).unwrap().holds(100) && !week.bounds(busy).unwrap().holds(5_000));
         assert!(week.bounds(quiet).unwrap().holds(20) && !week.bounds(quiet).unwrap().holds(500));
         week.learn(busy, 0, 0);
-        assert!(week.bounds(busy + 168).unwrap().mean > 850.0);
+        assert_eq!(week.bounds(busy + 168), learned(4, usual).bounds(busy), "one bad day leaves no trace");
         (0..20).for_each(|n| week.learn(busy + n * 168, 5_000, 0));
         assert!(week.bounds(busy).unwrap().holds(5_000), "what lasts becomes the rule");
     }
