@@ -7,6 +7,7 @@
 mod alerts;
 mod api;
 mod desk;
+mod doctor;
 mod enrich;
 mod features;
 mod given_up;

@@ -138,6 +138,10 @@ impl Engine<'_> {
                 }
                 wanted.into_iter().for_each(|wanted| self.asker.ask(wanted));
             } else if self.stop.asked() || self.to_end == Some(0) && !self.asker.waits() {
+                complete::put(self.watch.finish(), &mut work);
+                if !work.is_empty() {
+                    self.commit(work)?;
+                }
                 return Ok(Exit::Stop);
             } else if self.to_end == Some(0) {
                 // Alerts wait for answers, and nothing else comes.

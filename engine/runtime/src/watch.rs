@@ -425,6 +425,16 @@ impl Watch {
         }
     }
 
+    /// The service ends: what is not written with every commit is written.
+    pub fn finish(&mut self) -> Written {
+        let mut written = Written::default();
+        for (name, shapes) in self.shapes.iter_mut().filter(|(_, shapes)| shapes.changed) {
+            shapes.changed = false;
+            written.memos.push((format!("{FIELDS}{name}"), serde_json::to_string(&shapes.fields).ok()));
+        }
+        written
+    }
+
     /// What changed in the shapes of events.
     fn look_at_shapes(&mut self, now: i64, last: bool, written: &mut Written) -> Vec<(State, Condition)> {
         self.drifted = Some(Instant::now());
