@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> Outcome {
     let secrets = checks::secrets(&desk, &mut all);
     checks::listeners(&desk, running, &mut all);
     if let (Some(secrets), false) = (&secrets, args.offline) {
-        checks::sources(&desk, secrets, running, &runtime, &mut all);
+        checks::sources(&desk, secrets, &runtime, &mut all);
         checks::destinations(&desk, &runtime, &mut all)?;
     }
     analysis::rules(&desk, &mut all)?;

@@ -7,6 +7,7 @@ use tripline_base::terminal::counted;
 use tripline_detect::Ruleset;
 use tripline_detect::fires::{Fires, fires};
 use tripline_event::{Path, Segment};
+use tripline_runtime::config::Source;
 use tripline_runtime::watch::HEALTH;
 use tripline_runtime::watch::report::{self, Seen};
 
@@ -117,10 +118,13 @@ struct Come {
 impl Come {
     fn of(desk: &Desk, ruleset: &Ruleset) -> Self {
         let sources = &desk.config.sources;
-        let mut named: BTreeSet<String> =
-            sources.iter().filter_map(|source| source.event_source.as_ref()).map(|(name, _)| name.clone()).collect();
-        named.insert(HEALTH.into());
-        let open = sources.iter().any(|source| source.event_source.is_none());
+        let mut named: BTreeSet<String> = BTreeSet::from([HEALTH.to_string()]);
+        for source in sources {
+            named.extend(source.event_source.iter().map(|(name, _)| name.clone()));
+            named.extend(source.settings.streams().into_iter().map(str::to_string));
+            named.extend(source.settings.event_sources().into_iter().map(|(name, _)| name));
+        }
+        let open = sources.iter().any(is_open);
         let detectable = ruleset.ir.sources.iter().filter(|source| source.detect.is_some());
         let mut told: BTreeSet<String> =
             if open { detectable.map(|source| source.name.clone()).collect() } else { BTreeSet::new() };
@@ -136,10 +140,15 @@ impl Come {
     }
 }
 
+/// Whether a source leaves it to its events which event source they are of.
+fn is_open(source: &Source) -> bool {
+    source.event_source.is_none() && source.settings.streams().is_empty()
+}
+
 /// The event sources of which something came by sources that leave it to the events; none where nothing came of one.
 fn seen(desk: &Desk) -> Option<BTreeSet<String>> {
     let store = desk.read().ok()?;
-    let open: Vec<_> = desk.config.sources.iter().filter(|source| source.event_source.is_none()).cloned().collect();
+    let open: Vec<_> = desk.config.sources.iter().filter(|source| is_open(source)).cloned().collect();
     let reports = report::read(&store, &open).ok()?;
     // A source of which hardly anything came may bring more.
     let all = reports.iter().all(|report| report.watched.events >= ENOUGH);

@@ -119,8 +119,8 @@ pub fn secrets(desk: &Desk, all: &mut Vec<Found>) -> Option<Secrets> {
 
 /// Looks whether the addresses of the page of metrics and of the API are free.
 pub fn listeners(desk: &Desk, running: bool, all: &mut Vec<Found>) {
-    let metrics = desk.config.metrics.as_ref().map(|metrics| ("metrics", metrics.listen));
-    let api = desk.config.api.as_ref().map(|api| ("api", api.listen));
+    let metrics = desk.config.metrics.as_ref().map(|metrics| ("metrics", metrics.listen.at));
+    let api = desk.config.api.as_ref().map(|api| ("api", api.listen.at));
     for (name, address) in metrics.into_iter().chain(api) {
         all.push(listener(name, address, running));
     }
@@ -142,7 +142,7 @@ fn listener(name: &'static str, address: SocketAddr, running: bool) -> Found {
 }
 
 /// Has every source look whether it works.
-pub fn sources(desk: &Desk, secrets: &Secrets, running: bool, runtime: &tokio::runtime::Runtime, all: &mut Vec<Found>) {
+pub fn sources(desk: &Desk, secrets: &Secrets, runtime: &tokio::runtime::Runtime, all: &mut Vec<Found>) {
     for source in &desk.config.sources {
         let look = async { tokio::time::timeout(LOOKING, source.settings.check(secrets, &desk.config.folder)).await };
         all.push(match runtime.block_on(look) {
@@ -150,10 +150,6 @@ pub fn sources(desk: &Desk, secrets: &Secrets, running: bool, runtime: &tokio::r
                 Found::good("source", &source.name, format!("`{}` has nothing to be looked at", source.kind))
             }
             Ok(Ok(found)) => Found::good("source", &source.name, found.join("; ")),
-            // The address of a listener is in use where its own service runs.
-            Ok(Err(why)) if running && why.contains("in use") => {
-                Found::good("source", &source.name, format!("{why}, as a service runs"))
-            }
             Ok(Err(why)) => Found::new(Mark::Bad, "source", &source.name, why, ""),
             Err(_) => {
                 let what = format!("nobody answered for {} s", LOOKING.as_secs());

@@ -59,7 +59,7 @@ fn what_does_not_work_is_told_with_what_to_do() {
     let (code, found) = doctor(&place, &[]);
     assert_eq!(code, Some(1));
     has(&found, "source", "idp", "bad", "there is no file under `live.jsonl`");
-    has(&found, "source", "push", "bad", "is in use");
+    has(&found, "source", "push", "good", "somebody listens on");
     has(&found, "api", "", "bad", "cannot be listened on");
     let (code, found) = doctor(&place, &["--offline"]);
     assert_eq!((code, found.iter().filter(|one| one[0] == "source").count()), (Some(1), 0));

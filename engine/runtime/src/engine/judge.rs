@@ -1,5 +1,6 @@
 //! Events one by one, in all threads. What comes of them is in the order of the events.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -12,7 +13,7 @@ use tripline_formats::{Batch, RecordRange, excerpt, parse};
 use tripline_store::FindingRow;
 
 use crate::parcel::Parcel;
-use crate::watch::{MOST_ASIDE, Shape, is_sampled};
+use crate::watch::{HEALTH, MOST_ASIDE, Shape, is_sampled};
 
 /// So many events are judged by a thread at a time.
 const PORTION: usize = 256;
@@ -168,11 +169,16 @@ struct Portion<'p> {
     parcel: usize,
     /// The number of its first event within the hour, where some are looked at as a whole.
     first: Option<u64>,
-    choice: &'p SourceChoice,
+    choice: Cow<'p, SourceChoice>,
     name: &'p Arc<str>,
     batch: &'p Batch,
     records: &'p [RecordRange],
     arrived: Instant,
+}
+
+/// Whether who sends events may say that they are of a source: none may pass for what the service tells of itself.
+fn may_be_told(source: &str) -> bool {
+    source != HEALTH
 }
 
 pub(super) fn judge<'r>(
@@ -184,11 +190,14 @@ pub(super) fn judge<'r>(
     for (at, (parcel, first)) in parcels.iter().enumerate() {
         let mut first = *first;
         for (name, batch) in &parcel.arrival.pieces {
+            let told = batch.event_source.as_ref().filter(|source| may_be_told(source));
+            let told = told.map(|source| SourceChoice::Named(source.to_string()));
+            let choice = told.map_or(Cow::Borrowed(&parcel.choice), Cow::Owned);
             for records in batch.records.chunks(PORTION) {
                 portions.push(Portion {
                     parcel: at,
                     first,
-                    choice: &parcel.choice,
+                    choice: choice.clone(),
                     name,
                     batch,
                     records,
@@ -215,7 +224,7 @@ fn all_of<'r>(detector: &mut Detector<'r>, ruleset: &'r Ruleset, portion: &Porti
     for (at, record) in portion.records.iter().enumerate() {
         let bytes = portion.batch.buffer.get(record.range.clone()).unwrap_or_default();
         origin.line = record.line;
-        let mut judged = match detector.judge(portion.choice, bytes, Some(&origin)) {
+        let mut judged = match detector.judge(&portion.choice, bytes, Some(&origin)) {
             Ok(judged) => Some(judged),
             Err(reason) => {
                 if piece.aside.len() < MOST_ASIDE {
