@@ -23,23 +23,15 @@ use tripline_serve::Token;
 
 use crate::push::{Events, Push, Received, Refusal};
 use bulk::Target;
-pub(crate) use config::KIND;
 use config::Elastic;
+pub(crate) use config::KIND;
 
 /// The longest name of an index, and the longest id of a document (bytes).
 const LONGEST_NAME: usize = 512;
 
 /// What clients set up at their start, which is acknowledged and not kept.
-const SET_UP: [&str; 8] = [
-    "_alias",
-    "_component_template",
-    "_data_stream",
-    "_ilm",
-    "_index_template",
-    "_ingest",
-    "_slm",
-    "_template",
-];
+const SET_UP: [&str; 8] =
+    ["_alias", "_component_template", "_data_stream", "_ilm", "_index_template", "_ingest", "_slm", "_template"];
 
 /// What all requests share.
 struct Cluster {
@@ -116,9 +108,7 @@ pub(crate) fn cut(received: Received, parse_message: bool, events: &mut Events) 
 async fn take(cluster: &Cluster, request: Request, target: Target) -> Response {
     let begun = std::time::Instant::now();
     let parse_message = cluster.settings.parse_message;
-    let cut = move |received: Received, events: &mut Events| {
-        bulk::cut(received, &target, parse_message, events)
-    };
+    let cut = move |received: Received, events: &mut Events| bulk::cut(received, &target, parse_message, events);
     match cluster.push.take(request, cut).await {
         Ok((_, told)) => told.answer(begun.elapsed()),
         Err(Refusal::Busy) => {

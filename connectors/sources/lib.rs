@@ -17,5 +17,4 @@ pub use push::bodies;
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] =
-    &[elasticsearch::KIND, file::KIND, http::KIND, otlp::KIND, s3::KIND, splunk_hec::KIND];
+pub const KINDS: &[SourceKind] = &[elasticsearch::KIND, file::KIND, http::KIND, otlp::KIND, s3::KIND, splunk_hec::KIND];

@@ -90,7 +90,8 @@ fn many(body: &[u8], default: Option<&str>, parse_message: bool, events: &mut Ev
             continue;
         }
         let action: Action<'_> = serde_json::from_slice(line).map_err(|error| {
-            let why = format!("Malformed action/metadata line [{at}]: {error}; expected index, create, update or delete");
+            let why =
+                format!("Malformed action/metadata line [{at}]: {error}; expected index, create, update or delete");
             wrong(StatusCode::BAD_REQUEST, why)
         })?;
         let (name, meta) = match &action {
@@ -171,7 +172,9 @@ fn item(
               \"_seq_no\":0,\"_primary_term\":1,\"status\":201}",
         ),
         Some((status, kind, reason)) => {
-            out.extend_from_slice(format!(",\"status\":{status},\"error\":{{\"type\":\"{kind}\",\"reason\":").as_bytes());
+            out.extend_from_slice(
+                format!(",\"status\":{status},\"error\":{{\"type\":\"{kind}\",\"reason\":").as_bytes(),
+            );
             quoted(reason, out);
             out.extend_from_slice(b"}}");
         }
@@ -179,11 +182,7 @@ fn item(
 }
 
 /// Takes a document; says why, where it is none.
-fn take(
-    document: &[u8],
-    parse_message: bool,
-    events: &mut Events,
-) -> Result<Result<(), Cow<'static, str>>, Refusal> {
+fn take(document: &[u8], parse_message: bool, events: &mut Events) -> Result<Result<(), Cow<'static, str>>, Refusal> {
     if !is_object(document) {
         events.unparsed("a document is not a JSON object", document)?;
         return Ok(Err("the document is not a JSON object".into()));

@@ -80,7 +80,10 @@ fn a_line_that_says_nothing_to_do_refuses_the_whole_request() {
 fn one_document_is_one_event() {
     let target = || Target::Document { index: "a".into(), id: Some("7".into()) };
     let (found, told) = bulk_to(target(), false, " {\"n\":\n1}\n");
-    assert_eq!((events(&found), &told["_id"], &told["result"]), (vec![json!({"n": 1})], &json!("7"), &json!("created")));
+    assert_eq!(
+        (events(&found), &told["_id"], &told["result"]),
+        (vec![json!({"n": 1})], &json!("7"), &json!("created"))
+    );
     assert!(matches!(bulk_to(target(), false, "7").0.gave, Err(Refusal::Wrong(StatusCode::BAD_REQUEST, _))));
 }
 
@@ -133,11 +136,14 @@ fn what_clients_ask_for_at_their_start_is_answered() {
     let nodes = ok("GET", "/_nodes/http");
     let node = nodes["nodes"].as_object().unwrap().values().next().unwrap();
     assert_eq!(node["http"]["publish_address"], "logs.example:9200");
-    for path in ["/_ilm/policy/filebeat", "/_index_template/filebeat-8.17.0", "/_data_stream/filebeat-8.17.0", "/filebeat"] {
+    for path in
+        ["/_ilm/policy/filebeat", "/_index_template/filebeat-8.17.0", "/_data_stream/filebeat-8.17.0", "/filebeat"]
+    {
         ok("HEAD", path);
         assert_eq!(ok("PUT", path)["acknowledged"], true);
     }
-    for (method, path) in [("GET", "/_search"), ("POST", "/a/_search"), ("DELETE", "/a"), ("PUT", "/_cluster/settings")] {
+    for (method, path) in [("GET", "/_search"), ("POST", "/a/_search"), ("DELETE", "/a"), ("PUT", "/_cluster/settings")]
+    {
         assert_eq!(ask(method, path, None, "").0, StatusCode::BAD_REQUEST, "{method} {path}");
     }
     assert_eq!(ask("GET", &format!("/{}", "a".repeat(513)), None, "").0, StatusCode::BAD_REQUEST);

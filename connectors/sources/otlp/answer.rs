@@ -15,11 +15,9 @@ pub(super) fn taken(encoding: Encoding, rejected: &Rejected) -> Response {
     let body = match encoding {
         _ if *count == 0 && encoding == Encoding::Json => b"{}".to_vec(),
         _ if *count == 0 => Vec::new(),
-        Encoding::Json => {
-            json!({ "partialSuccess": { "rejectedLogRecords": count.to_string(), "errorMessage": why } })
-                .to_string()
-                .into_bytes()
-        }
+        Encoding::Json => json!({ "partialSuccess": { "rejectedLogRecords": count.to_string(), "errorMessage": why } })
+            .to_string()
+            .into_bytes(),
         Encoding::Protobuf => {
             let mut partial = Vec::new();
             wire::put_number(&mut partial, 1, *count);

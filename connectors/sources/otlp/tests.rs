@@ -155,9 +155,12 @@ fn a_few_bytes_that_share_much_are_no_bomb() {
 
 #[test]
 fn broken_requests_are_refused_whole() {
-    for (encoding, body) in
-        [(Encoding::Protobuf, &b"{}"[..]), (Encoding::Protobuf, &[0x0A, 9]), (Encoding::Json, b"[]"), (Encoding::Json, b"{")]
-    {
+    for (encoding, body) in [
+        (Encoding::Protobuf, &b"{}"[..]),
+        (Encoding::Protobuf, &[0x0A, 9]),
+        (Encoding::Json, b"[]"),
+        (Encoding::Json, b"{"),
+    ] {
         assert!(matches!(of(encoding, body).gave, Err(Refusal::Wrong(StatusCode::BAD_REQUEST, _))));
     }
     assert!(of(Encoding::Protobuf, b"").gave.is_ok() && of(Encoding::Json, b"{}").gave.is_ok());

@@ -70,9 +70,13 @@ impl Common {
         match std::net::TcpListener::bind(at) {
             Ok(_) => told.push(format!("{at} is free")),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                told.push(format!("somebody listens on {at}: the service itself where it runs, otherwise choose another port"));
+                told.push(format!(
+                    "somebody listens on {at}: the service itself where it runs, otherwise choose another port"
+                ));
             }
-            Err(error) => return Err(format!("{at} cannot be listened on: {error}; is it an address of this machine?")),
+            Err(error) => {
+                return Err(format!("{at} cannot be listened on: {error}; is it an address of this machine?"));
+            }
         }
         Ok(told)
     }

@@ -99,7 +99,10 @@ pub(super) fn refused(status: StatusCode, why: &str) -> Response {
 }
 
 pub(super) fn not_allowed() -> Response {
-    json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "text": "The requested method is not allowed: POST events", "code": 405 }))
+    json(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &json!({ "text": "The requested method is not allowed: POST events", "code": 405 }),
+    )
 }
 
 /// What became of ids.

@@ -186,12 +186,7 @@ impl Told<'_> {
 }
 
 /// The lines of a body, each an event; the query says what the protocol says besides.
-pub(super) fn lines(
-    received: Received,
-    query: &Query,
-    takes: &Takes,
-    events: &mut Events,
-) -> Result<Found, Refusal> {
+pub(super) fn lines(received: Received, query: &Query, takes: &Takes, events: &mut Events) -> Result<Found, Refusal> {
     let mut found = Found::default();
     if !takes.index(query.index.as_deref()) {
         found.note(Code::WrongIndex, 0);

@@ -78,7 +78,9 @@ fn lines_are_events() {
     let settings = settings(Common::for_tests());
     let of = |query: &str, body: &str| {
         let query = Query::read(query);
-        cut_by(received(&[], body.as_bytes()), |received, events| super::cut::lines(received, &query, &settings.takes, events))
+        cut_by(received(&[], body.as_bytes()), |received, events| {
+            super::cut::lines(received, &query, &settings.takes, events)
+        })
     };
     let found = of("sourcetype=aws:cloudtrail&host=a%20b", "{\"eventName\":\"A\"}\r\n\nplain\n");
     assert!(found.events.iter().all(|(source, _)| source.as_deref() == Some("aws.cloudtrail")));

@@ -165,5 +165,10 @@ fn a_listener_beyond_loopback_asks_for_a_token_or_a_certificate() {
     assert!(of("token = { env = \"A\" }").found.is_some());
     assert!(of(&format!("tls = {{ {files}, client_ca = \"ca.pem\" }}")).found.is_some());
     assert!(of("token = { env = \"A\" }\ntls = { certificate = \"a.pem\" }").said[0].contains("no `key`"));
-    assert!(of("token = { env = \"A\" }\ntls = { certificat = \"a.pem\" }").said.iter().any(|one| one.contains("certificat")));
+    assert!(
+        of("token = { env = \"A\" }\ntls = { certificat = \"a.pem\" }")
+            .said
+            .iter()
+            .any(|one| one.contains("certificat"))
+    );
 }

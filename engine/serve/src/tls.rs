@@ -152,10 +152,9 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&contents(path)?).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(format!(
-            "`{}` holds no certificate: a file in PEM has `-----BEGIN CERTIFICATE-----`",
-            path.display()
-        )),
+        Ok(found) if found.is_empty() => {
+            Err(format!("`{}` holds no certificate: a file in PEM has `-----BEGIN CERTIFICATE-----`", path.display()))
+        }
         Ok(found) => Ok(found),
         Err(error) => Err(format!("`{}` is not PEM: {error}", path.display())),
     }

@@ -25,7 +25,9 @@ const FILE: &str = "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.j
 #[test]
 fn official_clients_send_over_tls_and_what_is_found_is_the_same() {
     let Ok(python) = std::env::var("TRIPLINE_PEER_PUSH") else {
-        println!("left out: TRIPLINE_PEER_PUSH names no Python with clients of Elasticsearch, Splunk and OpenTelemetry");
+        println!(
+            "left out: TRIPLINE_PEER_PUSH names no Python with clients of Elasticsearch, Splunk and OpenTelemetry"
+        );
         return;
     };
     let place = Place::new();
@@ -85,7 +87,8 @@ fn a_sourcetype_names_the_event_source_of_its_events() {
     );
     let service = place.start("a", &[]);
     // Nothing in it tells the source: it lacks `product`.
-    let event = "{\"id\":\"1\",\"at\":\"2026-01-01T00:00:00Z\",\"user\":\"u\",\"ip\":\"203.0.113.9\",\"result\":\"ok\"}";
+    let event =
+        "{\"id\":\"1\",\"at\":\"2026-01-01T00:00:00Z\",\"user\":\"u\",\"ip\":\"203.0.113.9\",\"result\":\"ok\"}";
     let send = |more: &str| {
         let body = format!("{{\"event\":{event}{more}}}");
         request(push, "POST /services/collector HTTP/1.1", body.as_bytes()).is_some_and(|(status, _)| status == 200)
@@ -191,7 +194,18 @@ fn the_api_and_the_page_of_metrics_speak_tls_and_commands_know_the_certificate()
     assert!(request(api, "GET /healthz HTTP/1.1", b"").is_none_or(|(status, _)| status != 200));
     assert!(request(page, "GET /metrics HTTP/1.1", b"").is_none_or(|(status, _)| status != 200));
     // A silence is made by the service, which has the store.
-    let silence = ["silence", "add", "-c", "a.toml", "--when", "rule == \"demo_many_denials\"", "--for", "2h", "--reason", "a test"];
+    let silence = [
+        "silence",
+        "add",
+        "-c",
+        "a.toml",
+        "--when",
+        "rule == \"demo_many_denials\"",
+        "--for",
+        "2h",
+        "--reason",
+        "a test",
+    ];
     let (code, out, err) = place.say(&silence);
     assert_eq!(code, 0, "{out}{err}");
     // Whoever shows another certificate is another service.
