@@ -7,9 +7,10 @@
 mod compliance;
 mod file;
 mod http;
+mod kafka;
 mod syslog;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, syslog::KIND];
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, kafka::KIND, syslog::KIND];

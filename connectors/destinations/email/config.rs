@@ -13,7 +13,7 @@ use tripline_connect::{Destination, Pace, Settings};
 
 use super::destination::{Security, Smtp};
 use crate::facts::Wording;
-use crate::trust::{Trust, Trusted};
+use tripline_connect::{Trust, Trusted};
 
 /// The most recipients.
 const MOST: usize = 100;

@@ -11,7 +11,7 @@ use super::destination::{GitHub, said};
 use crate::api::{Api, Auth};
 use crate::facts::Wording;
 use crate::ticket::Tickets;
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 /// Where the API of github.com is.
 const PUBLIC: &str = "https://api.github.com";

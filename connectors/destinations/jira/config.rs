@@ -13,7 +13,7 @@ use super::destination::{Jira, said};
 use crate::api::{Api, Auth};
 use crate::facts::Wording;
 use crate::ticket::Tickets;
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 /// The longest label (Jira's limit of a label).
 const LABEL: usize = 255;

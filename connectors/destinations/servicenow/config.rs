@@ -11,7 +11,7 @@ use super::destination::{ServiceNow, said};
 use crate::api::{Api, Auth};
 use crate::facts::Wording;
 use crate::ticket::Tickets;
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 /// Fields that are ours.
 const OURS: [&str; 11] = [

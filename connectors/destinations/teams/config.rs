@@ -8,7 +8,7 @@ use tripline_connect::{Destination, Http, Pace, Settings, endpoint};
 
 use super::destination::Workflow;
 use crate::facts::Wording;
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 #[derive(Debug)]
 struct Teams {
