@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tripline_config::{Place, Said, Secrets, Table};
 use tripline_connect::kafka::{self, Cluster};
-use tripline_connect::{Destination, Pace, Settings};
+use tripline_connect::{Destination, Pace, Parcel, Settings};
+
+use super::encode::{record, too_long};
 
 /// The longest message (bytes), where nothing else is said; what a topic takes unless it is told otherwise is more.
 const SIZE: u64 = 1_000_000;
@@ -42,6 +44,10 @@ pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn
 impl Settings for Kafka {
     fn secrets(&self) -> Vec<&Place> {
         self.cluster.secrets()
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        record(parcel, self.size).map(|record| record.text()).ok_or_else(|| too_long(self.size))
     }
 
     #[cfg(not(feature = "kafka"))]
