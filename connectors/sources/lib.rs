@@ -8,10 +8,13 @@ mod compliance;
 mod file;
 mod http;
 mod kafka;
+mod nats;
+#[cfg(any(feature = "kafka", feature = "nats"))]
+mod records;
 mod s3;
 mod syslog;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, kafka::KIND, s3::KIND, syslog::KIND];
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, kafka::KIND, nats::KIND, s3::KIND, syslog::KIND];

@@ -10,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -21,6 +21,8 @@ use super::config::Kafka;
 
 /// How long brokers may take to answer a question.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
+/// How often a member gives a sign of life, at least.
+const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// How librdkafka reads.
 ///
@@ -45,6 +47,8 @@ pub(super) fn settings(config: &Kafka, secrets: &Secrets, folder: &Path) -> Resu
     ] {
         client.set(key, value);
     }
+    client.set("session.timeout.ms", config.session_timeout.as_millis().to_string());
+    client.set("heartbeat.interval.ms", (config.session_timeout / 10).min(HEARTBEAT).as_millis().to_string());
     client.set_log_level(RDKafkaLogLevel::Emerg);
     Ok(client)
 }
@@ -65,6 +69,8 @@ pub(super) struct Watch {
     /// Whether no broker is reached.
     down: AtomicBool,
     changes: Mutex<VecDeque<Change>>,
+    /// Whether the group did not learn what it was told.
+    unheard: AtomicBool,
     /// Whether the member leaves, and nobody looks at changes any more.
     leaving: AtomicBool,
 }
@@ -73,6 +79,11 @@ impl Watch {
     /// The next change that was not taken yet.
     pub fn change(&self) -> Option<Change> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Whether the group did not learn what it was told; asked once.
+    pub fn unheard(&self) -> bool {
+        self.unheard.swap(false, Ordering::Relaxed)
     }
 
     /// Why no broker is reached, where none is.
@@ -103,6 +114,12 @@ impl ClientContext for Watch {
 }
 
 impl ConsumerContext for Watch {
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if result.is_err() {
+            self.unheard.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Partitions are assigned and let go of by whoever polls, as soon as the poll returns.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
         if self.leaving.load(Ordering::SeqCst) {
@@ -161,6 +178,8 @@ pub(super) fn look(client: &ClientConfig, topics: &[String]) -> Result<Vec<Strin
     let mut said = Vec::new();
     for topic in topics {
         let told = member.0.fetch_metadata(Some(topic), ANSWER).map_err(|error| {
+            // What librdkafka has to tell is told to who polls.
+            let _ = member.0.poll(Duration::from_millis(100));
             let why = member.0.context().behind.why().map(str::to_string);
             why.unwrap_or_else(|| words(error.rdkafka_error_code().unwrap_or(Code::Unknown)))
         })?;

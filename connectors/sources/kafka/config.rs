@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tripline_config::{Place, Said, Secrets, Table};
 use tripline_connect::Sending;
@@ -26,6 +27,8 @@ pub(super) struct Kafka {
     pub group: String,
     /// Where a topic is begun of which nothing was read yet.
     pub beginning: bool,
+    /// After how long without a sign of life the group gives its partitions to others.
+    pub session_timeout: Duration,
 }
 
 fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSettings>> {
@@ -39,7 +42,9 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
         return None;
     }
     let beginning = table.choice("from", &["beginning", "end"], said).unwrap_or("beginning") == "beginning";
-    Some(Arc::new(Kafka { cluster: cluster?, topics: topics?, group: group?.value, beginning }))
+    let session_timeout = table.duration("session_timeout", Duration::from_secs(45), ("6s", "30m"), said);
+    let (cluster, topics, group) = (cluster?, topics?, group?.value);
+    Some(Arc::new(Kafka { cluster, topics, group, beginning, session_timeout }))
 }
 
 fn topics(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Vec<String>> {

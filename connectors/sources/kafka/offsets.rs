@@ -52,12 +52,6 @@ impl Offsets {
             (None, None) => {}
         }
     }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, i32, i64)> {
-        let all = self.0.iter();
-        all.flat_map(|(topic, all)| all.iter().map(move |(partition, offset)| (topic.as_str(), *partition, *offset)))
-    }
 }
 
 /// Where a partition is begun.
@@ -109,7 +103,7 @@ mod tests {
         offsets.set("b", 0, None);
         offsets.set("c", 0, None);
         let back = Offsets::read(Some(&offsets.write())).unwrap();
-        assert_eq!(back.iter().collect::<Vec<_>>(), [("a", 10, 1 << 40), ("b", 1, 7)]);
+        assert_eq!((back.of("a", 10), back.of("b", 1), back.of("b", 0)), (Some(1 << 40), Some(7), None));
         assert!(back.knows("b") && !back.knows("c"));
         assert!(Offsets::read(Some(b"no")).is_err() && Offsets::read(None).unwrap() == Offsets::default());
     }

@@ -53,8 +53,9 @@ pub(super) struct Reader {
     paused: bool,
     /// What was handed over and not committed yet.
     pending: VecDeque<(oneshot::Receiver<Done>, Offsets)>,
-    /// What was committed, and when the group was told last.
-    committed: Option<Offsets>,
+    /// What was committed, whether the group is to be told of it, and when it was told last.
+    committed: Offsets,
+    news: bool,
     told: Instant,
     /// Why nothing comes.
     trouble: Option<String>,
@@ -89,7 +90,8 @@ impl Reader {
             waiting: None,
             paused: false,
             pending: VecDeque::new(),
-            committed: None,
+            committed: Offsets::default(),
+            news: false,
             told: Instant::now(),
             trouble: None,
             failing: None,
@@ -247,26 +249,26 @@ impl Reader {
                 told => {
                     let Some((_, offsets)) = self.pending.pop_front() else { break };
                     if told.is_ok() {
-                        self.committed = Some(offsets);
+                        (self.committed, self.news) = (offsets, true);
                     }
                 }
             }
         }
-        if !now && self.told.elapsed() < TELL {
+        self.news |= member.0.context().unheard();
+        if !self.news || !now && self.told.elapsed() < TELL {
             return;
         }
-        let Some(committed) = self.committed.take() else { return };
-        self.told = Instant::now();
+        (self.told, self.news) = (Instant::now(), false);
         let Ok(mine) = member.0.assignment() else { return };
         let mut list = TopicPartitionList::new();
         for one in mine.elements() {
-            if let Some(next) = committed.of(one.topic(), one.partition()) {
+            if let Some(next) = self.committed.of(one.topic(), one.partition()) {
                 let _ = list.add_partition_offset(one.topic(), one.partition(), Offset::Offset(next));
             }
         }
         if list.count() > 0 {
-            // Where the group does not learn it now, it does with the next commit.
-            let _ = member.0.commit(&list, CommitMode::Async);
+            // Where the group does not learn it, it is told again.
+            self.news |= member.0.commit(&list, CommitMode::Async).is_err();
         }
     }
 
