@@ -13,6 +13,7 @@ mod given_up;
 mod http;
 mod kill;
 mod outputs;
+mod push;
 mod reload;
 mod s3;
 mod syslog;
