@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tripline_connect::{Destination, Made, Outcome, Parcel, Sending, plainly};
 
 use super::encode::Layout;
-use crate::trust::Trusted;
+use tripline_connect::Trusted;
 
 /// The most that a datagram of UDP over IPv4 carries (bytes).
 pub(super) const DATAGRAM: u64 = 65_507;
@@ -158,8 +158,7 @@ impl Destination for Line {
     fn send<'a>(&'a self, parcel: &'a Parcel) -> Sending<'a, Made> {
         Box::pin(async move {
             let Some(text) = self.layout.message(parcel) else {
-                let reason = format!("it is longer than the {} bytes of `size`: raise that", self.layout.most);
-                return Outcome::Never { reason }.into();
+                return Outcome::Never { reason: self.layout.too_long() }.into();
             };
             match self.attempt(&text).await {
                 Ok(()) => Made::taken(None),

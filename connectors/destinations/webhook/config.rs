@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tripline_alert::{Expressions, Template};
 use tripline_config::{Place, Reference, Said, Secrets, Table};
-use tripline_connect::{Callback, Content, Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Callback, Destination, Http, Pace, Parcel, Settings, endpoint};
 use tripline_semantic::Program;
 
 use super::callback::Signed;
 use super::destination::Sender;
 use super::encode::body;
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 #[derive(Debug)]
 struct Webhook {
@@ -26,7 +26,7 @@ struct Webhook {
 
 pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn Settings>> {
     let url = table.needed_secret("url", true, said);
-    if let Some(Place { reference: Reference::Plain(url), span }) = &url
+    if let Some(Place { reference: Reference::Plain(url), span, .. }) = &url
         && endpoint(url).is_err()
     {
         said.bad(*span, "`url` takes an address that begins with `https://` or `http://`, without name and password");
@@ -63,8 +63,8 @@ impl Settings for Webhook {
         Some(Box::new(Signed(secret?.clone())))
     }
 
-    fn render(&self, content: &Content) -> Option<String> {
-        Some(body(content, self.template.as_ref()))
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        Ok(body(&parcel.content, self.template.as_ref()))
     }
 
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String> {

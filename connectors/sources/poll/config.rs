@@ -72,7 +72,9 @@ pub fn settled_of(
     let (mut texts, mut secrets) = (BTreeMap::new(), BTreeMap::new());
     for setting in &connector.settings {
         match &setting.kind {
-            SettingKind::Secret => secrets.extend(table.secret(&setting.name, plain, said).map(|p| (setting.name.clone(), p))),
+            SettingKind::Secret => {
+                secrets.extend(table.secret(&setting.name, plain, said).map(|p| (setting.name.clone(), p)))
+            }
             SettingKind::Key => {
                 secrets.extend(table.secret_of_lines(&setting.name, plain, said).map(|p| (setting.name.clone(), p)));
             }
@@ -152,9 +154,13 @@ fn named_connector(named: &At<String>, said: &mut Said<'_>) -> Option<Connector>
             Some(text) => spec::parse(&mut sources, name, text),
             None => {
                 let known: Vec<&str> = shipped::names().collect();
-                let hint = did_you_mean(name, known.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
+                let hint =
+                    did_you_mean(name, known.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
                 let own = "one of your own is named by its path, such as `\"./mine.toml\"`";
-                said.bad(named.span, format!("there is no connector `{name}`{hint} (there are {}; {own})", known.join(", ")));
+                said.bad(
+                    named.span,
+                    format!("there is no connector `{name}`{hint} (there are {}; {own})", known.join(", ")),
+                );
                 return None;
             }
         }
@@ -163,7 +169,8 @@ fn named_connector(named: &At<String>, said: &mut Said<'_>) -> Option<Connector>
         let errors: Vec<_> = wrong.iter().filter(|one| one.level() == Level::Error).collect();
         let first = errors.first().map(|one| one.message.clone()).unwrap_or_default();
         let more = if errors.len() > 1 { format!(" and {} more", errors.len() - 1) } else { String::new() };
-        let message = format!("the connector has an error{more}: {first}; `tripline connectors check {name}` shows where");
+        let message =
+            format!("the connector has an error{more}: {first}; `tripline connectors check {name}` shows where");
         said.bad(named.span, message);
     }
     found
@@ -228,7 +235,8 @@ fn sign_in(connector: &Connector, given: &dyn Fn(&str) -> bool) -> Result<Auth, 
         [only] if !missing(only).is_empty() => Err((missing(only), None)),
         all => all.iter().find(|auth| missing(auth).is_empty()).cloned().ok_or_else(|| {
             let ways: Vec<String> = all.iter().map(|auth| format!("`{}`", missing(auth).join("` and `"))).collect();
-            let message = format!("there is nothing to sign in to {} with: add {}", connector.title, ways.join(", or "));
+            let message =
+                format!("there is nothing to sign in to {} with: add {}", connector.title, ways.join(", or "));
             (Vec::new(), Some(message))
         }),
     }
@@ -317,7 +325,7 @@ impl SourceSettings for Settled {
         self.secrets.values().collect()
     }
 
-    fn event_sources(&self) -> Vec<&str> {
+    fn streams(&self) -> Vec<&str> {
         self.connector.streams.iter().map(|stream| stream.source.as_str()).collect()
     }
 
@@ -334,4 +342,3 @@ impl SourceSettings for Settled {
         })
     }
 }
-

@@ -357,4 +357,3 @@ fn all_texts(value: &RawValue) -> Vec<String> {
         None => super::path::text(value).map(std::borrow::Cow::into_owned).into_iter().collect(),
     }
 }
-

@@ -8,6 +8,7 @@ use tripline_detect::SourceChoice;
 
 use crate::log::say;
 use crate::metrics::Metrics;
+use crate::watch::Failing;
 
 /// How many parcels wait for the engine at most; each holds about as much as a batch may.
 pub(crate) const WAITING: usize = 8;
@@ -36,21 +37,12 @@ pub(crate) struct Door {
     pub choice: SourceChoice,
     pub send: SyncSender<Message>,
     pub metrics: Arc<Metrics>,
+    pub failing: Arc<Failing>,
 }
 
 impl source::Engine for Door {
     fn take(&self, arrival: Arrival) -> Result<(), Stopped> {
         let parcel = Parcel { source: Arc::clone(&self.name), choice: self.choice.clone(), arrival };
-        self.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Stopped)
-    }
-
-    fn take_from(&self, event_source: &str, arrival: Arrival) -> Result<(), Stopped> {
-        // What the configuration says of the source goes before.
-        if matches!(self.choice, SourceChoice::Named(_)) {
-            return self.take(arrival);
-        }
-        let choice = SourceChoice::Named(event_source.to_string());
-        let parcel = Parcel { source: Arc::clone(&self.name), choice, arrival };
         self.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Stopped)
     }
 
@@ -66,6 +58,7 @@ impl source::Engine for Door {
             _ => {}
         }
         failing.set(i64::from(why.is_some()));
+        self.failing.set(&self.name, why);
     }
 
     fn rotated(&self) {
@@ -74,6 +67,10 @@ impl source::Engine for Door {
 
     fn refused(&self) {
         self.metrics.refused.with_label_values(&[&self.name]).inc();
+    }
+
+    fn lost(&self, datagrams: u64) {
+        self.metrics.lost.with_label_values(&[&self.name]).inc_by(datagrams);
     }
 
     fn gap(&self) {
