@@ -48,12 +48,12 @@ fn unwrapped(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>
 }
 
 /// Gives the error that came before, then the input.
-struct Failing {
-    error: Option<io::Error>,
-    input: Box<dyn Read + Send>,
+pub(crate) struct Failing<R> {
+    pub error: Option<io::Error>,
+    pub input: R,
 }
 
-impl Read for Failing {
+impl<R: Read> Read for Failing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.error.take() {
             Some(error) => Err(error),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tripline_detect::scan::{Told, Wanted};
+use tripline_formats::Layout;
 use tripline_detect::{Ruleset, SourceChoice};
 
 use crate::replay;
@@ -42,7 +43,7 @@ pub fn compare(
     let mut left = BTreeSet::new();
     let mut too_many = false;
     let at = of(after);
-    let replayed = replay::replay(after, files, &wanted, &mut |_, told| {
+    let replayed = replay::replay(after, files, &Layout::default(), &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told
             && Some(finding.rule) == at
         {
@@ -63,7 +64,7 @@ pub fn compare(
     }
     let (mut findings, mut removed) = (0, Vec::new());
     let at = of(before);
-    replay::replay(before, files, &wanted, &mut |_, told| {
+    replay::replay(before, files, &Layout::default(), &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told
             && Some(finding.rule) == at
         {
