@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tripline_alert::Enrichments;
 use tripline_base::{Diagnostic, SourceMap};
+use tripline_connect::Kinds;
 use tripline_detect::DiskFiles;
 use tripline_runtime::config::Rules;
 use tripline_runtime::{Config, Load, Loaded, Look, Routing, Service, Signals};
@@ -12,6 +13,9 @@ use tripline_semantic::Files;
 
 use super::Outcome;
 use crate::load;
+
+/// What a configuration can name.
+const KINDS: Kinds = Kinds { sources: tripline_sources::KINDS, destinations: tripline_destinations::KINDS };
 
 /// Run as a service: from sources to outputs, until told to stop.
 #[derive(clap::Args)]
@@ -85,7 +89,7 @@ pub fn rules(sources: &SourceMap, config: &Config) -> Result<(Loaded, Routing, E
 pub fn configuration(sources: &mut SourceMap, path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>), String> {
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
-    Ok(Config::parse(sources, path, &text, tripline_destinations::KINDS))
+    Ok(Config::parse(sources, path, &text, KINDS))
 }
 
 /// How this program loads rules.

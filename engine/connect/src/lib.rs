@@ -1,5 +1,5 @@
-//! The seam between the service and what it sends to. It stands in a crate of its own so that a connector is built and
-//! tested without the service, and the service without any connector.
+//! The seams between the service and what it sends to, and where events come from ([`source`]). They stand in a crate of their own so that a connector is
+//! built and tested without the service, and the service without any connector.
 //!
 //! A connector is a [`Kind`]: it reads its table of the configuration into [`Settings`], which open a [`Destination`].
 //! A destination makes one attempt at a delivery and says what came of it ([`Made`]); the service repeats, waits, keeps
@@ -18,9 +18,11 @@
 //! Deliberately lacks: retries, rates, and where alerts go.
 
 pub mod callback;
+pub mod clock;
 mod destination;
 mod http;
 mod pace;
+pub mod source;
 mod texts;
 
 use std::fmt;
@@ -47,6 +49,15 @@ pub struct Kind {
     /// Reads its own keys of the table; `name`, `kind` and those of [`Pace`] were read before. None where something was
     /// wrong and said.
     pub read: fn(&mut Table<'_>, &mut Said<'_>) -> Option<Arc<dyn Settings>>,
+}
+
+/// The kinds that a configuration can name.
+#[derive(Clone, Copy, Debug)]
+pub struct Kinds {
+    /// Of sources.
+    pub sources: &'static [source::SourceKind],
+    /// Of outputs and destinations.
+    pub destinations: &'static [Kind],
 }
 
 impl fmt::Debug for Kind {

@@ -43,10 +43,9 @@ use tripline_store::Store;
 
 use crate::Secrets;
 use crate::ask::{Answer, Ask, Request as Asked};
-use crate::clock;
 use crate::config::{self, Config};
+use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::serve::{Health, Peer, bearer};
 use limits::{Client, Limits};
 use params::Params;
 use reader::Reader;
@@ -54,6 +53,8 @@ use reply::{Refusal, Reply};
 use routes::{Do, Verb, Who};
 pub(crate) use rules::Shown;
 use tokens::{Bearer, Tokens};
+use tripline_connect::clock;
+use tripline_serve::{Peer, bearer};
 
 /// What is served as the description.
 const OPENAPI: &str = include_str!("api/openapi.json");

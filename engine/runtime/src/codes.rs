@@ -3,10 +3,6 @@
 tripline_base::codes! {
     /// All codes of services.
     pub ALL;
-    OPEN_LISTENER = "T0507" error "open-listener" "a listener beyond loopback asks for no token"
-"Whoever reaches the port could send events, read what the service counts, or try tokens of the API. Listen on
-`127.0.0.1` or `[::1]`, or give a `token`, which clients send as `Authorization: Bearer …`. Put a proxy with TLS in
-front of it.";
     NOTHING_TO_DO = "T0510" error "no-source" "the configuration has no source"
 "A service without a source would wait for ever. Add `[[source]]` with a `name` and a `kind`.";
     NO_OUTPUT = "T0511" warning "no-output" "the configuration has no output"

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tripline_alert::{Enrichments, Expressions, Routing, Written};
 use tripline_base::{Diagnostic, SourceMap, Span};
 use tripline_config::{Place, Secrets};
-use tripline_connect::{Kind, Pace, Settings};
+use tripline_connect::source::SourceSettings;
+use tripline_connect::{Kinds, Pace, Settings};
 use tripline_detect::Ruleset;
 
 use crate::codes;
@@ -39,7 +40,7 @@ pub struct Config {
     /// What is looked up for alerts.
     pub enrichments: Vec<Enrichment>,
     /// The kinds that were known as it was read.
-    pub kinds: &'static [Kind],
+    pub kinds: Kinds,
     /// Where metrics are read.
     pub metrics: Option<Metrics>,
     /// Where people and programs ask and act.
@@ -102,48 +103,9 @@ pub struct Source {
     /// The source of its events; told from each event where there is none.
     pub event_source: Option<(String, Span)>,
     /// What it is.
-    pub kind: SourceKind,
-}
-
-/// What a source is.
-#[derive(Clone, Debug)]
-pub enum SourceKind {
-    /// Files of JSON lines.
-    File(Files),
-    /// Events that are sent here.
-    Http(Listener),
-}
-
-/// Files of JSON lines.
-#[derive(Clone, Debug)]
-pub struct Files {
-    /// A path or a glob.
-    pub path: String,
-    /// Whether they are read on as they grow.
-    pub follow: bool,
-    /// How often they are looked at.
-    pub poll: Duration,
-}
-
-/// A place where events are sent to.
-#[derive(Clone, Debug)]
-pub struct Listener {
-    /// Its address.
-    pub listen: SocketAddr,
-    /// The path of the URL.
-    pub path: String,
-    /// What clients show.
-    pub token: Option<Place>,
-    /// The largest body, also once it is decompressed.
-    pub max_body: u64,
-    /// How much may wait at once, all bodies together.
-    pub max_waiting: u64,
-    /// How many clients may be connected at once.
-    pub max_connections: usize,
-    /// How long the ids of batches are remembered.
-    pub remember: Duration,
-    /// How many ids are remembered at most.
-    pub remember_ids: usize,
+    pub kind: &'static str,
+    /// What its kind read of it.
+    pub settings: Arc<dyn SourceSettings>,
 }
 
 /// Somewhere that findings or alerts go.
@@ -190,12 +152,7 @@ pub struct Api {
 impl Config {
     /// Reads a configuration; none where a diagnostic is an error. What is written where a secret belongs is not in
     /// the text that the source map keeps.
-    pub fn parse(
-        sources: &mut SourceMap,
-        path: &Path,
-        text: &str,
-        kinds: &'static [Kind],
-    ) -> (Option<Config>, Vec<Diagnostic>) {
+    pub fn parse(sources: &mut SourceMap, path: &Path, text: &str, kinds: Kinds) -> (Option<Config>, Vec<Diagnostic>) {
         read::read(sources, path, text, kinds)
     }
 
@@ -251,11 +208,7 @@ impl Config {
     /// A diagnostic for each that is not there.
     pub fn secrets(&self) -> Result<Secrets, Vec<Diagnostic>> {
         let mut wanted: Vec<&Place> = Vec::new();
-        for source in &self.sources {
-            if let SourceKind::Http(listener) = &source.kind {
-                wanted.extend(&listener.token);
-            }
-        }
+        wanted.extend(self.sources.iter().flat_map(|source| source.settings.secrets()));
         wanted.extend(self.outlets().flat_map(|outlet| outlet.settings.secrets()));
         wanted.extend(self.enrichments.iter().filter_map(Enrichment::http).flat_map(enrich::Http::secrets));
         wanted.extend(self.metrics.iter().filter_map(|metrics| metrics.token.as_ref()));

@@ -12,13 +12,13 @@ use tripline_connect::{Destination, Made, Outcome, Pace, Parcel};
 use tripline_store::{Due, Outcome as Told, Store, Thread};
 
 use crate::Secrets;
-use crate::clock;
 use crate::config::{self, Config};
 use crate::engine::locked;
 use crate::log::say;
 use crate::metrics::Metrics;
-use crate::parcel::Stop;
 use body::parcel;
+use tripline_connect::clock;
+use tripline_connect::source::Stop;
 use wait::{Bucket, LONGEST, backoff};
 
 pub(crate) use body::finding;

@@ -10,8 +10,8 @@ use tripline_store::{Commit, Store};
 pub use crate::engine::desk::{alert, silences, state_of};
 
 use crate::ask::{Answer, Ask};
-use crate::clock;
 use crate::engine::desk::{self, Followed};
+use tripline_connect::clock;
 
 /// The desk over what a store holds, by these rules and routes.
 ///

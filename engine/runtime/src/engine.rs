@@ -15,24 +15,25 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tripline_alert::{Changes, Wanted};
+use tripline_connect::source::{Arrival, Done, Stop};
 use tripline_detect::{Detector, Ruleset, Stream};
 use tripline_store::{Commit, Delivery, Note, Position, Problem, Store};
 
 use crate::ask::{Answer, Request};
-use crate::clock;
 use crate::config::Config;
 use crate::deliver::{self, Outlet};
 use crate::enrich::ask::Asker;
+use crate::health::Health;
 use crate::log::say;
 use crate::metrics::Metrics;
-use crate::parcel::{Done, Message, Parcel, Stop};
+use crate::parcel::{Message, Parcel};
 use crate::reload::Running;
-use crate::serve::Health;
 use desk::Rules;
 use feed::Feed;
 pub(crate) use ids::Ids;
 pub(crate) use judge::Row;
 pub use judge::told;
+use tripline_connect::clock;
 
 /// How many bytes one commit gathers at most; a parcel more may come on top.
 const MOST_BYTES: u64 = 8 << 20;
@@ -163,8 +164,8 @@ impl Engine<'_> {
                     if parcels.is_empty() {
                         until = Instant::now() + self.config.engine.commit_every;
                     }
-                    events += parcel.pieces.iter().map(|(_, batch)| batch.records.len() as u64).sum::<u64>();
-                    bytes += parcel.bytes;
+                    events += parcel.arrival.pieces.iter().map(|(_, batch)| batch.records.len() as u64).sum::<u64>();
+                    bytes += parcel.arrival.bytes;
                     parcels.push(*parcel);
                 }
                 Ok(Message::Ended) => {
@@ -197,7 +198,7 @@ impl Engine<'_> {
         let now = clock::now();
         work.commit.at = now;
         for parcel in &work.parcels {
-            let repeated = parcel.id.as_ref().is_some_and(|id| !self.ids.take(&parcel.source, id, now));
+            let repeated = parcel.arrival.id.as_ref().is_some_and(|id| !self.ids.take(&parcel.source, id, now));
             if repeated {
                 self.metrics.repeated.with_label_values(&[&parcel.source]).inc();
             }
@@ -213,11 +214,14 @@ impl Engine<'_> {
         }
         self.ids.expire(now);
         work.commit.state.extend(self.ids.changes());
-        let mut positions: BTreeMap<&str, &Position> = BTreeMap::new();
-        for position in work.parcels.iter().filter_map(|parcel| parcel.position.as_ref()) {
-            positions.insert(&position.source, position);
+        let mut positions: BTreeMap<&str, &[u8]> = BTreeMap::new();
+        for parcel in &work.parcels {
+            if let Some(position) = &parcel.arrival.position {
+                positions.insert(&parcel.source, position);
+            }
         }
-        work.commit.positions = positions.into_values().cloned().collect();
+        let position = |(source, value): (&str, &[u8])| Position { source: source.into(), value: value.into() };
+        work.commit.positions = positions.into_iter().map(position).collect();
         self.findings(rows, rules, work)?;
         work.commit.notes.append(&mut work.notes);
         for (rule, held) in &work.changes.opened {
@@ -296,7 +300,8 @@ impl Engine<'_> {
         if !work.commit.outbox.is_empty() {
             self.outlets.iter().for_each(Outlet::wake);
         }
-        for (Parcel { done: tell, room, .. }, done) in work.parcels.into_iter().zip(work.done) {
+        for (Parcel { arrival: Arrival { done: tell, room, .. }, .. }, done) in work.parcels.into_iter().zip(work.done)
+        {
             // Whoever is told may send again at once, and finds the room given back.
             drop(room);
             if let Some(tell) = tell {

@@ -16,10 +16,10 @@ use tripline_formats::Layout;
 use tripline_ir::time::Owner;
 use tripline_store::{Change, Commit, Durability, Note, Options, Space, Store};
 
-use crate::clock;
 use crate::config::Config;
 use archive::{Archive, Item, Judging};
 use progress::{Progress, State};
+use tripline_connect::clock;
 
 /// The space of what belongs to no rule or feature.
 const COMMON: Space = [0; 16];

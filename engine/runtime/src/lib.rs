@@ -16,7 +16,6 @@
 
 mod api;
 mod ask;
-mod clock;
 pub mod codes;
 pub mod config;
 mod deliver;
@@ -24,24 +23,25 @@ pub mod direct;
 mod engine;
 pub mod enrich;
 pub mod features;
+mod health;
 mod log;
 mod metrics;
 mod parcel;
 mod reload;
-mod serve;
 mod signals;
-mod source;
 mod tested;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tripline_alert::Enrichments;
 pub use tripline_alert::Routing;
+use tripline_connect::source::{Intake, Opening, Stop};
 use tripline_detect::SourceChoice;
+use tripline_serve::{Listeners, Token};
 use tripline_store::{Durability, Options, Store};
 
 pub use api::client::Client;
@@ -61,19 +61,19 @@ pub fn all_codes() -> Vec<&'static tripline_base::Code> {
     all.extend(tripline_config::codes::ALL);
     all.extend(tripline_alert::codes::ALL);
     all.extend(codes::ALL);
+    all.extend(tripline_serve::codes::ALL);
     all.sort_by_key(|code| code.id);
     all
 }
 
 use api::{Api, Shown};
-use config::SourceKind;
 use engine::{Engine, Exit, locked};
 use enrich::ask::Asker;
+use health::{Health, READERS};
 use log::say;
 use metrics::Metrics;
-use parcel::{Message, Stop, WAITING};
+use parcel::{Door, Message, WAITING};
 use reload::Running;
-use serve::{Health, Listeners, Token};
 
 /// How many requests of people wait for the engine at most.
 const ASKED: usize = 256;
@@ -133,9 +133,9 @@ pub fn run(service: Service) -> Result<(), String> {
     let Service { path, config, secrets, once, load, mut rules, routing, enrichments, mut looked, signals } = service;
     rules.beside.extend(config.enrichment_files());
     looked.add(rules.beside.iter().cloned());
-    let to_end = config.sources.iter().filter(|source| matches!(source.kind, SourceKind::File(_))).count();
-    if once && to_end < config.sources.len() {
-        return Err("--once needs sources that end, and an `http` source has no end".into());
+    if once && let Some(endless) = config.sources.iter().find(|source| !source.settings.ends()) {
+        let (name, kind) = (&endless.name, endless.kind);
+        return Err(format!("--once needs sources that end, and `{name}` has no end: its kind is `{kind}`"));
     }
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
     let health = Arc::new(Health::default());
@@ -151,44 +151,29 @@ pub fn run(service: Service) -> Result<(), String> {
     let (send, receive) = sync_channel(WAITING);
     let (reload, reloaded) = sync_channel(1);
     let (asks, requests) = sync_channel(ASKED);
-    let mut listeners = Listeners::default();
-    let mut readers = Vec::new();
+    let mut sources = Vec::new();
     for source in &config.sources {
         let choice = match &source.event_source {
             Some((name, _)) => SourceChoice::Named(name.clone()),
             None => SourceChoice::Detect,
         };
-        match &source.kind {
-            SourceKind::File(files) => {
-                let position = locked(&store).position(&source.name).map_err(|error| error.to_string())?;
-                let reader = source::file::Reader {
-                    name: source.name.as_str().into(),
-                    choice,
-                    config: files.clone(),
-                    folder: config.folder.clone(),
-                    once,
-                    send: send.clone(),
-                    stop: stop.clone(),
-                    metrics: Arc::clone(&metrics),
-                };
-                readers.push((reader, position));
-            }
-            SourceKind::Http(listener) => {
-                let token = Token::new(listener.token.as_ref().and_then(|token| secrets.of(token)));
-                let send: SyncSender<Message> = send.clone();
-                let metrics = Arc::clone(&metrics);
-                let intake = source::http::Intake::new(&source.name, choice, listener, token, send, metrics);
-                let what = format!("the source `{}`", source.name);
-                let at = listeners.bind(&what, listener.listen, listener.max_connections, intake.router())?;
-                say(&format!("{what} listens on http://{at}{}", listener.path));
-            }
+        let (send, metrics) = (send.clone(), Arc::clone(&metrics));
+        let door = Door { name: source.name.as_str().into(), choice, send: send.clone(), metrics };
+        let intake = Intake::new(&source.name, Arc::new(door), stop.clone());
+        let position = locked(&store).position(&source.name).map_err(|error| error.to_string())?;
+        let opening = Opening { secrets: &secrets, folder: &config.folder, once, position, intake };
+        let opened = source.settings.open(opening)?;
+        if let Some(said) = opened.announce() {
+            say(&format!("the source `{}` {said}", source.name));
         }
+        sources.push((opened, send));
     }
     drop(send);
+    let mut listeners = Listeners::default();
     if let Some(page) = &config.metrics {
         let token = Token::new(page.token.as_ref().and_then(|token| secrets.of(token)));
-        let router = serve::metrics(Arc::clone(&metrics), Arc::clone(&health), token);
-        let at = listeners.bind("the page of metrics", page.listen, serve::READERS, router)?;
+        let router = health::metrics(Arc::clone(&metrics), Arc::clone(&health), token);
+        let at = listeners.bind("the page of metrics", page.listen, READERS, router)?;
         say(&format!("metrics are on http://{at}/metrics"));
     }
     let shown = Arc::new(Shown::default());
@@ -201,8 +186,12 @@ pub fn run(service: Service) -> Result<(), String> {
     let (stopping, stopped) = watch::channel(false);
     let serving = listeners.serve(stopped)?;
     // Events are taken from here on: whatever could fail at the beginning has not.
-    for (reader, position) in readers {
-        std::thread::spawn(move || reader.run(position));
+    let to_end = once.then_some(sources.len());
+    for (source, send) in sources {
+        std::thread::spawn(move || {
+            source.run();
+            let _ = send.send(Message::Ended);
+        });
     }
     let watcher = reload::Watcher {
         path,
@@ -216,7 +205,6 @@ pub fn run(service: Service) -> Result<(), String> {
         metrics: Arc::clone(&metrics),
     };
     std::thread::spawn(move || watcher.run());
-    let to_end = once.then_some(to_end);
     let ids = engine::Ids::default();
     let retained = None;
     let engine = Engine {

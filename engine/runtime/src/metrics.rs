@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     pub dead: IntGaugeVec,
     pub delivered: IntCounterVec,
     pub refused: IntCounterVec,
+    pub source_failing: IntGaugeVec,
     pub requests: IntCounterVec,
     pub lookups: IntCounterVec,
 }
@@ -56,6 +57,7 @@ impl Metrics {
             unparsed: counters(r, "unparsed_total", "Lines that are no event", &["source"])?,
             unknown: counters(r, "unknown_source_total", "Events whose source nothing knows", &["source"])?,
             ahead: counters(r, "ahead_total", "Events set aside as too far ahead of the clock", &["event_source"])?,
+            source_failing: gauges(r, "source_failing", "1 where a source does not work", &["source"])?,
             repeated: counters(r, "repeated_batches_total", "Batches that had been committed before", &["source"])?,
             rotations: counters(r, "rotations_total", "Files that were rotated or truncated", &["source"])?,
             late: counters(r, "late_total", "Events that came too late for stateful rules", &["event_source"])?,

@@ -20,7 +20,7 @@ use crate::config::{Config, Rules};
 use crate::enrich::Enrichment;
 use crate::log::say;
 use crate::metrics::Metrics;
-use crate::parcel::Stop;
+use tripline_connect::source::Stop;
 use watch::Watch;
 
 /// Rules as they were loaded.

@@ -1,6 +1,7 @@
 //! What the system asks for: an end, or other rules.
 
-use crate::parcel::Stop;
+use tripline_connect::source::Stop;
+
 use crate::reload::Asked;
 
 /// Listens to signals in a thread of its own.

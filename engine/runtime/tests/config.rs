@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use tripline_base::terminal::{Colour, render};
 use tripline_base::{Diagnostic, SourceMap};
 use tripline_config::codes as general;
+use tripline_connect::Kinds;
 use tripline_runtime::{Config, codes};
+
+const KINDS: Kinds = Kinds { sources: tripline_sources::KINDS, destinations: tripline_destinations::KINDS };
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
@@ -25,7 +28,7 @@ fn goldens() -> Vec<PathBuf> {
 fn said(path: &Path, text: &str) -> (SourceMap, Vec<Diagnostic>) {
     let mut sources = SourceMap::new();
     let name = PathBuf::from(path.file_name().unwrap());
-    let (config, mut said) = Config::parse(&mut sources, &name, text, tripline_destinations::KINDS);
+    let (config, mut said) = Config::parse(&mut sources, &name, text, KINDS);
     if let Some(config) = config {
         let mut compiler = tripline_detect::Compiler::new();
         compiler.add("m.trip", "mapping okta from okta.system_log {\n  detect where exists raw.a\n  otherwise -> base_event { activity_id: \"Other\" }\n}\n");
@@ -100,16 +103,11 @@ fn what_is_written_where_a_secret_belongs_is_never_shown() {
 #[test]
 fn whatever_the_text_is_reading_it_ends() {
     let whole = include_str!("../../../examples/service/tripline.toml");
-    let (config, said) =
-        Config::parse(&mut SourceMap::new(), Path::new("tripline.toml"), whole, tripline_destinations::KINDS);
+    let (config, said) = Config::parse(&mut SourceMap::new(), Path::new("tripline.toml"), whole, KINDS);
     assert!(config.is_some() && said.is_empty(), "{said:?}");
     for cut in (0..whole.len()).filter(|cut| whole.is_char_boundary(*cut)) {
-        let (_, said) = Config::parse(
-            &mut SourceMap::new(),
-            Path::new("tripline.toml"),
-            whole.get(..cut).unwrap(),
-            tripline_destinations::KINDS,
-        );
+        let (_, said) =
+            Config::parse(&mut SourceMap::new(), Path::new("tripline.toml"), whole.get(..cut).unwrap(), KINDS);
         assert!(said.len() < 100);
     }
 }

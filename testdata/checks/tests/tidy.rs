@@ -6,7 +6,7 @@ use std::process::Command;
 use tripline_checks::root;
 
 /// Crates with their floors; a crate may use lower floors only.
-const FLOORS: [(&str, u32); 20] = [
+const FLOORS: [(&str, u32); 22] = [
     ("tripline-base", 0),
     ("tripline-event", 0),
     ("tripline-config", 1),
@@ -22,7 +22,9 @@ const FLOORS: [(&str, u32); 20] = [
     ("tripline-alert", 6),
     ("tripline-store", 6),
     ("tripline-connect", 7),
+    ("tripline-serve", 7),
     ("tripline-destinations", 8),
+    ("tripline-sources", 8),
     ("tripline-runtime", 9),
     ("tripline", 10),
     ("tripline-bench", 11),

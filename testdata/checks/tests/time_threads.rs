@@ -11,6 +11,7 @@ use tripline_base::SourceMap;
 use tripline_checks::generate::time::{Sent, any_program, compile, stream};
 use tripline_checks::oracle::time::{Arrival, Came, Finding as Plain};
 use tripline_checks::streaming::{plain, wanted, wanted_as_they_came};
+use tripline_connect::Kinds;
 use tripline_detect::scan::{Told, Totals, Wanted, finish, scan_batches};
 use tripline_detect::{Finding, Ruleset, SourceChoice, Stream, finding_line};
 use tripline_formats::{MAX_RECORD, Reader};
@@ -114,7 +115,8 @@ fn served(folder: &Path, text: &str, signals: &Signals, name: &str, threads: usi
          [[source]]\nname = \"logs\"\nkind = \"file\"\npath = \"events.jsonl\"\nsource = \"t.s\"\n"
     );
     std::fs::write(&path, &config).unwrap();
-    let (config, said) = Config::parse(&mut SourceMap::new(), &path, &config, tripline_destinations::KINDS);
+    let kinds = Kinds { sources: tripline_sources::KINDS, destinations: tripline_destinations::KINDS };
+    let (config, said) = Config::parse(&mut SourceMap::new(), &path, &config, kinds);
     let config = config.unwrap_or_else(|| panic!("{said:?}"));
     let looked = Look::at(&Fixed, &config.rules, &path);
     let service = Service {

@@ -12,8 +12,8 @@ use super::reader::unread;
 use super::reply::{Refusal, Reply};
 use super::{Api, Call, end};
 use crate::ask::Ask;
-use crate::clock;
 use crate::engine::desk::state_of;
+use tripline_connect::clock;
 
 /// How many alerts a page has unless said otherwise, and at most.
 const PAGE: (usize, usize) = (50, 200);

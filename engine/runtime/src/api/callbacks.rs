@@ -8,7 +8,7 @@ use tripline_connect::{Asked, Denied};
 use super::reply::{Refusal, Reply};
 use super::{Api, Call};
 use crate::ask::{Answer, Ask};
-use crate::clock;
+use tripline_connect::clock;
 
 impl Api {
     /// `POST /v1/callbacks/{destination}`

@@ -9,7 +9,7 @@ use super::routes::Scope;
 use super::tokens::{TOKENS, Token};
 use super::{Api, Call, end};
 use crate::ask::Ask;
-use crate::clock;
+use tripline_connect::clock;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,8 +7,8 @@ use super::audit::AUDIT;
 use super::client::Client;
 use super::routes::Scope;
 use super::tokens::{TOKENS, Token};
-use crate::clock;
 use crate::config::Config;
+use tripline_connect::clock;
 
 /// Who is named in the audit log where nobody showed a token.
 const BY: &str = "command line";

@@ -8,8 +8,8 @@ use tripline_event::format_time;
 use super::reply::{Refusal, Reply};
 use super::{Api, Call, end, tokens};
 use crate::ask::Ask;
-use crate::clock;
 use crate::engine::desk::silences;
+use tripline_connect::clock;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,21 +4,16 @@ use serde_json::json;
 
 use super::Api;
 use super::reply::Reply;
-use crate::config::SourceKind;
 
 impl Api {
     /// `GET /v1/sources`
     pub(super) fn sources(&self) -> Reply {
         let sources = self.sources.iter().map(|source| {
-            let (kind, at) = match &source.kind {
-                SourceKind::File(files) => ("file", files.path.clone()),
-                SourceKind::Http(listener) => ("http", format!("http://{}{}", listener.listen, listener.path)),
-            };
             let counted = |counter: &prometheus::IntCounterVec| counter.with_label_values(&[&source.name]).get();
             json!({
                 "name": source.name,
-                "kind": kind,
-                "at": at,
+                "kind": source.kind,
+                "at": source.settings.place(),
                 "source": source.event_source.as_ref().map(|(name, _)| name),
                 "events": counted(&self.metrics.events),
                 "bytes": counted(&self.metrics.bytes),

@@ -1,17 +1,18 @@
 //! From the text of a configuration to its types.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
 use tripline_base::{Diagnostic, SourceMap, Span, did_you_mean};
 use tripline_config::codes::BAD_VALUE;
-use tripline_config::{At, Place, Said, Table};
-use tripline_connect::{Kind, Pace};
+use tripline_config::{At, Said, Table};
+use tripline_connect::source::SourceKind;
+use tripline_connect::{Kind, Kinds, Pace};
+use tripline_serve::address;
 
-use super::{Api, Config, Engine, Files, Keep, Listener, Metrics, Outlet, Rules, Source, SourceKind};
+use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source};
 use crate::codes;
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
@@ -23,13 +24,13 @@ pub(super) fn read(
     sources: &mut SourceMap,
     path: &Path,
     text: &str,
-    kinds: &'static [Kind],
+    kinds: Kinds,
 ) -> (Option<Config>, Vec<Diagnostic>) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     tripline_config::read(sources, &path.display().to_string(), text, |root, said| whole(root, folder, kinds, said))
 }
 
-fn whole(root: &mut Table<'_>, folder: &Path, kinds: &'static [Kind], said: &mut Said<'_>) -> Option<Config> {
+fn whole(root: &mut Table<'_>, folder: &Path, kinds: Kinds, said: &mut Said<'_>) -> Option<Config> {
     let top = root.span;
     let store = root.table("store", said).map(|table| keep(table, folder, said));
     let engine = root.table("engine", said);
@@ -44,7 +45,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: &'static [Kind], said: &mut
                 .help("add `[[source]]` with `name`, `kind = \"file\"` and `path`"),
         );
     }
-    let sources = declared.into_iter().filter_map(|table| source(table, &mut names, said)).collect();
+    let sources = declared.into_iter().filter_map(|table| source(table, kinds.sources, &mut names, said)).collect();
     let mut names = BTreeSet::new();
     let (outputs, destinations) = (root.tables("output", said), root.tables("destination", said));
     if outputs.is_empty() && destinations.is_empty() && !root.has("output") && !root.has("destination") {
@@ -54,7 +55,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: &'static [Kind], said: &mut
         );
     }
     let mut outlets = |tables: Vec<Table<'_>>, alerts, said: &mut Said<'_>| -> Vec<Outlet> {
-        tables.into_iter().filter_map(|table| outlet(table, alerts, kinds, &mut names, said)).collect()
+        tables.into_iter().filter_map(|table| outlet(table, alerts, kinds.destinations, &mut names, said)).collect()
     };
     let outputs = outlets(outputs, false, said);
     let destinations = outlets(destinations, true, said);
@@ -143,79 +144,23 @@ fn kind(table: &mut Table<'_>, kinds: &[&str], said: &mut Said<'_>) -> Option<At
     None
 }
 
-fn source(mut table: Table<'_>, names: &mut BTreeSet<String>, said: &mut Said<'_>) -> Option<Source> {
+fn source(
+    mut table: Table<'_>,
+    kinds: &'static [SourceKind],
+    names: &mut BTreeSet<String>,
+    said: &mut Said<'_>,
+) -> Option<Source> {
+    let span = table.span;
     let name = named(&mut table, names, "\"okta\"", said);
-    let kind = kind(&mut table, &["file", "http"], said)?;
-    let event_source = table.text("source", said).map(|source| (source.value, source.span));
-    let kind = match kind.value.as_str() {
-        "file" => {
-            let path = table.needed("path", "\"logs/*.jsonl\"", said);
-            let follow = table.flag("follow", true, said);
-            let poll = table.duration("poll", Duration::from_millis(250), ("10ms", "1h"), said);
-            if let Some(path) = &path
-                && let Err(error) = globset::Glob::new(&path.value)
-            {
-                let message = format!("the pattern cannot be used: {}", error.kind());
-                said.push(Diagnostic::new(&BAD_VALUE, path.span, message));
-            }
-            path.map(|path| SourceKind::File(Files { path: path.value, follow, poll }))
-        }
-        _ => listener(&mut table, said).map(SourceKind::Http),
-    };
+    let fit: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+    let kind = kind(&mut table, &fit, said)?;
+    let kind = kinds.iter().find(|one| one.name == kind.value)?;
+    let written = table.text("source", said).map(|source| (source.value, source.span));
+    let settings = (kind.read)(&mut table, said);
     table.finish(said);
-    Some(Source { name: name?, event_source, kind: kind? })
-}
-
-/// An address, and a token where it is reached from elsewhere.
-fn address(table: &mut Table<'_>, example: &str, said: &mut Said<'_>) -> Option<(SocketAddr, Option<Place>)> {
-    let written = table.needed("listen", example, said);
-    let has_token = table.has("token");
-    let token = table.secret("token", false, said);
-    let written = written?;
-    let text = written.value.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    let Ok(listen) = text.as_ref().unwrap_or(&written.value).parse::<SocketAddr>() else {
-        said.push(
-            Diagnostic::new(&BAD_VALUE, written.span, "`listen` takes an address and a port")
-                .help(format!("such as `listen = {example}`")),
-        );
-        return None;
-    };
-    if !listen.ip().is_loopback() && !has_token {
-        said.push(
-            Diagnostic::new(&codes::OPEN_LISTENER, written.span, format!("`{listen}` is reached from elsewhere"))
-                .help("listen on `127.0.0.1`, or add `token = { env = \"NAME\" }`"),
-        );
-        return None;
-    }
-    Some((listen, token))
-}
-
-fn listener(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Listener> {
-    let address = address(table, "\"127.0.0.1:8514\"", said);
-    let path = table.text("path", said);
-    if let Some(path) = &path
-        && (!path.value.starts_with('/') || path.value.contains(['{', '}', '?', '#', '*', ' ']))
-    {
-        let message = "`path` begins with `/` and has no `{`, `}`, `*`, `?`, `#` or space";
-        said.push(Diagnostic::new(&BAD_VALUE, path.span, message));
-        return None;
-    }
-    let max_body = table.size("max_body", 16 << 20, ("1KiB", "256MiB"), said);
-    let max_waiting = table.size("max_waiting", 64 << 20, ("1KiB", "4GiB"), said).max(max_body);
-    let connections = table.number("max_connections", 256, 1..=10_000, said);
-    let remember = table.duration("remember", 86_400 * SECOND, ("1m", "30d"), said);
-    let ids = table.number("remember_ids", 100_000, 1..=10_000_000, said);
-    let (listen, token) = address?;
-    Some(Listener {
-        listen,
-        path: path.map_or_else(|| "/events".to_string(), |path| path.value),
-        token,
-        max_body,
-        max_waiting,
-        max_connections: usize::try_from(connections).unwrap_or(256),
-        remember,
-        remember_ids: usize::try_from(ids).unwrap_or(usize::MAX),
-    })
+    let settings = settings?;
+    let event_source = written.or_else(|| Some((settings.event_source()?.to_string(), span)));
+    Some(Source { name: name?, event_source, kind: kind.name, settings })
 }
 
 fn outlet(

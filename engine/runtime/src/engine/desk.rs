@@ -13,9 +13,9 @@ use tripline_store::{AlertQuery, AlertRow, Commit, Delivery, Note, Store, StoreE
 
 use super::{Engine, Work, locked};
 use crate::ask::{Answer, Ask, Request};
-use crate::clock;
 use crate::log::say;
 use crate::reload::Running;
+use tripline_connect::clock;
 
 /// The most silences that are kept.
 const MOST_SILENCES: usize = 1_000;

@@ -6,7 +6,7 @@ use tripline_store::Note;
 
 use super::desk::{Kept, Rules, alert, told};
 use super::{Engine, Work, locked};
-use crate::clock;
+use tripline_connect::clock;
 
 /// Alerts that may still wait when a service starts.
 const MOST: usize = 10_000;

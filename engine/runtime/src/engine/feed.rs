@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::IntCounterVec;
+use tripline_connect::source::Done;
 use tripline_detect::{Load, Ruleset, Stream};
 use tripline_store::{Change, Note};
 
 use super::judge::{One, Row};
-use crate::clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::parcel::{Done, Parcel};
+use crate::parcel::Parcel;
+use tripline_connect::clock;
 
 /// How many events that were set aside a note names.
 const MOST_NAMED: usize = 1_000;
@@ -120,8 +121,8 @@ impl<'c, 'r> Feed<'c, 'r> {
     ) -> Vec<Done> {
         let mut done = vec![Done::default(); parcels.len()];
         for (done, parcel) in done.iter_mut().zip(parcels) {
-            done.unparsed = parcel.pieces.iter().map(|(_, batch)| batch.unparsed.len() as u64).sum();
-            self.metrics.bytes.with_label_values(&[&parcel.source]).inc_by(parcel.bytes);
+            done.unparsed = parcel.arrival.pieces.iter().map(|(_, batch)| batch.unparsed.len() as u64).sum();
+            self.metrics.bytes.with_label_values(&[&parcel.source]).inc_by(parcel.arrival.bytes);
         }
         let came = Instant::now();
         let limit = now.saturating_add(clock::nanos(self.config.engine.max_ahead));
@@ -173,7 +174,7 @@ impl<'c, 'r> Feed<'c, 'r> {
             notes.push(Note { kind: "ahead".into(), time: now, body });
         }
         if let Some(stream) = stream {
-            let arrived = parcels.iter().map(|parcel| parcel.at).min().unwrap_or_else(Instant::now);
+            let arrived = parcels.iter().map(|parcel| parcel.arrival.at).min().unwrap_or_else(Instant::now);
             rows.extend(stream.advance().iter().map(|finding| Row::new(self.ruleset, finding, arrived)));
             let changes = stream.machine().changes().into_iter();
             state.extend(changes.map(|row| Change { space: row.space, key: row.key, value: row.value }));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tripline_store::{Change, Space};
 
-use crate::parcel::BatchId;
+use tripline_connect::source::BatchId;
 
 /// The space of ids in the store's state.
 pub(crate) const SPACE: Space = *b"tripline-batches";

@@ -106,14 +106,14 @@ pub(super) fn judge<'r>(
 ) -> Vec<Vec<One<'r>>> {
     let mut portions = Vec::new();
     for (at, parcel) in parcels.iter().enumerate() {
-        for (name, batch) in &parcel.pieces {
+        for (name, batch) in &parcel.arrival.pieces {
             portions.extend(batch.records.chunks(PORTION).map(|records| Portion {
                 parcel: at,
                 choice: &parcel.choice,
                 name,
                 batch,
                 records,
-                arrived: parcel.at,
+                arrived: parcel.arrival.at,
             }));
         }
     }

@@ -16,8 +16,8 @@ use tripline_config::Secrets;
 use super::cache::Cache;
 use super::service::Service;
 use super::settings::Enrichment;
-use crate::clock;
 use crate::metrics::Metrics;
+use tripline_connect::clock;
 
 /// The most values that are asked for and not answered.
 const MOST: usize = 10_000;

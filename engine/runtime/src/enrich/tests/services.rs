@@ -12,8 +12,8 @@ use tripline_config::Secrets;
 
 use super::super::ask::Asker;
 use super::configured;
-use crate::clock;
 use crate::metrics::Metrics;
+use tripline_connect::clock;
 
 /// The first lines and tokens of the requests that came.
 type Seen = Arc<Mutex<Vec<(String, String)>>>;

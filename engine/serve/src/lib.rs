@@ -1,14 +1,19 @@
-//! What the listeners share: a thread for them, what they put up with, tokens, and the page of metrics.
+//! Listeners of HTTP: a thread for them, what they put up with, and tokens.
+//!
+//! Invariants: a client that is slow, silent or large costs a bounded amount of memory and a bounded time; tokens are
+//! compared by their hashes, so that the time it takes tells nothing.
+//!
+//! Deliberately lacks: what is answered. That is a router of whoever listens.
+
+mod address;
+pub mod codes;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,19 +22,16 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-
-use crate::clock;
-use crate::metrics::Metrics;
 use tripline_config::Secret;
 
-/// A service whose engine did nothing for so long (nanoseconds) is not well.
-const STUCK: i64 = 60_000_000_000;
+pub use address::address;
 
 /// A token as it is compared: by its hash, so that the time it takes tells nothing.
 #[derive(Clone)]
-pub(crate) struct Token(Option<[u8; 32]>);
+pub struct Token(Option<[u8; 32]>);
 
 impl Token {
+    /// The token that a secret is; without one, every request passes.
     pub fn new(secret: Option<&Secret>) -> Self {
         Token(secret.map(|secret| Sha256::digest(secret.reveal().as_bytes()).into()))
     }
@@ -42,61 +44,18 @@ impl Token {
 }
 
 /// The token that a request shows.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Who is at the other end of a connection, in the extensions of its requests.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub IpAddr);
+pub struct Peer(pub IpAddr);
 
-pub(crate) fn unauthorised() -> Response {
+/// The answer to who shows no token that fits.
+pub fn unauthorised() -> Response {
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a token is needed\n").into_response()
-}
-
-/// Whether the service is well.
-#[derive(Default)]
-pub(crate) struct Health {
-    beat: AtomicI64,
-    failing: AtomicBool,
-}
-
-impl Health {
-    pub fn beat(&self) {
-        self.beat.store(clock::now(), Ordering::Relaxed);
-    }
-
-    pub fn failing(&self, failing: bool) {
-        self.failing.store(failing, Ordering::Relaxed);
-    }
-
-    pub fn told(&self) -> Result<&'static str, &'static str> {
-        if self.failing.load(Ordering::Relaxed) {
-            return Err("the store cannot be written\n");
-        }
-        match clock::now().saturating_sub(self.beat.load(Ordering::Relaxed)) > STUCK {
-            true => Err("the engine is busy for a minute or more\n"),
-            false => Ok("ok\n"),
-        }
-    }
-}
-
-/// The page of metrics, and whether the service is well.
-pub(crate) fn metrics(metrics: Arc<Metrics>, health: Arc<Health>, token: Token) -> Router {
-    let page = |State((metrics, _, token)): State<(Arc<Metrics>, Arc<Health>, Token)>, headers: HeaderMap| async move {
-        if !token.admits(&headers) {
-            return unauthorised();
-        }
-        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.text()).into_response()
-    };
-    let well = |State((_, health, _)): State<(Arc<Metrics>, Arc<Health>, Token)>| async move {
-        match health.told() {
-            Ok(text) => (StatusCode::OK, text),
-            Err(text) => (StatusCode::SERVICE_UNAVAILABLE, text),
-        }
-    };
-    Router::new().route("/metrics", get(page)).route("/healthz", get(well)).with_state((metrics, health, token))
 }
 
 /// How long a client may take for the head of a request, and may keep a connection that it does not use.
@@ -107,8 +66,6 @@ const AHEAD: usize = 64 << 10;
 const AGE: Duration = Duration::from_secs(600);
 /// How long the last request of a connection may take.
 const LAST: Duration = Duration::from_secs(90);
-/// How many readers of metrics may be connected at once.
-pub(crate) const READERS: usize = 64;
 
 /// A listener that is bound.
 struct Bound {
@@ -120,10 +77,13 @@ struct Bound {
 
 /// Listeners that are bound, with what they answer.
 #[derive(Default)]
-pub(crate) struct Listeners(Vec<Bound>);
+pub struct Listeners(Vec<Bound>);
 
 impl Listeners {
     /// Binds an address. Of the clients, so many are connected at once; the others wait in the system's queue.
+    ///
+    /// # Errors
+    /// Where the address cannot be had.
     pub fn bind(&mut self, what: &str, at: SocketAddr, most: usize, router: Router) -> Result<SocketAddr, String> {
         let bound = std::net::TcpListener::bind(at).and_then(|listener| {
             listener.set_nonblocking(true)?;
@@ -134,7 +94,10 @@ impl Listeners {
         Ok(local)
     }
 
-    /// Answers until told to stop.
+    /// Answers until told to stop, on a thread.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
     pub fn serve(self, mut stop: watch::Receiver<bool>) -> Result<std::thread::JoinHandle<()>, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

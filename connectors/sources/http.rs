@@ -1,9 +1,10 @@
 //! Events that are sent here: a POST of lines of JSON or an array, answered once they are committed.
 
+mod config;
+
 use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -12,15 +13,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tripline_detect::SourceChoice;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tripline_connect::clock;
+use tripline_connect::source::{Arrival, BatchId, Done, Intake, Source};
 use tripline_formats::Batch;
+use tripline_serve::{Listeners, Token, unauthorised};
 
-use crate::clock;
-use crate::config::Listener;
-use crate::metrics::Metrics;
-use crate::parcel::{BatchId, Done, Message, Parcel};
-use crate::serve::{Token, unauthorised};
+pub(crate) use config::KIND;
+use config::Listener;
 
 /// How long a client may take to send a body.
 const SENDING: Duration = Duration::from_secs(30);
@@ -29,35 +29,48 @@ const COMMITTING: Duration = Duration::from_secs(30);
 /// The longest id of a batch, in bytes.
 const LONGEST_ID: usize = 256;
 
+/// A listener that is bound.
+struct Listening {
+    at: String,
+    listeners: Listeners,
+    intake: Intake,
+}
+
+impl Source for Listening {
+    fn announce(&self) -> Option<String> {
+        Some(format!("listens on {}", self.at))
+    }
+
+    fn run(self: Box<Self>) {
+        let (stopping, stopped) = watch::channel(false);
+        match self.listeners.serve(stopped) {
+            Ok(serving) => {
+                while !self.intake.stop().wait(Duration::from_secs(3600)) {}
+                let _ = stopping.send(true);
+                let _ = serving.join();
+            }
+            Err(why) => self.intake.failing(Some(&why)),
+        }
+    }
+}
+
 /// What all requests to one source share.
-pub(crate) struct Intake {
-    pub name: Arc<str>,
-    pub choice: SourceChoice,
-    pub config: Listener,
-    pub token: Token,
-    pub send: SyncSender<Message>,
-    pub metrics: Arc<Metrics>,
+struct Shared {
+    intake: Intake,
+    config: Listener,
+    token: Token,
     /// How much may wait at once, in KiB.
     room: Arc<Semaphore>,
     unnamed: AtomicU64,
 }
 
-impl Intake {
-    pub fn new(
-        name: &str,
-        choice: SourceChoice,
-        config: &Listener,
-        token: Token,
-        send: SyncSender<Message>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+impl Shared {
+    fn new(config: &Listener, token: Token, intake: Intake) -> Self {
         let room = Arc::new(Semaphore::new(usize::try_from(kibi(config.max_waiting)).unwrap_or(1)));
-        let (name, config) = (name.into(), config.clone());
-        Intake { name, choice, config, token, send, metrics, room, unnamed: AtomicU64::new(0) }
+        Shared { intake, config: config.clone(), token, room, unnamed: AtomicU64::new(0) }
     }
 
-    /// The routes of the source.
-    pub fn router(self) -> Router {
+    fn router(self) -> Router {
         let path = self.config.path.clone();
         Router::new().route(&path, post(take)).with_state(Arc::new(self))
     }
@@ -67,14 +80,14 @@ fn kibi(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX)
 }
 
-async fn take(State(intake): State<Arc<Intake>>, request: Request) -> Response {
-    if !intake.token.admits(request.headers()) {
+async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if !shared.token.admits(request.headers()) {
         return unauthorised();
     }
-    match taken(&intake, request).await {
+    match taken(&shared, request).await {
         Ok(told) => told,
         Err(Refusal::Busy) => {
-            intake.metrics.refused.with_label_values(&[&intake.name]).inc();
+            shared.intake.refused();
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "busy; send it again\n").into_response()
         }
         Err(Refusal::Wrong(status, why)) => (status, format!("{why}\n")).into_response(),
@@ -93,8 +106,8 @@ fn wrong(status: StatusCode, why: impl Into<String>) -> Refusal {
     Refusal::Wrong(status, why.into())
 }
 
-async fn taken(intake: &Arc<Intake>, request: Request) -> Result<Response, Refusal> {
-    let most = intake.config.max_body;
+async fn taken(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal> {
+    let most = shared.config.max_body;
     let too_large = || wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes"));
     let headers = request.headers();
     let plain = plain(headers)?;
@@ -105,10 +118,10 @@ async fn taken(intake: &Arc<Intake>, request: Request) -> Result<Response, Refus
     let id = id(headers)?;
     // What is compressed, or comes in pieces, may become as large as a body may be.
     let weight = length.filter(|_| plain).unwrap_or(most);
-    let room = Arc::clone(&intake.room).try_acquire_many_owned(kibi(weight)).map_err(|_| Refusal::Busy)?;
+    let room = Arc::clone(&shared.room).try_acquire_many_owned(kibi(weight)).map_err(|_| Refusal::Busy)?;
     let body = body(request.into_body(), usize::try_from(most).unwrap_or(usize::MAX)).await?;
     let (done, told) = oneshot::channel();
-    let handing = Arc::clone(intake);
+    let handing = Arc::clone(shared);
     let handed = tokio::task::spawn_blocking(move || hand_over(&handing, id, body, done, room)).await;
     handed.map_err(|_| Refusal::Busy)??;
     match tokio::time::timeout(COMMITTING, told).await {
@@ -159,7 +172,7 @@ async fn body(body: Body, most: usize) -> Result<Bytes, Refusal> {
 /// Cuts a body into events and waits until the engine takes them. Its room is its own until it is committed, whether
 /// the client still waits or not.
 fn hand_over(
-    intake: &Intake,
+    shared: &Shared,
     id: Option<String>,
     body: Bytes,
     done: oneshot::Sender<Done>,
@@ -167,29 +180,27 @@ fn hand_over(
 ) -> Result<(), Refusal> {
     let at = Instant::now();
     let name: Arc<str> = match &id {
-        Some(id) => format!("{}/{id}", intake.name).into(),
+        Some(id) => format!("{}/{id}", shared.intake.name()).into(),
         None => {
-            let number = intake.unnamed.fetch_add(1, Ordering::Relaxed);
-            format!("{}/{}-{number}", intake.name, clock::now()).into()
+            let number = shared.unnamed.fetch_add(1, Ordering::Relaxed);
+            format!("{}/{}-{number}", shared.intake.name(), clock::now()).into()
         }
     };
-    let (bytes, batches) = cut(body, intake.config.max_body)?;
-    let parcel = Parcel {
-        source: Arc::clone(&intake.name),
-        choice: intake.choice.clone(),
+    let (bytes, batches) = cut(body, shared.config.max_body)?;
+    let arrival = Arrival {
         pieces: batches.into_iter().map(|batch| (Arc::clone(&name), batch)).collect(),
         bytes,
         position: None,
         id: id.map(|id| BatchId {
             id,
-            remember: clock::nanos(intake.config.remember),
-            most: intake.config.remember_ids,
+            remember: clock::nanos(shared.config.remember),
+            most: shared.config.remember_ids,
         }),
         done: Some(done),
         room: Some(room),
         at,
     };
-    intake.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Refusal::Busy)
+    shared.intake.hand_over(arrival).map_err(|_| Refusal::Busy)
 }
 
 fn cut(body: Bytes, most: u64) -> Result<(u64, Vec<Batch>), Refusal> {
@@ -220,7 +231,7 @@ mod tests {
 
     #[test]
     fn bodies_of_clients_that_went_away_take_their_room_until_they_are_committed() {
-        let (send, receive) = std::sync::mpsc::sync_channel(8);
+        let (intake, receive) = Intake::channel("a", 8);
         let config = Listener {
             listen: ([127, 0, 0, 1], 0).into(),
             path: "/events".into(),
@@ -231,16 +242,15 @@ mod tests {
             remember: Duration::from_secs(60),
             remember_ids: 1,
         };
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let intake = Arc::new(Intake::new("a", SourceChoice::Detect, &config, Token::new(None), send, metrics));
-        let all = intake.room.available_permits();
+        let shared = Arc::new(Shared::new(&config, Token::new(None), intake));
+        let all = shared.room.available_permits();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let request = Request::new(Body::from("{\"a\":1}\n"));
-        let gone = async { tokio::time::timeout(Duration::from_millis(200), taken(&intake, request)).await };
+        let gone = async { tokio::time::timeout(Duration::from_millis(200), taken(&shared, request)).await };
         assert!(runtime.block_on(gone).is_err(), "nobody commits, so nobody is answered");
-        let parcel = receive.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert!(intake.room.available_permits() < all);
-        drop(parcel);
-        assert_eq!(intake.room.available_permits(), all);
+        let arrival = receive.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(shared.room.available_permits() < all);
+        drop(arrival);
+        assert_eq!(shared.room.available_permits(), all);
     }
 }

@@ -5,24 +5,22 @@
 //! from its beginning. One that is no longer found under the pattern is read to its end, looked at for a while
 //! longer, and forgotten.
 
+mod config;
 mod find;
 mod identity;
 mod lines;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tripline_detect::SourceChoice;
-use tripline_store::Position;
+use tripline_connect::source::{Arrival, Intake, Source, Stopped};
 
-use crate::config::Files;
-use crate::log::say;
-use crate::metrics::Metrics;
-use crate::parcel::{Message, Parcel, Stop};
+use config::Files;
+pub(crate) use config::KIND;
 use identity::{Id, Prefix, id_of};
 use lines::{Cut, Read};
 
@@ -61,28 +59,24 @@ struct Open {
 }
 
 /// Reads files until the service stops, or until their ends where they are not followed.
-pub(crate) struct Reader {
-    pub name: Arc<str>,
-    pub choice: SourceChoice,
-    pub config: Files,
-    pub folder: PathBuf,
-    pub once: bool,
-    pub send: SyncSender<Message>,
-    pub stop: Stop,
-    pub metrics: Arc<Metrics>,
+struct Reader {
+    config: Files,
+    folder: PathBuf,
+    once: bool,
+    position: Option<Vec<u8>>,
+    intake: Intake,
 }
 
-impl Reader {
-    /// Reads from a position on.
-    pub fn run(self, position: Option<Vec<u8>>) {
-        let mut files = self.taken_up(position);
+impl Source for Reader {
+    fn run(mut self: Box<Self>) {
+        let mut files = self.taken_up();
         let follow = self.config.follow && !self.once;
         let mut full = false;
         loop {
             let found = find::files(&self.folder, &self.config.path, MOST_FILES);
             if found.len() >= MOST_FILES && !full {
                 full = true;
-                say(&format!("the source `{}` has more than {MOST_FILES} files; the others wait", self.name));
+                self.intake.say(&format!("there are more than {MOST_FILES} files; the others wait"));
             }
             self.meet(&mut files, found);
             let Ok(progress) = self.read_all(&mut files, follow) else { return };
@@ -90,26 +84,25 @@ impl Reader {
             if progress {
                 continue;
             }
-            if !follow {
-                let _ = self.send.send(Message::Ended);
-                return;
-            }
-            if self.stop.wait(self.config.poll) {
+            if !follow || self.intake.stop().wait(self.config.poll) {
                 return;
             }
         }
     }
+}
 
+impl Reader {
     /// The files that a position names, where they still are what they were.
-    fn taken_up(&self, position: Option<Vec<u8>>) -> BTreeMap<Id, Open> {
-        let known: BTreeMap<Id, Place> = match position.as_deref().map(serde_json::from_slice::<Vec<(Id, Place)>>) {
-            None => BTreeMap::new(),
-            Some(Ok(known)) => known.into_iter().collect(),
-            Some(Err(error)) => {
-                say(&format!("the position of the source `{}` cannot be read and is left aside: {error}", self.name));
-                BTreeMap::new()
-            }
-        };
+    fn taken_up(&mut self) -> BTreeMap<Id, Open> {
+        let known: BTreeMap<Id, Place> =
+            match self.position.take().as_deref().map(serde_json::from_slice::<Vec<(Id, Place)>>) {
+                None => BTreeMap::new(),
+                Some(Ok(known)) => known.into_iter().collect(),
+                Some(Err(error)) => {
+                    self.intake.say(&format!("its position cannot be read and is left aside: {error}"));
+                    BTreeMap::new()
+                }
+            };
         known.into_iter().map(|(id, place)| (id, Open { place, ..Open::default() })).collect()
     }
 
@@ -133,7 +126,7 @@ impl Reader {
                 continue;
             }
             file.gone = Some(Instant::now());
-            self.metrics.rotations.with_label_values(&[&self.name]).inc();
+            self.intake.rotated();
             if file.handle.is_none() {
                 // It was renamed while nobody looked: it stands beside where it stood.
                 if let Some(path) = find::moved(&file.place.path, *id) {
@@ -151,26 +144,17 @@ impl Reader {
         order.sort();
         for (_, id) in order {
             loop {
-                if self.stop.asked() {
+                if self.intake.stop().asked() {
                     return Err(Stopped);
                 }
                 let Some(file) = files.get_mut(&id) else { break };
                 let Some(cut) = self.read(id, file, follow) else { break };
                 any = true;
                 let more = cut.more;
-                let position = Position { source: self.name.to_string(), value: position(files) };
-                let parcel = Parcel {
-                    source: Arc::clone(&self.name),
-                    choice: self.choice.clone(),
-                    pieces: cut.pieces,
-                    bytes: cut.bytes,
-                    position: Some(position),
-                    id: None,
-                    done: None,
-                    room: None,
-                    at: Instant::now(),
-                };
-                self.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Stopped)?;
+                let position = Some(position(files));
+                let Cut { pieces, bytes, .. } = cut;
+                let arrival = Arrival { pieces, bytes, position, id: None, done: None, room: None, at: Instant::now() };
+                self.intake.hand_over(arrival)?;
                 if !more {
                     break;
                 }
@@ -194,7 +178,7 @@ impl Reader {
                 Ok(_) => return None,
                 Err(error) => {
                     if !std::mem::replace(complained, true) {
-                        say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
+                        self.intake.say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
                     }
                     return None;
                 }
@@ -203,8 +187,11 @@ impl Reader {
         let handle = handle.as_ref()?;
         let size = handle.metadata().ok()?.len();
         if size < place.offset || (size > place.offset && !place.begin.holds(handle)) {
-            say(&format!("`{}` was truncated or written anew, and is read from its beginning", place.path.display()));
-            self.metrics.rotations.with_label_values(&[&self.name]).inc();
+            self.intake.say(&format!(
+                "`{}` was truncated or written anew, and is read from its beginning",
+                place.path.display()
+            ));
+            self.intake.rotated();
             *place = Place { path: std::mem::take(&mut place.path), ..Place::default() };
         }
         if size == place.offset {
@@ -225,7 +212,7 @@ impl Reader {
             }
             Err(error) => {
                 if !std::mem::replace(complained, true) {
-                    say(&format!("`{}` cannot be read on: {}", place.path.display(), error.kind()));
+                    self.intake.say(&format!("`{}` cannot be read on: {}", place.path.display(), error.kind()));
                 }
                 None
             }
@@ -244,9 +231,6 @@ impl Reader {
         }
     }
 }
-
-/// Nobody takes events any more.
-struct Stopped;
 
 fn position(files: &BTreeMap<Id, Open>) -> Vec<u8> {
     let places: Vec<(&Id, &Place)> = files.iter().map(|(id, file)| (id, &file.place)).collect();

@@ -1,0 +1,53 @@
+//! `kind = "file"` in the configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tripline_base::Diagnostic;
+use tripline_config::codes::BAD_VALUE;
+use tripline_config::{Said, Table};
+use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
+
+use super::Reader;
+
+pub(crate) const KIND: SourceKind = SourceKind { name: "file", read };
+
+/// Files of JSON lines.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// A path or a glob.
+    pub path: String,
+    /// Whether they are read on as they grow.
+    pub follow: bool,
+    /// How often they are looked at.
+    pub poll: Duration,
+}
+
+fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSettings>> {
+    let path = table.needed("path", "\"logs/*.jsonl\"", said);
+    let follow = table.flag("follow", true, said);
+    let poll = table.duration("poll", Duration::from_millis(250), ("10ms", "1h"), said);
+    let path = path?;
+    if let Err(error) = globset::Glob::new(&path.value) {
+        let message = format!("the pattern cannot be used: {}", error.kind());
+        said.push(Diagnostic::new(&BAD_VALUE, path.span, message));
+        return None;
+    }
+    Some(Arc::new(Files { path: path.value, follow, poll }))
+}
+
+impl SourceSettings for Files {
+    fn place(&self) -> String {
+        self.path.clone()
+    }
+
+    fn ends(&self) -> bool {
+        true
+    }
+
+    fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
+        let Opening { folder, once, position, intake, .. } = opening;
+        let (config, folder) = (self.clone(), folder.to_path_buf());
+        Ok(Box::new(Reader { config, folder, once, position, intake }))
+    }
+}

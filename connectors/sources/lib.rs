@@ -1,0 +1,14 @@
+//! Where events come from. Each kind is a folder with the same files: `config.rs` (its table of the configuration),
+//! `source.rs` (how it is read), `tests.rs`.
+//!
+//! Invariants: those that [`tripline_connect::source`] asks of a source.
+
+#[cfg(test)]
+mod compliance;
+mod file;
+mod http;
+
+use tripline_connect::source::SourceKind;
+
+/// Every kind, in the order of their names.
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND];

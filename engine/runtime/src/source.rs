@@ -1,4 +1,0 @@
-//! Where events come from.
-
-pub(crate) mod file;
-pub(crate) mod http;
