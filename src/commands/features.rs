@@ -96,7 +96,8 @@ fn build_from(args: &BuildArgs) -> Outcome {
         }
     };
     let ruleset = &rules.ruleset;
-    let built = build(&Build { config: &config, ruleset, files: &files, layout, choice, replace: args.replace }, &mut tell);
+    let built =
+        build(&Build { config: &config, ruleset, files: &files, layout, choice, replace: args.replace }, &mut tell);
     if on {
         eprint!("\r\x1b[K");
     }

@@ -31,9 +31,9 @@ mod open;
 mod parse;
 mod reader;
 mod scan;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use batch::{Batch, Record, RecordRange, UnparsedLine, excerpt};
 pub use format::{Format, Layout, UnknownFormat};

@@ -144,6 +144,13 @@ impl Decoder {
         }
     }
 
+    /// The lines that come now were written about then: see [`Layout::near`].
+    pub fn written_near(&mut self, near: i64) {
+        if let Lines::Syslog(known) = &mut self.lines {
+            *known = Some(near);
+        }
+    }
+
     /// How many lines were taken.
     pub fn line(&self) -> u64 {
         self.line

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tripline_detect::scan::{Told, Wanted};
-use tripline_formats::Layout;
 use tripline_detect::{Ruleset, SourceChoice};
+use tripline_formats::Layout;
 
 use crate::replay;
 

@@ -25,9 +25,12 @@ fn show(batch: &Batch, out: &mut String) {
             (record.line, format!("{} {}", record.line, String::from_utf8_lossy(record.bytes)))
         })
         .collect();
-    told.extend(batch.unparsed.iter().map(|piece| {
-        (piece.line, format!("{} ! {}: {}", piece.line, piece.reason, piece.excerpt))
-    }));
+    told.extend(
+        batch
+            .unparsed
+            .iter()
+            .map(|piece| (piece.line, format!("{} ! {}: {}", piece.line, piece.reason, piece.excerpt))),
+    );
     told.sort_by_key(|(line, _)| *line);
     told.iter().for_each(|(_, text)| writeln!(out, "{text}").unwrap());
 }
@@ -162,11 +165,7 @@ fn what_is_recognised_as_json_is_read_in_every_shape() {
 #[test]
 fn columns_and_delimiters_may_be_named() {
     let columns = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
-    let csv = Layout {
-        columns: columns(&["time", "user"]),
-        delimiter: Some(b';'),
-        ..Layout::of(Format::Csv)
-    };
+    let csv = Layout { columns: columns(&["time", "user"]), delimiter: Some(b';'), ..Layout::of(Format::Csv) };
     assert_eq!(read(b"08:00;al,ice\n", &csv, 4, 100, 100), ["1 {\"time\":\"08:00\",\"user\":\"al,ice\"}"]);
     let flow = Layout { columns: columns(&["srcaddr", "tcp-flags"]), ..Layout::of(Format::Vpcflow) };
     assert_eq!(read(b"192.0.2.1 18\n", &flow, 4, 100, 100), ["1 {\"srcaddr\":\"192.0.2.1\",\"tcp_flags\":18}"]);
@@ -268,9 +267,8 @@ fn a_quote_that_nobody_closes_does_not_swallow_the_input() {
 
 #[test]
 fn audit_events_that_never_end_wait_for_a_bounded_time() {
-    let record = |serial: usize, seconds: usize| {
-        format!("type=SYSCALL msg=audit({seconds}.000:{serial}): syscall=59\n")
-    };
+    let record =
+        |serial: usize, seconds: usize| format!("type=SYSCALL msg=audit({seconds}.000:{serial}): syscall=59\n");
     let first = |text: &str| {
         let mut decoder = Decoder::new(&layout(Format::Auditd)).unwrap();
         let mut batch = Batch::default();
@@ -306,13 +304,61 @@ fn the_real_limit_holds_for_lines() {
 /// What means something in one format or another.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec![
-        "<34>", "1 ", "2026-11-21T08:00:00Z ", "Nov 21 08:00:00 ", "host ", "app[1]: ", "- ", "[id a=\"b\"]", "CEF:0|",
-        "|", "LEEF:2.0|", "^", "x=1 ", "=", "\\", "\\\"", "\"", "'", ",", ";", "\t", " ", "a,b,c\n", "#Fields: a b\n",
-        "#Date: 2026-11-21\n", "#separator \\x09\n", "#fields\ta\tb\n", "#types\tcount\tset[bool]\n", "#path\tx\n", "T",
-        "-", "(empty)", "\\x0a", "type=SYSCALL msg=audit(1.000:1): ", "type=EXECVE msg=audit(1.000:1): ", "a0=6C73 ",
-        "type=PROCTITLE msg=audit(1.000:1): ", "saddr=0200", "msg='", "version srcaddr\n", "2 ", "{\"a\":1}", "{", "}",
-        "[21/Nov/2026:08:15:09 +0100] ", "GET / HTTP/1.1", "200 ", "[Sat Nov 21 08:15:09 2026] [core:error] ", "\u{feff}",
-        "\n", "\r\n", "\0", "\u{e9}", "0", "123",
+        "<34>",
+        "1 ",
+        "2026-11-21T08:00:00Z ",
+        "Nov 21 08:00:00 ",
+        "host ",
+        "app[1]: ",
+        "- ",
+        "[id a=\"b\"]",
+        "CEF:0|",
+        "|",
+        "LEEF:2.0|",
+        "^",
+        "x=1 ",
+        "=",
+        "\\",
+        "\\\"",
+        "\"",
+        "'",
+        ",",
+        ";",
+        "\t",
+        " ",
+        "a,b,c\n",
+        "#Fields: a b\n",
+        "#Date: 2026-11-21\n",
+        "#separator \\x09\n",
+        "#fields\ta\tb\n",
+        "#types\tcount\tset[bool]\n",
+        "#path\tx\n",
+        "T",
+        "-",
+        "(empty)",
+        "\\x0a",
+        "type=SYSCALL msg=audit(1.000:1): ",
+        "type=EXECVE msg=audit(1.000:1): ",
+        "a0=6C73 ",
+        "type=PROCTITLE msg=audit(1.000:1): ",
+        "saddr=0200",
+        "msg='",
+        "version srcaddr\n",
+        "2 ",
+        "{\"a\":1}",
+        "{",
+        "}",
+        "[21/Nov/2026:08:15:09 +0100] ",
+        "GET / HTTP/1.1",
+        "200 ",
+        "[Sat Nov 21 08:15:09 2026] [core:error] ",
+        "\u{feff}",
+        "\n",
+        "\r\n",
+        "\0",
+        "\u{e9}",
+        "0",
+        "123",
     ]);
     let any = prop::collection::vec(any::<u8>(), 0..4);
     let one = prop_oneof![8 => pieces.prop_map(|text| text.as_bytes().to_vec()), 1 => any];
@@ -385,7 +431,7 @@ proptest! {
 
 fn any_text() -> impl Strategy<Value = String> {
     // An end of line as Windows has it is one as all others are.
-    prop_oneof!["[a-z,\"\n ]{0,12}", any::<String>()].prop_map(|text| text.replace('\r', "").replace('\u{feff}', ""))
+    prop_oneof!["[a-z,\"\n ]{0,12}", any::<String>()].prop_map(|text| text.replace(['\r', '\u{feff}'], ""))
 }
 
 /// As [`read`], of any bytes.
@@ -399,7 +445,8 @@ fn read_lossy(text: &[u8], layout: &Layout, step: usize, max_batch: usize, max_r
             }
             records.push((record.line, format!("{} {}", record.line, String::from_utf8_lossy(record.bytes))));
         }
-        let piece = |piece: &crate::UnparsedLine| (piece.line, format!("{} ! {} {}", piece.line, piece.reason, piece.excerpt));
+        let piece =
+            |piece: &crate::UnparsedLine| (piece.line, format!("{} ! {} {}", piece.line, piece.reason, piece.excerpt));
         records.extend(batch.unparsed.iter().map(piece));
     }
     records.sort();

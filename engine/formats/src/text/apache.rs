@@ -1,15 +1,15 @@
 //! Access logs of Apache httpd and nginx (common, combined, with the virtual host before it) in the names that the W3C
 //! format and Sigma's rules for web servers have, and their error logs. What identifies time is written as RFC 3339.
 
+use nom::Parser;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till1, take_while_m_n, take_while1};
 use nom::character::complete::{char, digit1};
 use nom::combinator::{map_opt, opt, recognize, rest, verify};
 use nom::sequence::{delimited, preceded, terminated};
-use nom::Parser;
 
-use super::{Parsed, Reason, refused};
 use super::escaped::{unescaped, unescaped_position};
+use super::{Parsed, Reason, refused};
 use crate::json::Json;
 
 /// Writes the members of an event.
@@ -23,7 +23,9 @@ pub(super) fn members(text: &[u8], json: &mut Json<'_>) -> Result<(), Reason> {
         return Ok(());
     }
     json.back(mark);
-    access(text, json).map_err(|_| "it is no line of an access log or an error log of Apache or nginx".into()).map(|_| ())
+    access(text, json)
+        .map_err(|_| "it is no line of an access log or an error log of Apache or nginx".into())
+        .map(|_| ())
 }
 
 /// Whether a line is one of these logs.
@@ -200,7 +202,17 @@ fn write_request(text: &[u8], json: &mut Json<'_>) {
 /// `[Sat Nov 21 08:15:09.123456 2026] [core:error] [pid 7:tid 9] [client 192.0.2.1:5] message`.
 fn apache_error<'t>(text: &'t [u8], json: &mut Json<'_>) -> Parsed<'t, ()> {
     let day = map_opt(take_while_m_n(1, 2, |byte: u8| byte.is_ascii_digit()), Some);
-    let time = (word, take_while1(|byte| byte == b' '), month, take_while1(|byte| byte == b' '), day, blank, clock, blank, digits(4));
+    let time = (
+        word,
+        take_while1(|byte| byte == b' '),
+        month,
+        take_while1(|byte| byte == b' '),
+        day,
+        blank,
+        clock,
+        blank,
+        digits(4),
+    );
     let (rest, (.., month, _, day, _, time, _, year)) = delimited(char('['), time, char(']')).parse(text)?;
     let time = Time { year, month, day, time, offset: None };
     let inner = |text| delimited(tag(" ["), take_till1(|byte| byte == b']'), char(']')).parse(text);

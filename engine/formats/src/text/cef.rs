@@ -1,18 +1,17 @@
 //! The Common Event Format: `CEF:0|vendor|product|version|class|name|severity|key=value key=value`. The names of the
 //! header are those of its dictionary (`deviceVendor` …), and those of the extension stay what they are.
 
+use nom::Parser;
 use nom::bytes::complete::{tag, take_while1};
 use nom::character::complete::digit1;
 use nom::sequence::{preceded, terminated};
-use nom::Parser;
 
-use super::{Parsed, Reason};
 use super::escaped::{unescaped, unescaped_position};
+use super::{Parsed, Reason};
 use crate::json::Json;
 
 /// The names of the header after the version, in their order.
-const HEADER: [&str; 6] =
-    ["deviceVendor", "deviceProduct", "deviceVersion", "deviceEventClassId", "name", "severity"];
+const HEADER: [&str; 6] = ["deviceVendor", "deviceProduct", "deviceVersion", "deviceEventClassId", "name", "severity"];
 
 /// Writes the members of an event.
 pub(super) fn members(text: &[u8], json: &mut Json<'_>) -> Result<(), Reason> {
@@ -76,8 +75,11 @@ fn extension(text: &[u8], json: &mut Json<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// A value; and the key after it with what follows its `=`.
-fn value(text: &[u8]) -> (&[u8], Option<(&[u8], &[u8])>) {
+/// A key, and what follows its `=`.
+type Pair<'t> = (&'t [u8], &'t [u8]);
+
+/// A value, and the pair after it.
+fn value(text: &[u8]) -> (&[u8], Option<Pair<'_>>) {
     let mut word = None;
     let mut bytes = text.iter().enumerate();
     while let Some((at, byte)) = bytes.next() {

@@ -1,14 +1,14 @@
 //! Pairs of key and value: `user=alice action="log in"`, with blanks between them, or with a delimiter that is named.
 //! A value with blanks is quoted; a backslash stands before a quote within.
 
+use nom::Parser;
 use nom::branch::alt;
 use nom::bytes::complete::take_while1;
 use nom::character::complete::char;
 use nom::sequence::{delimited, terminated};
-use nom::Parser;
 
-use super::{Parsed, Reason, refused};
 use super::escaped::{unescaped, unescaped_position};
+use super::{Parsed, Reason, refused};
 use crate::json::Json;
 
 /// So many pairs a text has to have, to be taken for pairs where nobody says that it is.

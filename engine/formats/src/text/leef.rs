@@ -1,10 +1,10 @@
 //! The Log Event Extended Format: `LEEF:1.0|vendor|product|version|event|` and attributes with tabs between them;
 //! 2.0 may name another delimiter after the event.
 
+use nom::Parser;
 use nom::branch::alt;
 use nom::bytes::complete::tag;
 use nom::sequence::{delimited, preceded};
-use nom::Parser;
 
 use super::escaped::hex;
 use super::{Parsed, Reason, cef};

@@ -2,12 +2,13 @@
 //! none). A message that is CEF, LEEF, JSON or pairs of key and value is read on: its members are those of the event,
 //! and the header is under `syslog`.
 
-use nom::bytes::complete::{tag, take_till, take_while, take_while_m_n, take_while1};
+use nom::Parser;
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take, take_till, take_while, take_while_m_n, take_while1};
 use nom::character::complete::{char, digit1};
 use nom::combinator::{map_opt, opt, recognize, verify};
 use nom::multi::fold_many0;
 use nom::sequence::{delimited, preceded, separated_pair, terminated};
-use nom::Parser;
 use serde_json::value::RawValue;
 use tripline_event::date_parts;
 
@@ -106,10 +107,11 @@ fn given(text: &[u8]) -> Parsed<'_, Option<&[u8]>> {
     word.map(|word| (word != b"-").then_some(word)).parse(text)
 }
 
-fn rfc5424(text: &[u8]) -> Result<(&[u8], Header<'_>), nom::Err<nom::error::Error<&[u8]>>> {
-    let head = preceded((tag("1"), char(' ')), (timestamp_or_none, given, given, given, given));
-    let (rest, (timestamp, hostname, appname, procid, msgid)) = { head }.parse(text)?;
-    let (rest, structured) = nom::branch::alt((tag("-"), recognize(elements))).parse(rest)?;
+/// The new kind: what is left is the message.
+fn rfc5424(text: &[u8]) -> Parsed<'_, Header<'_>> {
+    let mut head = preceded((tag("1"), char(' ')), (timestamp_or_none, given, given, given, given));
+    let (rest, (timestamp, hostname, appname, procid, msgid)) = head.parse(text)?;
+    let (rest, structured) = alt((tag("-"), recognize(elements))).parse(rest)?;
     let structured = if structured == b"-" { &[] } else { structured };
     let message = match rest.split_first() {
         None => rest,
@@ -120,7 +122,7 @@ fn rfc5424(text: &[u8]) -> Result<(&[u8], Header<'_>), nom::Err<nom::error::Erro
 }
 
 fn timestamp_or_none(text: &[u8]) -> Parsed<'_, Timestamp<'_>> {
-    nom::branch::alt((terminated(whole_time, char(' ')), tag("- ").map(|_| Timestamp::None))).parse(text)
+    alt((terminated(whole_time, char(' ')), tag("- ").map(|_| Timestamp::None))).parse(text)
 }
 
 /// `2026-11-03T08:15:09.123Z`, whatever follows the day.
@@ -168,7 +170,7 @@ fn parameter_value(text: &[u8]) -> Parsed<'_, &[u8]> {
 
 /// The older kind says little that can be relied on; whatever is no header is message.
 fn rfc3164(text: &[u8]) -> (&[u8], Header<'_>) {
-    let times = nom::branch::alt((whole_time, short_time));
+    let times = alt((whole_time, short_time));
     let mut header = Header::default();
     let Ok((rest, timestamp)) = terminated(times, char(' ')).parse(text) else {
         if let Ok((message, (name, Some(id)))) = program(text) {
@@ -179,7 +181,8 @@ fn rfc3164(text: &[u8]) -> (&[u8], Header<'_>) {
     };
     header.timestamp = timestamp;
     let mut rest = rest.trim_ascii_start();
-    let (after, first) = take_till::<_, _, nom::error::Error<&[u8]>>(|byte| byte == b' ').parse(rest).unwrap_or((rest, b""));
+    let (after, first) =
+        take_till::<_, _, nom::error::Error<&[u8]>>(|byte| byte == b' ').parse(rest).unwrap_or((rest, b""));
     if !first.ends_with(b":") && !after.is_empty() {
         header.hostname = Some(first);
         rest = after.trim_ascii_start();
@@ -195,7 +198,7 @@ fn rfc3164(text: &[u8]) -> (&[u8], Header<'_>) {
 fn short_time(text: &[u8]) -> Parsed<'_, Timestamp<'_>> {
     const MONTHS: [&[u8; 3]; 12] =
         [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    let month = map_opt(nom::bytes::complete::take(3usize), |name: &[u8]| {
+    let month = map_opt(take(3usize), |name: &[u8]| {
         let at = MONTHS.iter().position(|month| month.as_slice() == name)?;
         u8::try_from(at + 1).ok()
     });
@@ -308,11 +311,15 @@ impl Timestamp<'_> {
         let (year, month, day, time) = match self {
             Timestamp::None => return,
             Timestamp::Whole(text) => return json.field("timestamp", text),
-            Timestamp::Dated { year, month, day, time } => (String::from_utf8_lossy(year).into_owned(), month, day, time),
-            Timestamp::Yearless { text, month, day, time } => match near.and_then(|near| year(near, month, day, time)) {
-                Some(year) => (year.to_string(), month, day, time),
-                None => return json.field("timestamp", text),
-            },
+            Timestamp::Dated { year, month, day, time } => {
+                (String::from_utf8_lossy(year).into_owned(), month, day, time)
+            }
+            Timestamp::Yearless { text, month, day, time } => {
+                match near.and_then(|near| year(near, month, day, time)) {
+                    Some(year) => (year.to_string(), month, day, time),
+                    None => return json.field("timestamp", text),
+                }
+            }
         };
         json.key(b"timestamp");
         json.text_of([format!("{year}-{month:02}-{day:02}T").as_bytes(), time]);

@@ -56,18 +56,8 @@ const LATER: [&str; 28] = [
     "encryption_status",
 ];
 /// Fields that are numbers by AWS's description.
-const NUMBERS: [&str; 10] = [
-    "version",
-    "srcport",
-    "dstport",
-    "protocol",
-    "packets",
-    "bytes",
-    "start",
-    "end",
-    "tcp_flags",
-    "traffic_path",
-];
+const NUMBERS: [&str; 10] =
+    ["version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp_flags", "traffic_path"];
 
 /// What is known between two lines.
 pub(super) struct Rows {

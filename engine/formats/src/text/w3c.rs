@@ -2,9 +2,9 @@
 //! that is not there is `-`. Where a row has a date and a time, or a time and the file a `#Date:`, the two are
 //! `date_time` together.
 
+use nom::Parser;
 use nom::branch::alt;
 use nom::bytes::complete::take_while1;
-use nom::Parser;
 
 use super::columns::Columns;
 use super::{Out, Parsed, Reason, refused};

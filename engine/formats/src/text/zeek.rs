@@ -156,9 +156,9 @@ fn one(kind: Kind, value: &[u8], json: &mut Json<'_>) {
 
 impl Type {
     fn of(name: &[u8]) -> Type {
-        let inner = name.strip_suffix(b"]").and_then(|name| {
-            name.strip_prefix(b"set[").or_else(|| name.strip_prefix(b"vector["))
-        });
+        let inner = name
+            .strip_suffix(b"]")
+            .and_then(|name| name.strip_prefix(b"set[").or_else(|| name.strip_prefix(b"vector[")));
         let kind = match inner.unwrap_or(name) {
             b"count" | b"int" | b"port" | b"double" | b"time" | b"interval" => Kind::Number,
             b"bool" => Kind::Bool,

@@ -158,8 +158,7 @@ impl<'r, 'j> Archive<'r, 'j> {
 impl Opened {
     fn new(path: &Path, layout: &Layout, skip: u64) -> Result<Opened, String> {
         let name: Arc<str> = path.to_string_lossy().into();
-        let reader =
-            Reader::open(path, layout).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+        let reader = Reader::open(path, layout).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
         Ok(Opened { name, reader, skip, queue: VecDeque::new(), near: i64::MIN })
     }
 

@@ -3,15 +3,15 @@
 
 use std::collections::HashMap;
 
+use nom::Parser;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till, take_till1, take_while1};
 use nom::character::complete::{char, digit1};
 use nom::combinator::{consumed, opt};
 use nom::sequence::{delimited, preceded, terminated};
-use nom::Parser;
 
-use super::value;
 use super::super::Parsed;
+use super::value;
 use crate::json::Json;
 
 /// Kinds of records that come with others under one number. All else comes alone.
@@ -74,7 +74,7 @@ pub(super) struct Head<'t> {
 /// Reads what a record begins with.
 pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
     let (rest, (node, kind)) = kind(text).ok()?;
-    let (fields, (time, seconds, decimals, serial)) = stamp(rest).ok()?;
+    let (fields, Stamp { time, seconds, decimals, serial }) = stamp(rest).ok()?;
     let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<u64>().ok();
     let millis = decimals.and_then(|digits| number(digits.get(..3)?)).unwrap_or(0);
     Some(Head {
@@ -99,11 +99,19 @@ fn kind(text: &[u8]) -> Parsed<'_, (Option<&[u8]>, &[u8])> {
     terminated((node, preceded(tag("type="), word)), tag("msg=audit(")).parse(text)
 }
 
-/// `1763713809.123:456):`: the time, its seconds and decimals, and the number.
-fn stamp(text: &[u8]) -> Parsed<'_, (&[u8], &[u8], Option<&[u8]>, &[u8])> {
+/// When an event was, and its number.
+struct Stamp<'t> {
+    time: &'t [u8],
+    seconds: &'t [u8],
+    decimals: Option<&'t [u8]>,
+    serial: &'t [u8],
+}
+
+/// `1763713809.123:456):`.
+fn stamp(text: &[u8]) -> Parsed<'_, Stamp<'_>> {
     let time = consumed((digit1, opt(preceded(char('.'), digit1))));
     (time, delimited(char(':'), digit1, tag("):")))
-        .map(|((time, (seconds, decimals)), serial)| (time, seconds, decimals, serial))
+        .map(|((time, (seconds, decimals)), serial)| Stamp { time, seconds, decimals, serial })
         .parse(text)
 }
 
@@ -253,7 +261,8 @@ fn pair(text: &[u8]) -> Parsed<'_, (&[u8], Value<'_>)> {
             .map(|text| Value { quoted: true, ..plain(text) }),
         delimited(char('\''), take_till(|byte| byte == b'\''), char('\''))
             .map(|text| Value { nested: true, ..plain(text) }),
-        delimited(char('{'), take_till(|byte| byte == b'}'), char('}')).map(|text| Value { nested: true, ..plain(text) }),
+        delimited(char('{'), take_till(|byte| byte == b'}'), char('}'))
+            .map(|text| Value { nested: true, ..plain(text) }),
         take_till(|byte| matches!(byte, b' ' | b'\t' | b'\x1d'))
             .map(|text: &[u8]| plain(text.strip_suffix(b",").unwrap_or(text))),
     ));
