@@ -7,8 +7,9 @@
 mod compliance;
 mod file;
 mod http;
+mod s3;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND];
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, s3::KIND];

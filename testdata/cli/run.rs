@@ -14,6 +14,7 @@ mod http;
 mod kill;
 mod outputs;
 mod reload;
+mod s3;
 mod tune;
 
 use std::collections::BTreeMap;
