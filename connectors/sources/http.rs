@@ -1,4 +1,4 @@
-//! Events that are sent here: a POST of lines of JSON or an array, answered once they are committed.
+//! Events that are sent here: a POST of lines of JSON or of another format, or an array, answered once they are committed.
 
 mod config;
 
@@ -16,7 +16,7 @@ use axum::routing::post;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tripline_connect::clock;
 use tripline_connect::source::{Arrival, BatchId, Done, Intake, Source};
-use tripline_formats::Batch;
+use tripline_formats::{Batch, Layout};
 use tripline_serve::{Listeners, Token, unauthorised};
 
 pub(crate) use config::KIND;
@@ -28,6 +28,8 @@ const SENDING: Duration = Duration::from_secs(30);
 const COMMITTING: Duration = Duration::from_secs(30);
 /// The longest id of a batch, in bytes.
 const LONGEST_ID: usize = 256;
+/// How many times as large as the largest body its events may be: short rows under long names become large ones.
+const MOST_LARGER: u64 = 8;
 
 /// A listener that is bound.
 struct Listening {
@@ -186,7 +188,7 @@ fn hand_over(
             format!("{}/{}-{number}", shared.intake.name(), clock::now()).into()
         }
     };
-    let (bytes, batches) = cut(body, shared.config.max_body)?;
+    let (bytes, batches) = cut(body, &shared.config.layout, shared.config.max_body)?;
     let arrival = Arrival {
         pieces: batches.into_iter().map(|batch| (Arc::clone(&name), batch)).collect(),
         bytes,
@@ -203,12 +205,18 @@ fn hand_over(
     shared.intake.hand_over(arrival).map_err(|_| Refusal::Busy)
 }
 
-fn cut(body: Bytes, most: u64) -> Result<(u64, Vec<Batch>), Refusal> {
+fn cut(body: Bytes, layout: &Layout, most: u64) -> Result<(u64, Vec<Batch>), Refusal> {
     let bad = |error: std::io::Error| wrong(StatusCode::BAD_REQUEST, error.to_string());
     let input = tripline_formats::decompress(Cursor::new(body)).map_err(bad)?;
-    let mut reader = tripline_formats::Reader::new(input.take(most + 1));
-    let mut batches = Vec::new();
+    let layout = Layout { near: Some(clock::now()), ..layout.clone() };
+    let mut reader = tripline_formats::Reader::with_format(input.take(most + 1), layout);
+    let (mut batches, mut written) = (Vec::new(), 0);
     while let Some(batch) = reader.next_batch().map_err(bad)? {
+        written += batch.buffer.len() as u64;
+        if written > most.saturating_mul(MOST_LARGER) {
+            let why = format!("the events of a body have at most {} bytes as JSON", most.saturating_mul(MOST_LARGER));
+            return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, why));
+        }
         batches.push(batch);
     }
     if reader.bytes_read() > most {
@@ -222,17 +230,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rows_that_become_large_events_are_refused() {
+        let csv = Layout::of(tripline_formats::Format::Csv);
+        let body = |rows: usize| Bytes::from("n".repeat(1000) + "\n" + &"1\n".repeat(rows));
+        assert!(cut(body(10), &csv, 2000).is_ok());
+        assert!(matches!(cut(body(400), &csv, 2000), Err(Refusal::Wrong(StatusCode::PAYLOAD_TOO_LARGE, _))));
+    }
+
+    #[test]
     fn a_body_that_grows_beyond_its_bound_is_refused() {
+        let json = Layout::of(tripline_formats::Format::Json);
         let lines = |n: usize| Bytes::from("{\"a\":1}\n".repeat(n));
         let records = |batches: Vec<Batch>| batches.iter().map(|batch| batch.records.len()).sum::<usize>();
-        assert_eq!(cut(lines(10), 80).ok().map(|(bytes, batches)| (bytes, records(batches))), Some((80, 10)));
-        assert!(matches!(cut(lines(11), 80), Err(Refusal::Wrong(StatusCode::PAYLOAD_TOO_LARGE, _))));
+        assert_eq!(cut(lines(10), &json, 80).ok().map(|(bytes, batches)| (bytes, records(batches))), Some((80, 10)));
+        assert!(matches!(cut(lines(11), &json, 80), Err(Refusal::Wrong(StatusCode::PAYLOAD_TOO_LARGE, _))));
     }
 
     #[test]
     fn bodies_of_clients_that_went_away_take_their_room_until_they_are_committed() {
         let (intake, receive) = Intake::channel("a", 8);
         let config = Listener {
+            layout: Layout::of(tripline_formats::Format::Json),
             listen: ([127, 0, 0, 1], 0).into(),
             path: "/events".into(),
             token: None,

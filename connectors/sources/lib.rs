@@ -7,9 +7,11 @@
 mod compliance;
 mod file;
 mod http;
+mod layout;
 mod s3;
+mod stdin;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, s3::KIND];
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, s3::KIND, stdin::KIND];

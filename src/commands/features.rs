@@ -42,7 +42,7 @@ struct BuildArgs {
     /// The service's configuration
     #[arg(short, long, value_name = "FILE", default_value = "tripline.toml")]
     config: PathBuf,
-    /// The archive: JSON or Windows event logs, plain or compressed with gzip or zstd
+    /// The archive: files of logs, plain or compressed with gzip or zstd
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     from: Vec<PathBuf>,
     /// The source of every event, such as aws.cloudtrail; told from each event where it is left out

@@ -8,9 +8,11 @@ use tripline_base::Diagnostic;
 use tripline_config::codes::BAD_VALUE;
 use tripline_config::{Place, Said, Table};
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
+use tripline_formats::Layout;
 use tripline_serve::{Listeners, Token, address};
 
 use super::{Listening, Shared};
+use crate::layout::layout;
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "http", read };
 
@@ -21,6 +23,8 @@ pub struct Listener {
     pub listen: SocketAddr,
     /// The path of the URL.
     pub path: String,
+    /// What bodies are.
+    pub layout: Layout,
     /// What clients show.
     pub token: Option<Place>,
     /// The largest body, also once it is decompressed.
@@ -45,6 +49,7 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
         said.push(Diagnostic::new(&BAD_VALUE, path.span, message));
         return None;
     }
+    let layout = layout(table, said)?;
     let max_body = table.size("max_body", 16 << 20, ("1KiB", "256MiB"), said);
     let max_waiting = table.size("max_waiting", 64 << 20, ("1KiB", "4GiB"), said).max(max_body);
     let connections = table.number("max_connections", 256, 1..=10_000, said);
@@ -54,6 +59,7 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
     Some(Arc::new(Listener {
         listen,
         path: path.map_or_else(|| "/events".to_string(), |path| path.value),
+        layout,
         token,
         max_body,
         max_waiting,

@@ -38,7 +38,7 @@ mod text;
 pub use batch::{Batch, Record, RecordRange, UnparsedLine, excerpt};
 pub use format::{Format, Layout, UnknownFormat};
 pub use locate::{Found, Locator, NotPlain, Slot, Slots, unescape, unescape_into};
-pub use open::{decompress, open};
+pub use open::{decompress, is_whole, open, open_file};
 pub use parse::parse;
 pub use reader::Reader;
 pub use text::{Decoder, recognise};

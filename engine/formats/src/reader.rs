@@ -57,11 +57,16 @@ impl Reader {
 
     /// Like [`Reader::new`], of any format.
     pub fn with_format(input: impl Read + Send + 'static, layout: Layout) -> Self {
-        Self::with_limits(input, layout, MAX_BATCH, MAX_RECORD)
+        Self::limited(input, layout, MAX_BATCH, MAX_RECORD)
     }
 
-    /// Like [`Reader::with_format`], with batches of about so many bytes, and records of at most so many.
-    pub fn with_limits(input: impl Read + Send + 'static, layout: Layout, max_batch: usize, max_record: usize) -> Self {
+    /// Like [`Reader::new`], with batches of about so many bytes, and records of at most so many.
+    pub fn with_limits(input: impl Read + Send + 'static, max_batch: usize, max_record: usize) -> Self {
+        Self::limited(input, Layout::of(Format::Json), max_batch, max_record)
+    }
+
+    /// Like [`Reader::with_limits`], of any format.
+    pub fn limited(input: impl Read + Send + 'static, layout: Layout, max_batch: usize, max_record: usize) -> Self {
         let text = Decoder::with_limit(&layout, max_record).map(|decoder| Text::new(decoder, max_record));
         Reader {
             input: BufReader::with_capacity(CHUNK, Box::new(input)),

@@ -5,11 +5,13 @@
 
 mod agreeing;
 mod content;
+mod lines;
 mod reading;
 mod scanning;
 
 pub use agreeing::agree;
 pub use content::{checker, formatter, parser};
+pub use lines::lines;
 pub use reading::reader;
 pub use scanning::scan;
 
@@ -17,11 +19,12 @@ pub use scanning::scan;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("agree", agree),
     ("parser", parser),
     ("formatter", formatter),
     ("checker", checker),
+    ("lines", lines),
     ("reader", reader),
     ("scan", scan),
 ];

@@ -71,9 +71,10 @@ impl Text {
                 0
             }
             Ok(chunk) => {
-                let used = chunk.len();
-                self.take(used, |text| text.buffer.extend_from_slice(chunk));
+                let (before, used) = (self.buffer.len(), chunk.len());
+                self.buffer.extend_from_slice(chunk);
                 input.consume(used);
+                self.find_lines(before);
                 used as u64
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
@@ -85,10 +86,8 @@ impl Text {
         }
     }
 
-    /// So many bytes are added.
-    fn take(&mut self, count: usize, add: impl FnOnce(&mut Self)) {
-        add(self);
-        let before = self.buffer.len() - count;
+    /// Finds where the last whole line ends, in what was added after so many bytes.
+    fn find_lines(&mut self, before: usize) {
         let added = self.buffer.get(before..).unwrap_or_default();
         if self.skipping {
             // The rest of the line that is passed over.

@@ -1,7 +1,7 @@
 //! What is malformed, cut off, too long or hostile.
 
 use super::{check, cut, cut_with};
-use crate::{Format, Layout, Reader, parse};
+use crate::{Reader, parse};
 
 #[test]
 fn in_lines_a_malformed_line_costs_that_line() {
@@ -153,7 +153,7 @@ fn deep_nesting_costs_one_record() {
 fn rubbish_of_every_kind_makes_bounded_batches() {
     for text in ["}\n", "]", "{", "[}\n", "\0\n", "1\n", "\"\n", "{}}\n", "[1,", "{\"Records\":[\n", ",", "{\n}\n,\n"] {
         let text = "{\n}\n".to_string() + &text.repeat(20_000);
-        let mut reader = Reader::with_limits(std::io::Cursor::new(text), Layout::of(Format::Json), 4096, 4096);
+        let mut reader = Reader::with_limits(std::io::Cursor::new(text), 4096, 4096);
         while let Some(batch) = reader.next_batch().unwrap() {
             assert!(batch.buffer.len() <= 8192);
             assert!(batch.records.len() + batch.unparsed.len() <= 4096 / 24 + 1);

@@ -11,7 +11,7 @@ mod text;
 
 use std::io::{self, Read};
 
-use crate::{Batch, Format, Layout, Reader};
+use crate::{Batch, Reader};
 
 /// Gives at most so many bytes at a time.
 pub(crate) struct Drip {
@@ -48,7 +48,7 @@ impl Cut {
 }
 
 pub(crate) fn cut_with(bytes: &[u8], step: usize, max_batch: usize, max_record: usize) -> Cut {
-    let mut reader = Reader::with_limits(Drip::new(bytes, step), Layout::of(Format::Json), max_batch, max_record);
+    let mut reader = Reader::with_limits(Drip::new(bytes, step), max_batch, max_record);
     let mut cut = Cut::default();
     while let Some(batch) = reader.next_batch().unwrap() {
         cut.add(&batch);

@@ -37,7 +37,7 @@ fn show(batch: &Batch, out: &mut String) {
 
 /// What a reader gives, as one text; sorted, as batches end elsewhere.
 fn read(text: &[u8], layout: &Layout, step: usize, max_batch: usize, max_record: usize) -> Vec<String> {
-    let mut reader = Reader::with_limits(Drip::new(text, step), layout.clone(), max_batch, max_record);
+    let mut reader = Reader::limited(Drip::new(text, step), layout.clone(), max_batch, max_record);
     let mut out = String::new();
     while let Some(batch) = reader.next_batch().unwrap() {
         assert!(!batch.is_empty());
@@ -113,6 +113,30 @@ fn what_each_format_becomes() {
 }
 
 #[test]
+fn the_page_of_formats_shows_what_they_become() {
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/FORMATS.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut shown = 0;
+    for example in page.split("```text\n").skip(1) {
+        let (text, rest) = example.split_once("```").unwrap();
+        let json = rest.split_once("```json\n").unwrap().1.split_once("```").unwrap().0;
+        let mut found = String::new();
+        // CEF and LEEF stand together.
+        for text in text.split_inclusive('\n').collect::<Vec<_>>().chunk_by(|a, _| !a.starts_with("CEF:")) {
+            let text = text.concat();
+            let format = recognise(text.as_bytes(), true).unwrap();
+            assert_ne!(format, Format::Json, "{text}");
+            for line in read(text.as_bytes(), &layout(format), 100, 1000, 100_000) {
+                found += &format!("{}\n", line.split_once(' ').unwrap().1);
+            }
+        }
+        assert_eq!(found, json);
+        shown += 1;
+    }
+    assert!(shown >= 8, "{shown}");
+}
+
+#[test]
 fn formats_are_recognised_by_their_first_lines() {
     for (name, format, text) in goldens() {
         if name.ends_with("_not_recognised") {
@@ -150,7 +174,7 @@ fn what_is_recognised_as_json_is_read_in_every_shape() {
     let layout = Layout::default();
     for text in ["{\"Records\":[{\"a\":1},{\"b\":2}]}", "[\n{\"a\":1},\n{\"b\":2}\n]", "{\"a\":1}\n{\"b\":2}\nno\n"] {
         for step in [1, 5, usize::MAX] {
-            let mut reader = Reader::with_limits(Drip::new(text, step), layout.clone(), 1 << 20, 1 << 20);
+            let mut reader = Reader::limited(Drip::new(text, step), layout.clone(), 1 << 20, 1 << 20);
             assert_eq!(reader.format(), Format::Auto);
             let mut records = 0;
             while let Some(batch) = reader.next_batch().unwrap() {
@@ -436,7 +460,7 @@ fn any_text() -> impl Strategy<Value = String> {
 
 /// As [`read`], of any bytes.
 fn read_lossy(text: &[u8], layout: &Layout, step: usize, max_batch: usize, max_record: usize) -> Vec<String> {
-    let mut reader = Reader::with_limits(Drip::new(text, step), layout.clone(), max_batch, max_record);
+    let mut reader = Reader::limited(Drip::new(text, step), layout.clone(), max_batch, max_record);
     let mut records = Vec::new();
     while let Some(batch) = reader.next_batch().unwrap() {
         for record in batch.iter() {

@@ -50,7 +50,7 @@ enum Timestamp<'t> {
 pub(super) fn members(text: &[u8], near: Option<i64>, json: &mut Json<'_>) -> Result<(), Reason> {
     let (rest, priority) = opt(priority).parse(text).unwrap_or((text, None));
     let new = priority.is_some().then(|| rfc5424(rest).ok()).flatten();
-    let (message, mut header) = match new {
+    let (message, mut header) = match new.filter(|(_, header)| !header.is_short()) {
         Some(found) => found,
         None => rfc3164(rest),
     };
@@ -172,6 +172,8 @@ fn parameter_value(text: &[u8]) -> Parsed<'_, &[u8]> {
 fn rfc3164(text: &[u8]) -> (&[u8], Header<'_>) {
     let times = alt((whole_time, short_time));
     let mut header = Header::default();
+    // The beginning of a new header, which ends with the host.
+    let text = text.strip_prefix(b"1 ").filter(|rest| whole_time(rest).is_ok()).unwrap_or(text);
     let Ok((rest, timestamp)) = terminated(times, char(' ')).parse(text) else {
         if let Ok((message, (name, Some(id)))) = program(text) {
             (header.appname, header.procid) = (Some(name), Some(id));
@@ -256,6 +258,11 @@ fn payload(message: &[u8], json: &mut Json<'_>) -> bool {
 }
 
 impl Header<'_> {
+    /// Whether it ended with the host, as in front of CEF and LEEF, and its next words are of the message.
+    fn is_short(&self) -> bool {
+        self.appname.is_some_and(|name| name.starts_with(b"CEF:") || name.starts_with(b"LEEF:"))
+    }
+
     fn write(&self, near: Option<i64>, json: &mut Json<'_>) {
         if let Some(priority) = self.priority {
             for (key, number) in [("priority", priority), ("facility", priority >> 3), ("severity", priority & 7)] {
