@@ -10,8 +10,9 @@ mod http;
 mod layout;
 mod s3;
 mod stdin;
+mod syslog;
 
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, s3::KIND, stdin::KIND];
+pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, s3::KIND, stdin::KIND, syslog::KIND];

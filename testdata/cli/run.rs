@@ -15,6 +15,7 @@ mod kill;
 mod outputs;
 mod reload;
 mod s3;
+mod syslog;
 mod tune;
 
 use std::collections::BTreeMap;

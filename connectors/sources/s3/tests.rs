@@ -270,9 +270,9 @@ fn an_object_of_many_pieces_and_others_that_cannot_be_read() {
     cloud.put("damaged.json.gz", damaged);
     cloud.put("folder/", Vec::new());
     cloud.put("AWSLogs/1/CloudTrail-Digest/eu/1.json.gz", packed("{\"n\":9999}"));
-    cloud.tell(&format!(
-        "{{\"Records\":[{{\"eventName\":\"ObjectCreated:Put\",\"s3\":{{\"bucket\":{{\"name\":\"logs\"}},\"object\":{{\"key\":\"gone\"}}}}}}]}}"
-    ));
+    cloud.tell(
+        "{\"Records\":[{\"eventName\":\"ObjectCreated:Put\",\"s3\":{\"bucket\":{\"name\":\"logs\"},\"object\":{\"key\":\"gone\"}}}]}",
+    );
     let settings = Settings { visibility: Duration::from_secs(5), ..cloud.settings.clone() };
     let (numbers, aside, _) = all(&cloud, &settings, None);
     let whole: Vec<u64> = numbers.iter().copied().filter(|n| *n < 9_000).collect();

@@ -174,8 +174,11 @@ pub trait Engine: Send + Sync {
     /// A file was rotated or truncated.
     fn rotated(&self) {}
 
-    /// A request was refused, as too much is waiting.
+    /// A request was refused, as too much is waiting; or a sender, who may not send.
     fn refused(&self) {}
+
+    /// The system threw datagrams away before they were read.
+    fn lost(&self, _datagrams: u64) {}
 }
 
 /// Where a source hands over what comes.
@@ -226,9 +229,14 @@ impl Intake {
         self.engine.rotated();
     }
 
-    /// Counts a request that was refused.
+    /// Counts a request, or a sender, that was refused.
     pub fn refused(&self) {
         self.engine.refused();
+    }
+
+    /// Counts datagrams that the system threw away before they were read.
+    pub fn lost(&self, datagrams: u64) {
+        self.engine.lost(datagrams);
     }
 
     /// Whether the service is to stop.

@@ -65,4 +65,8 @@ impl source::Engine for Door {
     fn refused(&self) {
         self.metrics.refused.with_label_values(&[&self.name]).inc();
     }
+
+    fn lost(&self, datagrams: u64) {
+        self.metrics.lost.with_label_values(&[&self.name]).inc_by(datagrams);
+    }
 }

@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tripline_config::Secret;
 
-pub use address::address;
+pub use address::{address, listen, open};
 
 /// A token as it is compared: by its hash, so that the time it takes tells nothing.
 #[derive(Clone)]
