@@ -267,7 +267,7 @@ impl Reader {
         }
         let head = identity::head(handle, HEAD).ok()?;
         let lines = head.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let head = if last || head.len() == HEAD { &head } else { head.get(..lines)? };
+        let head = if last || head.len() == HEAD { head.as_slice() } else { head.get(..lines)? };
         if head.is_empty() {
             return None;
         }

@@ -165,10 +165,10 @@ impl Lines {
         while let Ok(Some(mut batch)) = reader.next_batch() {
             batch.records.retain(|record| record.line > 1);
             for line in batch.records.iter_mut().map(|record| &mut record.line) {
-                *line += self.line - 1;
+                *line = *line + self.line - 1;
             }
             for line in batch.unparsed.iter_mut().map(|piece| &mut piece.line) {
-                *line += self.line - 1;
+                *line = *line + self.line - 1;
             }
             let read = reader.bytes_read().saturating_sub(bytes);
             bytes = bytes.max(reader.bytes_read());

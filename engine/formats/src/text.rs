@@ -93,6 +93,20 @@ impl Out<'_> {
     }
 }
 
+/// Takes one message of syslog, which may have several lines, as the event with this number. Whatever has no header of
+/// syslog is message. `near` is when it came (see [`Layout::near`]).
+pub fn syslog_message(text: &[u8], near: i64, number: u64, batch: &mut Batch) {
+    let mut out = Out { batch, limit: MAX_RECORD };
+    out.event(number, text, |json| {
+        let mark = json.mark();
+        if syslog::members(text, Some(near), json).is_err() {
+            json.back(mark);
+            json.field("message", text);
+        }
+        Ok(())
+    });
+}
+
 impl Decoder {
     /// A decoder from the first line of an input on; none where the format is no text but JSON, or is to be
     /// [`recognise`]d first.
