@@ -26,7 +26,7 @@ enum What {
         /// Who has it: letters, digits, `.`, `_`, `@` and `-`
         name: String,
         /// What it may do: each scope may do what those before it may
-        #[arg(long)]
+        #[arg(long, value_name = "read|triage|admin")]
         scope: ScopeName,
         /// How long it lasts, such as `90d` or `12h`; for ever where left out
         #[arg(long, value_name = "DURATION", value_parser = lasts)]
@@ -154,6 +154,6 @@ pub fn token(file: Option<&Path>) -> Result<Option<String>, String> {
         None if std::env::var_os("TRIPLINE_TOKEN").is_some() => Reference::Env("TRIPLINE_TOKEN".into()),
         None => return Ok(None),
     };
-    let secret = reference.read(Path::new("")).map_err(|why| format!("there is no token: {why}"))?;
+    let secret = reference.read(Path::new(""), false).map_err(|why| format!("there is no token: {why}"))?;
     Ok(Some(secret.reveal().to_string()))
 }

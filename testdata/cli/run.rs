@@ -7,16 +7,19 @@
 mod alerts;
 mod api;
 mod desk;
+mod doctor;
 mod enrich;
 mod features;
 mod given_up;
 mod http;
 mod kill;
 mod outputs;
+mod push;
 mod reload;
 mod s3;
 mod syslog;
 mod tune;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};

@@ -14,7 +14,7 @@ use super::encode::{digest, issue};
 use crate::api::{Api, Auth};
 use crate::facts::{FINDINGS, Wording};
 use crate::ticket::{Tickets, id_of};
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 /// The longest label (Jira's limit of a label).
 const LABEL: usize = 255;
@@ -53,7 +53,7 @@ struct Settled {
 
 pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn Settings>> {
     let url = table.needed_secret("url", true, said);
-    if let Some(Place { reference: Reference::Plain(url), span }) = &url
+    if let Some(Place { reference: Reference::Plain(url), span, .. }) = &url
         && endpoint(url).is_err()
     {
         said.bad(

@@ -49,7 +49,7 @@ fn port() -> u16 {
 
 fn place(text: &str, at: usize) -> Place {
     let file = tripline_base::SourceMap::new().add("tripline.toml", "");
-    Place { reference: Reference::Plain(text.into()), span: Span::new(file, at, at + 1) }
+    Place { reference: Reference::Plain(text.into()), span: Span::new(file, at, at + 1), lines: false }
 }
 
 impl Cloud {

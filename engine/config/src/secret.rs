@@ -33,6 +33,12 @@ impl Secret {
     }
 }
 
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Secret(text)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -40,11 +46,11 @@ impl fmt::Debug for Secret {
 }
 
 impl Reference {
-    /// Reads the secret.
+    /// Reads the secret, which is one line unless it may have several.
     ///
     /// # Errors
     /// Why there is none, without a part of it.
-    pub fn read(&self, beside: &Path) -> Result<Secret, String> {
+    pub fn read(&self, beside: &Path, lines: bool) -> Result<Secret, String> {
         let text = match self {
             Reference::Plain(text) => text.clone(),
             Reference::Env(name) => match std::env::var(name) {
@@ -76,7 +82,7 @@ impl Reference {
         if text.is_empty() {
             return Err("it is empty".into());
         }
-        if text.chars().any(char::is_control) {
+        if text.chars().any(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'))) {
             return Err("it holds a control character".into());
         }
         Ok(Secret(text.to_string()))
@@ -88,6 +94,8 @@ impl Reference {
 pub struct Place {
     /// Where the secret is kept.
     pub reference: Reference,
+    /// Whether it may have several lines.
+    pub lines: bool,
     /// Where that is written.
     pub span: Span,
 }
@@ -104,8 +112,8 @@ impl Secrets {
     pub fn read<'p>(places: impl IntoIterator<Item = &'p Place>, folder: &Path) -> Result<Self, Vec<Diagnostic>> {
         let mut found = Vec::new();
         let mut said = Vec::new();
-        for Place { reference, span } in places {
-            match reference.read(folder) {
+        for Place { reference, lines, span } in places {
+            match reference.read(folder, *lines) {
                 Ok(secret) => found.push((*span, secret)),
                 Err(why) => said.push(Diagnostic::new(&codes::NO_SECRET, *span, format!("there is no secret: {why}"))),
             }

@@ -62,7 +62,7 @@ pub struct Table<'t> {
     /// Its words in the file.
     pub span: Span,
     entries: Vec<(&'t str, Range<usize>, &'t Spanned<DeValue<'t>>)>,
-    asked: Vec<&'static str>,
+    asked: Vec<String>,
 }
 
 /// A value and where it stands.
@@ -81,14 +81,14 @@ impl<'t> Table<'t> {
         Table { name: name.to_string(), span, entries, asked: Vec::new() }
     }
 
-    fn find(&mut self, key: &'static str) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
-        self.asked.push(key);
+    fn find(&mut self, key: &str) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
+        self.asked.push(key.to_string());
         let (_, at, value) = self.entries.iter().find(|(name, ..)| *name == key)?;
         Some((at.clone(), value))
     }
 
     /// A value that is no secret.
-    fn get(&mut self, key: &'static str, said: &mut Said<'_>) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
+    fn get(&mut self, key: &str, said: &mut Said<'_>) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
         let (at, value) = self.find(key)?;
         said.show(value);
         Some((at, value))
@@ -112,7 +112,7 @@ impl<'t> Table<'t> {
     }
 
     /// A text.
-    pub fn text(&mut self, key: &'static str, said: &mut Said<'_>) -> Option<At<String>> {
+    pub fn text(&mut self, key: &str, said: &mut Said<'_>) -> Option<At<String>> {
         let (_, value) = self.get(key, said)?;
         match value.get_ref().as_str() {
             Some(text) => Some(At { value: text.to_string(), span: said.span(value.span()) }),
@@ -145,7 +145,7 @@ impl<'t> Table<'t> {
     }
 
     /// Like [`Table::text`], and says so where it is not there.
-    pub fn needed(&mut self, key: &'static str, example: &str, said: &mut Said<'_>) -> Option<At<String>> {
+    pub fn needed(&mut self, key: &str, example: &str, said: &mut Said<'_>) -> Option<At<String>> {
         if !self.has(key) {
             self.lacks(key, example, said);
         }
@@ -153,8 +153,8 @@ impl<'t> Table<'t> {
     }
 
     /// Says that a key is needed, with an example of its value.
-    pub fn lacks(&mut self, key: &'static str, example: &str, said: &mut Said<'_>) {
-        self.asked.push(key);
+    pub fn lacks(&mut self, key: &str, example: &str, said: &mut Said<'_>) {
+        self.asked.push(key.to_string());
         said.push(
             Diagnostic::new(&codes::MISSING_KEY, self.span, format!("{} has no `{key}`", self.name))
                 .help(format!("add `{key} = {example}`")),
@@ -162,7 +162,7 @@ impl<'t> Table<'t> {
     }
 
     /// A text or a list of texts.
-    pub fn texts(&mut self, key: &'static str, said: &mut Said<'_>) -> Option<Vec<At<String>>> {
+    pub fn texts(&mut self, key: &str, said: &mut Said<'_>) -> Option<Vec<At<String>>> {
         let (_, value) = self.get(key, said)?;
         if let Some(text) = value.get_ref().as_str() {
             return Some(vec![At { value: text.to_string(), span: said.span(value.span()) }]);
@@ -182,12 +182,12 @@ impl<'t> Table<'t> {
     }
 
     /// A path or a list of paths, as written.
-    pub fn paths(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<PathBuf> {
+    pub fn paths(&mut self, key: &str, said: &mut Said<'_>) -> Vec<PathBuf> {
         self.texts(key, said).unwrap_or_default().into_iter().map(|text| text.value.into()).collect()
     }
 
     /// `true` or `false`.
-    pub fn flag(&mut self, key: &'static str, default: bool, said: &mut Said<'_>) -> bool {
+    pub fn flag(&mut self, key: &str, default: bool, said: &mut Said<'_>) -> bool {
         let Some((_, value)) = self.get(key, said) else { return default };
         value.get_ref().as_bool().unwrap_or_else(|| {
             self.wrong(key, value, "`true` or `false`", said);
@@ -198,7 +198,7 @@ impl<'t> Table<'t> {
     /// A whole number within bounds.
     pub fn number(
         &mut self,
-        key: &'static str,
+        key: &str,
         default: u64,
         bounds: std::ops::RangeInclusive<u64>,
         said: &mut Said<'_>,
@@ -220,13 +220,7 @@ impl<'t> Table<'t> {
     }
 
     /// A duration within bounds, which are written as durations.
-    pub fn duration(
-        &mut self,
-        key: &'static str,
-        default: Duration,
-        bounds: (&str, &str),
-        said: &mut Said<'_>,
-    ) -> Duration {
+    pub fn duration(&mut self, key: &str, default: Duration, bounds: (&str, &str), said: &mut Said<'_>) -> Duration {
         let Some((_, value)) = self.get(key, said) else { return default };
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(key, value, "a duration such as `\"5m\"`", said);
@@ -247,7 +241,7 @@ impl<'t> Table<'t> {
     }
 
     /// A size in bytes within bounds, which are written as sizes.
-    pub fn size(&mut self, key: &'static str, default: u64, bounds: (&str, &str), said: &mut Said<'_>) -> u64 {
+    pub fn size(&mut self, key: &str, default: u64, bounds: (&str, &str), said: &mut Said<'_>) -> u64 {
         let Some((_, value)) = self.get(key, said) else { return default };
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(key, value, "a size such as `\"16MiB\"`", said);
@@ -270,13 +264,18 @@ impl<'t> Table<'t> {
     }
 
     /// A reference to a secret: `{ env = "NAME" }` or `{ file = "PATH" }`; a plain text where one is allowed.
-    pub fn secret(&mut self, key: &'static str, plain: bool, said: &mut Said<'_>) -> Option<Place> {
+    pub fn secret(&mut self, key: &str, plain: bool, said: &mut Said<'_>) -> Option<Place> {
         let (_, value) = self.find(key)?;
         reference(key, value, plain, said)
     }
 
+    /// A reference to a secret that may have several lines, as keys in PEM and files of JSON do.
+    pub fn secret_of_lines(&mut self, key: &str, plain: bool, said: &mut Said<'_>) -> Option<Place> {
+        Some(Place { lines: true, ..self.secret(key, plain, said)? })
+    }
+
     /// Like [`Table::secret`], and says so where it is not there.
-    pub fn needed_secret(&mut self, key: &'static str, plain: bool, said: &mut Said<'_>) -> Option<Place> {
+    pub fn needed_secret(&mut self, key: &str, plain: bool, said: &mut Said<'_>) -> Option<Place> {
         if !self.has(key) {
             let example = if plain { "\"https://…\"" } else { "{ env = \"NAME\" }" };
             self.lacks(key, example, said);
@@ -285,7 +284,7 @@ impl<'t> Table<'t> {
     }
 
     /// References by name, as in a table of headers.
-    pub fn secrets(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<(String, Place)> {
+    pub fn secrets(&mut self, key: &str, said: &mut Said<'_>) -> Vec<(String, Place)> {
         let Some((_, value)) = self.find(key) else { return Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             self.wrong(key, value, "a table", said);
@@ -296,7 +295,7 @@ impl<'t> Table<'t> {
     }
 
     /// A table within.
-    pub fn table(&mut self, key: &'static str, said: &mut Said<'_>) -> Option<Table<'t>> {
+    pub fn table(&mut self, key: &str, said: &mut Said<'_>) -> Option<Table<'t>> {
         let (at, value) = self.get(key, said)?;
         match value.get_ref().as_table() {
             Some(table) => Some(Table::new(&format!("[{key}]"), said.span(at), table)),
@@ -323,7 +322,7 @@ impl<'t> Table<'t> {
     }
 
     /// Tables within, each under `[[key]]`.
-    pub fn tables(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<Table<'t>> {
+    pub fn tables(&mut self, key: &str, said: &mut Said<'_>) -> Vec<Table<'t>> {
         let Some((at, value)) = self.get(key, said) else { return Vec::new() };
         let Some(items) = value.get_ref().as_array() else {
             said.push(
@@ -343,7 +342,7 @@ impl<'t> Table<'t> {
     }
 
     /// Names of a table with texts, in the order of the names.
-    pub fn text_map(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<(At<String>, At<String>)> {
+    pub fn text_map(&mut self, key: &str, said: &mut Said<'_>) -> Vec<(At<String>, At<String>)> {
         let Some((_, value)) = self.find(key) else { return Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             self.wrong(key, value, "a table of texts", said);
@@ -364,7 +363,7 @@ impl<'t> Table<'t> {
     }
 
     /// One of some words, with help where it is none of them.
-    pub fn choice(&mut self, key: &'static str, choices: &[&'static str], said: &mut Said<'_>) -> Option<&'static str> {
+    pub fn choice(&mut self, key: &str, choices: &[&'static str], said: &mut Said<'_>) -> Option<&'static str> {
         let found = self.text(key, said)?;
         let known = choices.iter().copied().find(|choice| *choice == found.value);
         if known.is_none() {
@@ -378,7 +377,7 @@ impl<'t> Table<'t> {
     }
 
     /// Names of a table with durations.
-    pub fn durations(&mut self, key: &'static str, said: &mut Said<'_>) -> Vec<(At<String>, Duration)> {
+    pub fn durations(&mut self, key: &str, said: &mut Said<'_>) -> Vec<(At<String>, Duration)> {
         let Some((_, value)) = self.find(key) else { return Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             self.wrong(key, value, "a table of durations", said);
@@ -401,10 +400,10 @@ impl<'t> Table<'t> {
     /// Says what nobody asked for.
     pub fn finish(&self, said: &mut Said<'_>) {
         for (name, at, _) in &self.entries {
-            if self.asked.contains(name) {
+            if self.asked.iter().any(|asked| asked == name) {
                 continue;
             }
-            let hint = did_you_mean(name, self.asked.iter().copied());
+            let hint = did_you_mean(name, self.asked.iter().map(String::as_str));
             let known = self.asked.join(", ");
             said.push(
                 Diagnostic::new(
@@ -424,7 +423,7 @@ fn reference(key: &str, value: &Spanned<DeValue<'_>>, plain: bool, said: &mut Sa
     let help = "name where it is kept: `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
     if let Some(text) = value.get_ref().as_str() {
         if plain {
-            return Some(Place { reference: Reference::Plain(text.to_string()), span });
+            return Some(Place { reference: Reference::Plain(text.to_string()), lines: false, span });
         }
         said.push(Diagnostic::new(&codes::WRITTEN_SECRET, span, format!("`{key}` is a secret")).help(help));
         return None;
@@ -447,7 +446,7 @@ fn reference(key: &str, value: &Spanned<DeValue<'_>>, plain: bool, said: &mut Sa
     if found.is_some() {
         value.get_ref().as_table().into_iter().flat_map(|table| table.iter()).for_each(|(_, value)| said.show(value));
     }
-    found.map(|reference| Place { reference, span })
+    found.map(|reference| Place { reference, lines: false, span })
 }
 
 fn article(name: &str) -> String {

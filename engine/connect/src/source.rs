@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tripline_base::{Diagnostic, Span};
 use tripline_config::{Place, Said, Secrets, Table};
 use tripline_formats::Batch;
 
@@ -59,6 +60,21 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
     /// The event source of everything that comes, where the kind itself knows it.
     fn event_source(&self) -> Option<&str> {
         None
+    }
+
+    /// Every event source that its table names, each where it is written.
+    fn event_sources(&self) -> Vec<(String, Span)> {
+        Vec::new()
+    }
+
+    /// What is wrong with the files that its table names; relative paths begin at `folder`. Nothing is taken or sent.
+    fn files(&self, _folder: &Path) -> Vec<Diagnostic> {
+        Vec::new()
+    }
+
+    /// The event sources of what comes, where it has several and says with each piece which it is of.
+    fn streams(&self) -> Vec<&str> {
+        self.event_source().into_iter().collect()
     }
 
     /// Whether it comes to an end where a service is run once.
@@ -107,7 +123,8 @@ pub trait Source: Send {
 
 /// Events that came together, and what is committed with them.
 pub struct Arrival {
-    /// The events, each piece under the name that its events are known by (a file, a batch).
+    /// The events, each piece under the name that its events are known by (a file, a batch). A piece may say of which
+    /// event source it is: that goes before what the configuration says of the source.
     pub pieces: Vec<(Arc<str>, Batch)>,
     /// How many bytes they were, decompressed.
     pub bytes: u64,
@@ -179,6 +196,9 @@ pub trait Engine: Send + Sync {
 
     /// The system threw datagrams away before they were read.
     fn lost(&self, _datagrams: u64) {}
+
+    /// Events of some time may be missing: the other side no longer has them.
+    fn gap(&self) {}
 }
 
 /// Where a source hands over what comes.
@@ -237,6 +257,11 @@ impl Intake {
     /// Counts datagrams that the system threw away before they were read.
     pub fn lost(&self, datagrams: u64) {
         self.engine.lost(datagrams);
+    }
+
+    /// Counts a time whose events may be missing.
+    pub fn gap(&self) {
+        self.engine.gap();
     }
 
     /// Whether the service is to stop.

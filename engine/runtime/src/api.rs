@@ -132,7 +132,7 @@ impl Api {
         health: Arc<Health>,
         shown: Arc<Shown>,
     ) -> Result<Self, String> {
-        let configured = api.token.as_ref().and_then(|place| secrets.of(place));
+        let configured = api.listen.token.as_ref().and_then(|place| secrets.of(place));
         let callback = |one: &config::Outlet| Some((one.name.clone(), one.settings.callback(secrets)?));
         Ok(Api {
             config: api.clone(),
@@ -212,7 +212,8 @@ impl Api {
             Do::Retry => self.retry(call).await,
             Do::Drop => self.drop_delivery(call).await,
             Do::Rules => self.rules(call),
-            Do::Sources => Ok(self.sources()),
+            Do::Sources => self.sources().await,
+            Do::Aside => self.aside(&call).await,
             Do::Audit => self.audit(call).await,
             Do::Tokens => self.list_tokens().await,
             Do::AddToken => self.add_token(call).await,

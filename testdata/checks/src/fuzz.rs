@@ -6,12 +6,14 @@
 mod agreeing;
 mod content;
 mod lines;
+mod pushing;
 mod reading;
 mod scanning;
 
 pub use agreeing::agree;
 pub use content::{checker, formatter, parser};
 pub use lines::lines;
+pub use pushing::{bulk, hec, otlp};
 pub use reading::reader;
 pub use scanning::scan;
 
@@ -19,8 +21,11 @@ pub use scanning::scan;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 10] = [
     ("agree", agree),
+    ("bulk", bulk),
+    ("hec", hec),
+    ("otlp", otlp),
     ("parser", parser),
     ("formatter", formatter),
     ("checker", checker),

@@ -178,7 +178,7 @@ fn directory(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Directory> {
 
 fn http(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Http> {
     let url = table.needed_secret("url", true, said);
-    if let Some(Place { reference: Reference::Plain(url), span }) = &url
+    if let Some(Place { reference: Reference::Plain(url), span, .. }) = &url
         && let Err(why) = address(url, "value")
     {
         said.bad(*span, why);
