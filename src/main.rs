@@ -28,6 +28,7 @@ mod colour;
 mod commands;
 mod desk;
 mod html;
+mod input;
 mod load;
 mod replay;
 mod times;
