@@ -262,7 +262,7 @@ impl Reader {
         if self.config.layout.format != Format::Auto {
             return Some(self.config.layout.format);
         }
-        if let Some(Ok(known)) = place.format.as_deref().map(str::parse) {
+        if let Some(Ok(known)) = place.format.as_deref().map(str::parse::<Format>) {
             return Some(known);
         }
         let head = identity::head(handle, HEAD).ok()?;

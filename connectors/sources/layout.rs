@@ -8,7 +8,7 @@ use tripline_formats::{Format, Layout};
 pub(crate) fn layout(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Layout> {
     let format = match table.text("format", said) {
         None => Format::Json,
-        Some(given) => match given.value.parse() {
+        Some(given) => match given.value.parse::<Format>() {
             Ok(format) => format,
             Err(error) => {
                 let names = Format::ALL.map(Format::name);
