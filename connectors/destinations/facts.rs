@@ -16,6 +16,8 @@ use tripline_event::format_time;
 const LONGEST: usize = 1_500;
 /// The longest part of a list, and the longest title.
 const PART: usize = 300;
+/// What is said of findings where a kind takes alerts alone.
+pub const FINDINGS: &str = "it takes alerts and no findings";
 /// The most parts of a list.
 const PARTS: usize = 10;
 

@@ -10,7 +10,6 @@
 mod config;
 #[cfg(feature = "kafka")]
 mod destination;
-#[cfg(feature = "kafka")]
 mod encode;
 #[cfg(test)]
 mod tests;

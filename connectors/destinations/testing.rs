@@ -274,6 +274,30 @@ pub fn read(kind: &tripline_connect::Kind, text: &str) -> (Option<Arc<dyn tripli
     (settings, said.iter().map(|one| [vec![one.message.clone()], one.help.clone()].concat().join("; ")).collect())
 }
 
+/// What a test of a rule sees of a delivery.
+pub fn rendered(kind: &tripline_connect::Kind, text: &str, parcel: &Parcel) -> Result<String, String> {
+    read(kind, text).0.unwrap().render(parcel)
+}
+
+/// What a test of a rule sees of an alert and of a digest is what a server gets, but for what is secret; findings are
+/// refused.
+pub fn renders_what_is_sent(kind: &tripline_connect::Kind, text: &str, files: &[(&str, &str)], server: &Fake) {
+    let to = open(kind, text, files);
+    for parcel in [parcel(&alert(), Occasion::Opened, None), crate::ticket::tests::digest()] {
+        let before = server.requests().len();
+        assert_eq!(wait(to.send(&parcel)).outcome, Outcome::Taken);
+        let shown: Json = serde_json::from_str(&rendered(kind, text, &parcel).unwrap()).unwrap();
+        let mut sent: Vec<Json> = server.requests()[before..].iter().map(Request::json).collect();
+        for body in &mut sent {
+            _ = body.as_object_mut().and_then(|body| body.remove("routing_key"));
+        }
+        assert!(sent.contains(&shown), "{}\n{sent:#?}", pretty(&shown));
+    }
+    let content = Content::Finding { uid: "f1".into(), revision: 0, line: "{}".into() };
+    let finding = Parcel { id: "f1-0".into(), attempt: 0, content, handle: None };
+    assert_eq!(rendered(kind, text, &finding), Err(crate::facts::FINDINGS.into()));
+}
+
 /// A JSON value as a golden shows it.
 pub fn pretty(value: &Json) -> String {
     serde_json::to_string_pretty(value).unwrap()

@@ -9,6 +9,8 @@ mod config;
 mod find;
 mod identity;
 mod lines;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,13 +1,23 @@
 //! Where events come from. Each kind is a folder with the same files: `config.rs` (its table of the configuration),
-//! `source.rs` (how it is read), `tests.rs`.
+//! `source.rs` (how it is read), `tests.rs`. What is sent here over HTTP shares `push`.
 //!
 //! Invariants: those that [`tripline_connect::source`] asks of a source.
 
+#[cfg(test)]
+mod compliance;
+mod elasticsearch;
 mod file;
 mod http;
+mod otlp;
 pub mod poll;
+mod push;
+mod s3;
+mod splunk_hec;
+mod syslog;
 
+pub use push::bodies;
 use tripline_connect::source::SourceKind;
 
 /// Every kind, in the order of their names.
-pub const KINDS: &[SourceKind] = &[file::KIND, http::KIND, poll::KIND];
+pub const KINDS: &[SourceKind] =
+    &[elasticsearch::KIND, file::KIND, http::KIND, otlp::KIND, poll::KIND, s3::KIND, splunk_hec::KIND, syslog::KIND];

@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Outcome {
         ruleset.diagnostics.extend(said);
         if let Some(config) = config {
             let said = [config.with(&ruleset.sources, &ruleset).1, config.enrichments(&ruleset.sources, &ruleset).1];
-            ruleset.diagnostics.extend(said.into_iter().flatten());
+            ruleset.diagnostics.extend(said.into_iter().flatten().chain(config.files()));
         }
     }
     let configured = !configurations.is_empty();

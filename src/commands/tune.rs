@@ -3,15 +3,18 @@
 mod archive;
 mod fields;
 mod print;
+mod raw;
 mod samples;
 mod search;
+mod several;
+mod sigma;
 mod write;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tripline_base::terminal::{counted, visible};
-use tripline_detect::{DiskFiles, Ruleset, SourceChoice};
+use tripline_detect::{Detector, DiskFiles, Ruleset, SourceChoice};
 use tripline_semantic::typed::{Dialect, Rule};
 
 use super::Outcome;
@@ -91,32 +94,41 @@ pub fn run(args: &Args) -> Outcome {
     let store = desk.read()?;
     let (ruleset, ..) = desk.rules()?;
     let rule = find(&ruleset, &args.rule)?;
-    let samples = samples::read(&store, &ruleset, rule.uid())?;
+    let samples = samples::read(&store, &ruleset, rule)?;
     let wrong = samples.with(Mark::False).count();
     if wrong == 0 {
         let without = match samples.without {
             0 => String::new(),
-            n => format!(" ({} of its alerts are of several events, or not kept any more)", counted(n, "finding")),
+            n => format!(" ({} of its alerts have no event that is kept)", counted(n, "finding")),
         };
         return Err(format!(
-            "no event of `{}` was judged a false positive{without}; judge alerts with `tripline alerts close ID \
+            "no {} of `{}` was judged a false positive{without}; judge alerts with `tripline alerts close ID \
              --verdict false-positive`",
+            samples.noun(),
             rule.name
         ));
     }
-    let tests = match search(&samples.all) {
+    let tests = match search(&samples) {
         Found::Tests(tests) => tests,
         Found::Nothing(why) => return nothing(args, rule, &why),
     };
-    let clause = clause(args, rule, &samples, &tests);
     let texts = load::rule_texts(&desk.config.rules.paths)?;
-    let changed = write::changed(&texts, &desk, &ruleset, rule, &clause)?;
-    let taken = taken(&changed, &samples)?;
+    let answers = answers(args, rule, &samples, &tests);
+    let (clause, changed) = if rule.dialect == Dialect::Sigma {
+        let filter = sigma::filter(&ruleset, rule, &tests, answers.as_texts())?;
+        let changed = write::filtered(&texts, &desk, &ruleset, rule, &filter)?;
+        (filter, changed)
+    } else {
+        let clause = clause(rule, &tests, &answers);
+        let changed = write::changed(&texts, &desk, &ruleset, rule, &clause)?;
+        (clause, changed)
+    };
+    let taken = taken(&ruleset, &changed, &samples, &tests)?;
     let mut proposal =
         Proposal { rule, tests, clause, samples: &samples, taken, archive: None, passed: 0, written: None };
     let (hidden, _) = proposal.of(Mark::True);
     if hidden > 0 {
-        return nothing(args, rule, "it would hide an event that was judged a true positive");
+        return nothing(args, rule, "it would hide what was judged a true positive");
     }
     if proposal.of(Mark::False).0 == 0 {
         return nothing(args, rule, "it would take away none of the false positives");
@@ -126,7 +138,7 @@ pub fn run(args: &Args) -> Outcome {
         let archive = archive::compare(&ruleset, &changed.ruleset, &rule.name, &source, &args.on)?;
         let known: BTreeSet<&str> = samples.with(Mark::True).map(|sample| sample.uid.as_str()).collect();
         if archive.removed.iter().any(|one| known.contains(one.uid.as_str())) {
-            return nothing(args, rule, "it would hide an event of the archive that was judged a true positive");
+            return nothing(args, rule, "it would hide a finding of the archive that was judged a true positive");
         }
         proposal.archive = Some(archive);
     }
@@ -147,7 +159,7 @@ pub fn run(args: &Args) -> Outcome {
     Ok(0)
 }
 
-/// The rule, where an exception for single events can be put into it.
+/// The rule, where an exception can be put into it.
 fn find<'r>(ruleset: &'r Ruleset, name: &str) -> Result<&'r Rule, String> {
     let rules = &ruleset.program.rules;
     let rule = rules.iter().find(|rule| rule.name == name).ok_or_else(|| {
@@ -157,15 +169,10 @@ fn find<'r>(ruleset: &'r Ruleset, name: &str) -> Result<&'r Rule, String> {
     if rule.broken {
         return Err(format!("the rule `{name}` has an error; `tripline check` shows it"));
     }
-    if rule.dialect == Dialect::Sigma {
+    if rule.dialect == Dialect::Sigma && rule.stateful.is_some() {
         return Err(format!(
-            "`{name}` is a Sigma rule: write a filter for it, or convert it with `tripline sigma convert`"
-        ));
-    }
-    if let Some((what, _)) = rule.stateful {
-        return Err(format!(
-            "`{name}` judges several events (`{what}`): what its false positives have in common is not in one event; \
-             write the exception by hand"
+            "`{name}` is a Sigma correlation, which no filter can name: tune one of the rules that it counts, or convert \
+             it with `tripline sigma convert --out DIR`, and tune the rule that comes of it"
         ));
     }
     Ok(rule)
@@ -186,29 +193,65 @@ fn nothing(args: &Args, rule: &Rule, why: &str) -> Outcome {
     Ok(1)
 }
 
-/// The clause as it is written.
-fn clause(args: &Args, rule: &Rule, samples: &Samples, tests: &[Test]) -> String {
+/// Whether all tests hold for a sample.
+fn holds(sample: &Sample, tests: &[Test]) -> bool {
+    tests.iter().all(|test| sample.fields.get(&test.path) == Some(&test.value))
+}
+
+/// Who answers for an exception, why, and until when.
+struct Answers {
+    reason: String,
+    owner: String,
+    /// A date.
+    until: String,
+}
+
+impl Answers {
+    fn as_texts(&self) -> (&str, &str, &str) {
+        (&self.reason, &self.owner, &self.until)
+    }
+}
+
+fn answers(args: &Args, rule: &Rule, samples: &Samples, tests: &[Test]) -> Answers {
     let owner = args.owner.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "nobody".into());
-    let holds = |sample: &&Sample| tests.iter().all(|test| sample.fields.get(&test.path) == Some(&test.value));
-    let alerts: BTreeSet<&str> = samples.with(Mark::False).filter(holds).map(|sample| sample.alert.as_str()).collect();
+    let alerts: BTreeSet<&str> =
+        samples.with(Mark::False).filter(|sample| holds(sample, tests)).map(|sample| sample.alert.as_str()).collect();
     let reason = args.reason.clone().unwrap_or_else(|| {
         let first = alerts.iter().next().map_or("", |id| super::alerts::short(id));
         format!("{} of `{}` judged false positives, such as {first}", counted(alerts.len() as u64, "alert"), rule.name)
     });
     let until = tripline_event::format_date(load::now().saturating_add(args.expires));
+    Answers { reason, owner, until }
+}
+
+/// The clause as it is written.
+fn clause(rule: &Rule, tests: &[Test], answers: &Answers) -> String {
+    let (reason, owner, until) = answers.as_texts();
     let condition: Vec<String> =
         tests.iter().map(|test| format!("{} == {}", test.path, write::quoted(&test.value))).collect();
     let reason = write::quoted(&format!("{reason} (owner: {owner})"));
-    format!("except {reason} until {until} where {}", condition.join(" and "))
+    // A rule that asks features judges each event.
+    let findings = rule.stateful.is_some_and(|(what, _)| what != "feature");
+    let except = if findings { "except finding" } else { "except" };
+    format!("{except} {reason} until {until} where {}", condition.join(" and "))
 }
 
-/// Which samples the changed rule does not find any more, because of the new exception.
-fn taken(changed: &Changed, samples: &Samples) -> Result<BTreeSet<usize>, String> {
-    let mut detector = tripline_detect::Detector::new(&changed.ruleset);
+/// Which samples the changed rule does not find any more. The events behind findings are not all kept: there it is what
+/// the findings hold that decides.
+fn taken(before: &Ruleset, changed: &Changed, samples: &Samples, tests: &[Test]) -> Result<BTreeSet<usize>, String> {
+    if samples.parts.is_some() {
+        let all = samples.all.iter().enumerate().filter(|(_, sample)| holds(sample, tests));
+        return Ok(all.map(|(at, _)| at).collect());
+    }
+    let finds = |detector: &mut Detector<'_>, ruleset: &Ruleset, sample: &Sample| {
+        let judged = detector.judge(&SourceChoice::Named(sample.source.clone()), sample.raw.as_bytes(), None)?;
+        let is = |at: &usize| ruleset.program.rules.get(*at).is_some_and(|rule| rule.name == changed.rule);
+        Ok::<bool, String>(judged.rules.iter().any(is))
+    };
+    let (mut old, mut new) = (Detector::new(before), Detector::new(&changed.ruleset));
     let mut taken = BTreeSet::new();
     for (at, sample) in samples.all.iter().enumerate() {
-        let judged = detector.judge(&SourceChoice::Named(sample.source.clone()), sample.raw.as_bytes(), None)?;
-        if judged.excepted.iter().any(|(rule, _)| *rule == changed.rule) {
+        if finds(&mut old, before, sample)? && !finds(&mut new, &changed.ruleset, sample)? {
             taken.insert(at);
         }
     }

@@ -134,3 +134,82 @@ fn what_is_not_as_expected_is_shown_beside_what_it_is() {
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("did you mean `page`"), "{}", err(&output));
 }
+
+#[test]
+fn what_every_kind_of_destination_is_sent_can_be_expected() {
+    let secret = "{ env = \"NOT_SET_WHERE_TESTS_RUN\" }";
+    let kinds = [
+        ("slack", format!("token = {secret}\nchannel = \"C0123456789\""), "\"type\":\"header\""),
+        ("pagerduty", format!("routing_key = {secret}"), "\"event_action\":\"trigger\""),
+        ("opsgenie", format!("api_key = {secret}"), "\"priority\":\"P2\""),
+        ("teams", format!("url = {secret}"), "AdaptiveCard"),
+        (
+            "jira",
+            format!("url = \"https://jira.example.com\"\ntoken = {secret}\nproject = \"SEC\""),
+            "\"project\":{\"key\":\"SEC\"}",
+        ),
+        ("servicenow", format!("url = \"https://snow.example.com\"\ntoken = {secret}"), "\"short_description\":"),
+        ("github", format!("repository = \"example/alerts\"\ntoken = {secret}"), "\"labels\":[\"tripline\"]"),
+        (
+            "email",
+            "host = \"smtp.example.com\"\nfrom = \"t@example.com\"\nto = \"soc@example.com\"".into(),
+            "Subject: [High]",
+        ),
+        ("syslog", "address = \"siem.example.com:6514\"".into(), "CEF:0|Tripline|"),
+        ("stdout", String::new(), "\"severity_id\":4"),
+        ("file", "path = \"alerts.ndjson\"".into(), "\"severity_id\":4"),
+        ("webhook", format!("url = {secret}"), "\"severity_id\":4"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let (mut config, mut names, mut expected) = (String::new(), Vec::new(), String::new());
+    for (kind, keys, part) in &kinds {
+        config.push_str(&format!("[[destination]]\nname = \"to-{kind}\"\nkind = \"{kind}\"\n{keys}\n"));
+        names.push(format!("\"to-{kind}\""));
+        for part in ["A sign-in from a blocked address", part] {
+            expected.push_str(&format!(" rendered by \"to-{kind}\" contains '{part}'"));
+        }
+    }
+    let source = "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"";
+    let route = format!("[[route]]\nname = \"all\"\nto = [{}]", names.join(", "));
+    let config = format!("[rules]\npaths = [\"rules.trip\"]\n{source}\n{config}{route}\n");
+    let config = write(&dir, "tripline.toml", &config);
+    let one = test("every kind", &day("10:00"), &format!("expect alert{expected}"));
+    let other =
+        test("a payload that changed", &day("10:00"), "expect alert rendered by \"to-jira\" contains 'changed'");
+    write(&dir, "rules.trip", &rules(&(one + &other)));
+    let output = tripline(&["test", "-c", config.to_str().unwrap()]);
+    let text = out(&output);
+    assert!(text.contains("1 passed, 1 failed, 0 skipped"), "{text}{}", err(&output));
+    assert!(text.contains("+ got      {\"fields\":{\"project\":{\"key\":\"SEC\"}"), "{text}");
+}
+
+#[test]
+fn findings_of_one_group_are_one_alert_unless_the_rule_says_another_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let mapping = RULES.split("feature ").next().unwrap();
+    let rule = |name: &str, alert: &str, alerts: u32| {
+        let burst = |user: &str, at: &str| {
+            format!(
+                "    at \"2026-01-05T{at}:00Z\"\n    repeat 3 every 10s as n {{\n      event demo.idp {{ product: \"demo-idp\", \
+                 id: \"{at} {{n}}\", user: \"{user}\", ip: \"192.0.2.1\", country: \"DE\", \
+                 result: \"denied\" }}\n    }}\n"
+            )
+        };
+        // Twice in an hour, another user, and once more after the hour.
+        let bursts = [("alice", "10:00"), ("alice", "10:20"), ("bob", "10:30"), ("alice", "11:20")];
+        let bursts: String = bursts.iter().map(|(user, at)| burst(user, at)).collect();
+        format!(
+            "rule {name} {{\n  title: \"t\"\n  on authentication from demo.idp\n  where status_id == \"Failure\"\n  \
+             group by user.uid within 5m\n  having count() >= 3\n  {alert}\n  test \"bursts\" {{\n{bursts}    \
+             expect {alerts} alerts\n  }}\n}}\n"
+        )
+    };
+    let rules = [
+        rule("plain", "", 3),
+        rule("wider", "alert { key: [src_endpoint.ip] }", 2),
+        rule("shorter", "alert { window: 1m }", 4),
+    ];
+    let file = write(&dir, "rules.trip", &format!("{mapping}{}", rules.concat()));
+    let output = tripline(&["test", file.to_str().unwrap()]);
+    assert!(out(&output).contains("3 passed, 0 failed"), "{}{}", out(&output), err(&output));
+}

@@ -13,7 +13,10 @@ mod given_up;
 mod http;
 mod kill;
 mod outputs;
+mod push;
 mod reload;
+mod s3;
+mod syslog;
 mod tune;
 
 use std::collections::BTreeMap;

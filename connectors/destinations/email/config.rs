@@ -9,10 +9,11 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Identity, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use tripline_config::{At, Place, Said, Secrets, Table};
-use tripline_connect::{Destination, Pace, Settings};
+use tripline_connect::{Content, Destination, Pace, Parcel, Settings};
 
 use super::destination::{Security, Smtp};
-use crate::facts::Wording;
+use super::encode::{digest, opened};
+use crate::facts::{FINDINGS, Wording};
 use crate::trust::{Trust, Trusted};
 
 /// The most recipients.
@@ -142,5 +143,13 @@ impl Settings for Mail {
             timeout: pace.timeout,
             done: std::sync::Mutex::default(),
         }))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        match &parcel.content {
+            Content::Alert(message) => Ok(opened(&self.wording, message).plainly()),
+            Content::Digest(held) => Ok(digest(held).plainly()),
+            Content::Finding { .. } => Err(FINDINGS.into()),
+        }
     }
 }

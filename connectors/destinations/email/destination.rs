@@ -16,7 +16,7 @@ use tripline_alert::{Message, Status};
 use tripline_connect::{Content, Destination, Made, Outcome, Parcel, Sending, plainly};
 
 use super::encode::{Envelope, Thread, subject};
-use crate::facts::{Wording, cut, plain};
+use crate::facts::{FINDINGS, Wording, cut, plain};
 
 /// How many deliveries are remembered of which some recipients have theirs.
 const REMEMBERED: usize = 256;
@@ -233,7 +233,7 @@ impl Destination for Smtp {
                     Some(mail) => self.deliver(&parcel.id, &mail).await.into(),
                     None => Outcome::Never { reason: "no message can be made of it".into() }.into(),
                 },
-                Content::Finding { .. } => Outcome::Never { reason: "it takes alerts and no findings".into() }.into(),
+                Content::Finding { .. } => Outcome::Never { reason: FINDINGS.into() }.into(),
             }
         })
     }

@@ -29,6 +29,20 @@ pub struct Thread {
     pub told: (u64, u64),
 }
 
+/// What a message says, before it is written as mail.
+pub struct Letter {
+    subject: String,
+    text: String,
+    html: String,
+}
+
+impl Letter {
+    /// Its subject and the part in plain text.
+    pub fn plainly(&self) -> String {
+        format!("Subject: {}\n\n{}", self.subject, self.text)
+    }
+}
+
 /// Who sends to whom.
 pub struct Envelope<'e> {
     pub from: &'e Mailbox,
@@ -47,22 +61,16 @@ impl Envelope<'_> {
         format!("<{what}.{of}@{}>", self.from.email.domain())
     }
 
-    fn write(
-        &self,
-        id: &str,
-        subject: &str,
-        more: &[(&'static str, &str)],
-        text: &str,
-        html: String,
-    ) -> Option<Vec<u8>> {
-        let mut mail = Mail::builder().from(self.from.clone()).subject(subject).message_id(Some(id.to_string()));
+    fn write(&self, id: &str, more: &[(&'static str, &str)], letter: Letter) -> Option<Vec<u8>> {
+        let mail = Mail::builder().from(self.from.clone()).subject(letter.subject);
+        let mut mail = mail.message_id(Some(id.to_string()));
         for one in self.to {
             mail = mail.to(one.clone());
         }
         for (name, value) in more.iter().copied().chain([("Auto-Submitted", "auto-generated")]) {
             mail = mail.raw_header(HeaderValue::new(HeaderName::new_from_ascii(name.into()).ok()?, value.into()));
         }
-        let parts = MultiPart::alternative_plain_html(cut(text, TEXT), html);
+        let parts = MultiPart::alternative_plain_html(letter.text, letter.html);
         Some(mail.multipart(parts).ok()?.formatted())
     }
 
@@ -75,47 +83,64 @@ impl Envelope<'_> {
         thread: &Thread,
         first: bool,
     ) -> Option<Vec<u8>> {
-        let alert = &message.alert;
-        let news = if first { Vec::new() } else { facts::news(alert, thread.told.0, thread.told.1).lines };
-        let found: Vec<String> =
-            if first { alert.evidence.iter().rev().map(facts::evidence).collect() } else { Vec::new() };
-        let words = wording.of(message, &|text| text.to_string());
-        let mut text = vec![words.title];
-        text.extend(words.link);
-        text.extend(section("New", &news));
-        text.extend(words.body);
-        text.push(words.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n"));
-        text.extend(section("Findings", &found));
-        let words = wording.of(message, &escape);
-        let mut html = format!("<p><strong>{}</strong></p>", words.title);
-        if let Some(link) = words.link {
-            html.push_str(&format!("<p><a href=\"{0}\">{0}</a></p>", escape(&link)));
-        }
-        html.push_str(&points("New", &news));
-        html.extend(words.body.map(|body| format!("<p>{}</p>", body.replace('\n', "<br>"))));
-        html.push_str("<table>");
-        for (name, value) in words.facts {
-            let (name, value) = (escape(&name), value.replace('\n', "<br>"));
-            html.push_str(&format!("<tr><th align=\"left\" valign=\"top\">{name}</th><td>{value}</td></tr>"));
-        }
-        html.push_str("</table>");
-        html.push_str(&points("Findings", &found));
-        let mut more = vec![("X-Tripline-Alert", alert.id.as_str())];
+        let id = message.alert.id.as_str();
+        let mut more = vec![("X-Tripline-Alert", id)];
         if first {
-            return self.write(&thread.root, &thread.subject, &more, &text.join("\n\n"), page(&html));
+            return self.write(&thread.root, &more, opened(wording, message));
         }
         more.extend([("In-Reply-To", thread.root.as_str()), ("References", thread.root.as_str())]);
-        let subject = format!("Re: {}", thread.subject);
-        self.write(&self.id(&alert.id, &parcel.id), &subject, &more, &text.join("\n\n"), page(&html))
+        self.write(&self.id(id, &parcel.id), &more, replied(wording, message, thread))
     }
 
     /// A message about alerts that were held back.
-    pub fn digest(&self, parcel: &Parcel, digest: &Digest) -> Option<Vec<u8>> {
-        let (title, lines) = facts::digest(digest);
-        let html = format!("<p><strong>{}</strong></p>{}", escape(&title), points("Alerts", &lines));
-        let text = format!("{title}\n\n{}", lines.join("\n"));
-        self.write(&self.id("digest", &parcel.id), &cut(&title, SUBJECT), &[], &text, page(&html))
+    pub fn digest(&self, parcel: &Parcel, held: &Digest) -> Option<Vec<u8>> {
+        self.write(&self.id("digest", &parcel.id), &[], digest(held))
     }
+}
+
+/// The first message of a thread.
+pub fn opened(wording: &Wording, message: &Message) -> Letter {
+    let found: Vec<String> = message.alert.evidence.iter().rev().map(facts::evidence).collect();
+    letter(wording, message, subject(wording, message), &[], &found)
+}
+
+/// News in a thread.
+fn replied(wording: &Wording, message: &Message, thread: &Thread) -> Letter {
+    let news = facts::news(&message.alert, thread.told.0, thread.told.1).lines;
+    letter(wording, message, format!("Re: {}", thread.subject), &news, &[])
+}
+
+fn letter(wording: &Wording, message: &Message, subject: String, news: &[String], found: &[String]) -> Letter {
+    let words = wording.of(message, &|text| text.to_string());
+    let mut text = vec![words.title];
+    text.extend(words.link);
+    text.extend(section("New", news));
+    text.extend(words.body);
+    text.push(words.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n"));
+    text.extend(section("Findings", found));
+    let words = wording.of(message, &escape);
+    let mut html = format!("<p><strong>{}</strong></p>", words.title);
+    if let Some(link) = words.link {
+        html.push_str(&format!("<p><a href=\"{0}\">{0}</a></p>", escape(&link)));
+    }
+    html.push_str(&points("New", news));
+    html.extend(words.body.map(|body| format!("<p>{}</p>", body.replace('\n', "<br>"))));
+    html.push_str("<table>");
+    for (name, value) in words.facts {
+        let (name, value) = (escape(&name), value.replace('\n', "<br>"));
+        html.push_str(&format!("<tr><th align=\"left\" valign=\"top\">{name}</th><td>{value}</td></tr>"));
+    }
+    html.push_str("</table>");
+    html.push_str(&points("Findings", found));
+    Letter { subject, text: cut(&text.join("\n\n"), TEXT), html: page(&html) }
+}
+
+/// A message about alerts that were held back.
+pub fn digest(held: &Digest) -> Letter {
+    let (title, lines) = facts::digest(held);
+    let html = format!("<p><strong>{}</strong></p>{}", escape(&title), points("Alerts", &lines));
+    let text = format!("{title}\n\n{}", lines.join("\n"));
+    Letter { subject: cut(&title, SUBJECT), text: cut(&text, TEXT), html: page(&html) }
 }
 
 /// The subject of a thread.

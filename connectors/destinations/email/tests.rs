@@ -16,7 +16,7 @@ use tripline_connect::{Content, Destination, Outcome, Parcel, sample};
 
 use super::KIND;
 use super::encode::escape;
-use crate::testing::{NOON, alert, deliver, monster, open, parcel, read, wait};
+use crate::testing::{NOON, alert, deliver, monster, open, parcel, read, rendered, wait};
 use crate::ticket::tests::{acknowledge, close, digest, found};
 
 trait Stream: Read + Write {}
@@ -444,4 +444,19 @@ fn a_configuration_is_helped() {
     assert!(said(&format!("{both}{secret}")).contains("a password is not sent without TLS"));
     assert!(said(&format!("{both}user = \"u\"")).contains("goes with a `password`"));
     assert!(said(&format!("{both}hostname = \"a b\"")).contains("`hostname` takes the name"));
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let server = Server::start(false, true);
+    let more = "to = \"soc@example.com\"\nlink = 'https://tripline.example.com/alerts/{id}'";
+    let email = server.open(more);
+    for parcel in [parcel(&alert(), Occasion::Opened, None), digest()] {
+        assert_eq!(wait(email.send(&parcel)).outcome, Outcome::Taken);
+        let (_, mail) = server.mail().pop().unwrap();
+        let text = mail.split("quoted-printable\n\n").nth(1).unwrap().split("\n--").next().unwrap();
+        let text = text.replace("=\n", "").replace("=3D", "=");
+        let shown = rendered(&KIND, &server.config(more), &parcel).unwrap();
+        assert_eq!(shown, format!("Subject: {}\n\n{text}", header(&mail, "Subject")));
+    }
 }

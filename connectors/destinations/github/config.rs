@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tripline_config::{Place, Said, Secrets, Table};
-use tripline_connect::{Callback, Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Callback, Content, Destination, Http, Pace, Parcel, Settings, endpoint};
 
 use super::callback::Webhooks;
 use super::destination::{GitHub, said};
+use super::encode::{digest, issue};
 use crate::api::{Api, Auth};
-use crate::facts::Wording;
-use crate::ticket::Tickets;
+use crate::facts::{FINDINGS, Wording};
+use crate::ticket::{Tickets, id_of};
 use crate::trust::Trust;
 
 /// Where the API of github.com is.
@@ -96,6 +97,14 @@ impl Settings for Settled {
         let base = self.url.trim_end_matches('/').to_string();
         let api = Api { http, base, auth: Auth::Bearer(token), headers: HEADERS, said };
         Ok(Box::new(Tickets(GitHub { api, plan: self.plan.clone() })))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        match &parcel.content {
+            Content::Alert(message) => Ok(issue(&self.plan, message).to_string()),
+            Content::Digest(held) => Ok(digest(&self.plan, held, &id_of(&parcel.id)).to_string()),
+            Content::Finding { .. } => Err(FINDINGS.into()),
+        }
     }
 
     fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {

@@ -14,7 +14,7 @@ use tripline_event::format_time;
 use super::config::Plan;
 use super::encode;
 use crate::api::{Api, Failed, each, text};
-use crate::facts::{cut, digest, plain};
+use crate::facts::{FINDINGS, plain};
 use crate::ticket::{Own, Tracker, id_of, marked, news};
 
 /// The label of every issue of ours: only people who may write can give it.
@@ -23,7 +23,7 @@ pub(super) const LABEL: &str = "tripline";
 pub(super) const HERE: &str = " (GitHub)";
 /// What ends a text of ours.
 pub(super) const END: &str = "-->";
-/// How many pages of issues and of comments are looked through.
+/// How many pages of issues are looked through.
 const PAGES: usize = 10;
 /// The most that a page holds.
 const PAGE: &str = "100";
@@ -101,11 +101,8 @@ impl GitHub {
         Ok(None)
     }
 
-    async fn create(&self, title: &str, body: &str, assignees: &[String]) -> Result<String, Failed> {
-        let mut labels = vec![LABEL.to_string()];
-        labels.extend(self.plan.labels.iter().cloned());
-        let issue = json!({ "title": title, "body": body, "labels": labels, "assignees": assignees });
-        let made = self.api.send(Method::POST, &format!("{}/issues", self.path()), &issue).await?;
+    async fn create(&self, issue: &Json) -> Result<String, Failed> {
+        let made = self.api.send(Method::POST, &format!("{}/issues", self.path()), issue).await?;
         match made.get("number").and_then(Json::as_u64) {
             Some(number) => Ok(number.to_string()),
             None => Err(Failed::later("it does not say which issue it made: is this the address of GitHub's API?")),
@@ -113,10 +110,9 @@ impl GitHub {
     }
 
     /// Makes the issue what the alert is. What was done so far is in `own`, whatever fails.
-    async fn alert(&self, parcel: &Parcel, message: &Message, own: &mut Option<Own>) -> Result<(), Failed> {
+    async fn alert(&self, message: &Message, own: &mut Option<Own>) -> Result<(), Failed> {
         let alert = &message.alert;
         let title = encode::title(&self.plan, message);
-        let mut sure = own.is_some() && parcel.attempt == 0;
         if own.is_none() {
             // Clocks differ.
             *own = self.find(&alert.id, alert.opened.saturating_sub(3_600_000_000_000)).await?;
@@ -125,14 +121,14 @@ impl GitHub {
             if alert.status == Status::Closed {
                 return Ok(());
             }
-            let key = self.create(&title, &encode::body(&self.plan, message), &self.plan.assignees).await?;
+            let key = self.create(&encode::issue(&self.plan, message)).await?;
             *own = Some(Own { key, told: alert.numbers, title: title.clone(), ..Own::default() });
-            sure = true;
+            return Ok(());
         }
         let Some(own) = own.as_mut() else { return Ok(()) };
         let path = format!("{}/issues/{}", self.path(), own.key);
-        if !sure {
-            self.told(&path, &alert.id, alert.opened, own).await?;
+        if !news(alert, own.told, HERE).is_empty() {
+            self.told(&path, &alert.id, own).await?;
         }
         let lines = news(alert, own.told, HERE);
         if !lines.is_empty() {
@@ -163,14 +159,17 @@ impl GitHub {
         Ok(())
     }
 
-    /// What earlier attempts said in comments. Only those of the issue's author count: the others are of people.
-    async fn told(&self, path: &str, id: &str, since: i64, own: &mut Own) -> Result<(), Failed> {
+    /// What earlier attempts said in the latest comments, also where a crash kept their outcome from being remembered.
+    /// Only those of the issue's author count: the others are of people. Comments come oldest first, and nothing turns
+    /// that, so the last pages are asked for.
+    async fn told(&self, path: &str, id: &str, own: &mut Own) -> Result<(), Failed> {
         let issue = self.api.get(path, &[]).await?;
         let author = text(&issue, "/user/login");
-        let since = format_time(since.saturating_sub(3_600_000_000_000));
-        for page in 1..=PAGES {
+        let full = PAGE.parse().unwrap_or(100);
+        let last = issue.get("comments").and_then(Json::as_u64).unwrap_or(0).div_ceil(full);
+        for page in last.saturating_sub(1).max(1)..=last.saturating_add(1) {
             let page = page.to_string();
-            let query = [("since", since.as_str()), ("per_page", PAGE), ("page", page.as_str())];
+            let query = [("per_page", PAGE), ("page", page.as_str())];
             let comments = self.api.get(&format!("{path}/comments"), &query).await?;
             let comments = each(&comments, "");
             for comment in comments.iter().filter(|comment| text(comment, "/user/login") == author) {
@@ -178,7 +177,7 @@ impl GitHub {
                     own.tell(upto);
                 }
             }
-            if comments.len() < PAGE.parse().unwrap_or(100) {
+            if (comments.len() as u64) < full {
                 break;
             }
         }
@@ -189,23 +188,22 @@ impl GitHub {
 impl Tracker for GitHub {
     async fn attempt(&self, parcel: &Parcel, own: &mut Option<Own>) -> Result<(), Failed> {
         match &parcel.content {
-            Content::Alert(message) => match self.alert(parcel, message, own).await {
+            Content::Alert(message) => match self.alert(message, own).await {
                 // Somebody deleted or moved it: the alert is told anew.
                 Err(Failed { status: Some(301 | 404 | 410), .. }) if own.is_some() => {
                     *own = None;
-                    self.alert(parcel, message, own).await
+                    self.alert(message, own).await
                 }
                 other => other,
             },
             Content::Digest(held) => {
                 let id = id_of(&parcel.id);
                 if self.find(&id, held.from).await?.is_none() {
-                    let title = cut(&digest(held).0, encode::TITLE);
-                    self.create(&title, &encode::digest(held, &id), &[]).await?;
+                    self.create(&encode::digest(&self.plan, held, &id)).await?;
                 }
                 Ok(())
             }
-            Content::Finding { .. } => Err(Failed::never("it takes alerts and no findings")),
+            Content::Finding { .. } => Err(Failed::never(FINDINGS)),
         }
     }
 

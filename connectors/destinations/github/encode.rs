@@ -1,14 +1,33 @@
 //! Titles, bodies and comments in GitHub's Markdown.
 
+use serde_json::{Value as Json, json};
 use tripline_alert::{Digest, Message};
 
 use super::config::Plan;
+use super::destination::LABEL;
 use crate::facts::{self, cut, plain};
 use crate::ticket::mark;
 
 /// The longest title, and the longest body of an issue or comment (characters).
-pub const TITLE: usize = 256;
+const TITLE: usize = 256;
 const BODY: usize = 65_536;
+
+/// A new issue of an alert.
+pub fn issue(plan: &Plan, message: &Message) -> Json {
+    written(plan, &title(plan, message), &body(plan, message), &plan.assignees)
+}
+
+/// A new issue of alerts that were held back.
+pub fn digest(plan: &Plan, held: &Digest, id: &str) -> Json {
+    let (title, lines) = facts::digest(held);
+    written(plan, &cut(&title, TITLE), &news(&lines, id, (0, 0)), &[])
+}
+
+fn written(plan: &Plan, title: &str, body: &str, assignees: &[String]) -> Json {
+    let mut labels = vec![LABEL.to_string()];
+    labels.extend(plan.labels.iter().cloned());
+    json!({ "title": title, "body": body, "labels": labels, "assignees": assignees })
+}
 
 /// The title of an issue, which has no markup.
 pub fn title(plan: &Plan, message: &Message) -> String {
@@ -16,7 +35,7 @@ pub fn title(plan: &Plan, message: &Message) -> String {
 }
 
 /// The body of an issue.
-pub fn body(plan: &Plan, message: &Message) -> String {
+fn body(plan: &Plan, message: &Message) -> String {
     let words = plan.wording.of(message, &markdown);
     let mut lines = Vec::new();
     lines.extend(words.link.map(|link| format!("<{link}>")));
@@ -31,11 +50,6 @@ pub fn body(plan: &Plan, message: &Message) -> String {
 pub fn news(lines: &[String], id: &str, upto: (u64, u64)) -> String {
     let lines: Vec<String> = lines.iter().map(|line| format!("- {}", markdown(line))).collect();
     ended(&lines.join("\n"), id, upto)
-}
-
-/// The body of an issue for alerts that were held back.
-pub fn digest(digest: &Digest, id: &str) -> String {
-    news(&facts::digest(digest).1, id, (0, 0))
 }
 
 /// A text with the mark that it is ours at its end, which is not shown.

@@ -12,7 +12,10 @@ use tripline_connect::{Asked, Content, Denied, Destination, Handle, Outcome, Par
 
 use super::KIND;
 use super::encode::markdown;
-use crate::testing::{Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, settings, wait};
+use crate::testing::{
+    Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, renders_what_is_sent, settings,
+    wait,
+};
 use crate::ticket::tests::{Traps, acknowledge, close, digest, found, reopen, sign};
 
 #[derive(Clone, Default)]
@@ -77,7 +80,11 @@ impl Issues {
                 issues.push(issue);
                 Reply::json(201, &json!({ "number": number }))
             }
-            ("GET", ["issues", _]) => Reply::json(200, &issues[at.unwrap()]),
+            ("GET", ["issues", _]) => {
+                let mut issue = issues[at.unwrap()].clone();
+                issue["comments"] = issue["comments"].as_array().unwrap().len().into();
+                Reply::json(200, &issue)
+            }
             ("PATCH", ["issues", _]) => {
                 let reasons = ["completed", "not_planned", "duplicate", "reopened"];
                 if body.get("state_reason").is_some_and(|reason| !reasons.iter().any(|one| reason == one)) {
@@ -87,7 +94,11 @@ impl Issues {
                 body.as_object().unwrap().iter().for_each(|(key, value)| issue[key] = value.clone());
                 Reply::json(200, issue)
             }
-            ("GET", ["issues", _, "comments"]) => Reply::json(200, &issues[at.unwrap()]["comments"]),
+            ("GET", ["issues", _, "comments"]) => {
+                let page: usize = request.query("page").unwrap().parse().unwrap();
+                let all = issues[at.unwrap()]["comments"].as_array().unwrap();
+                Reply::json(200, &json!(all.iter().skip((page - 1) * 100).take(100).collect::<Vec<_>>()))
+            }
             ("POST", ["issues", _, "comments"]) => {
                 if long("body", 65_536) {
                     return invalid("body");
@@ -181,6 +192,31 @@ fn what_a_crash_hid_is_found_again() {
         again.handle = made.own.map(|own| Handle { own, ..Handle::default() });
     }
     assert_eq!((issues.all().len(), state(&issues.all()[0])), (1, ("closed", "completed", 1)));
+}
+
+#[test]
+fn a_comment_whose_record_a_crash_took_is_not_written_again() {
+    // People have said much meanwhile: the latest comments are on the last pages.
+    for others in [0, 99, 100, 250] {
+        let issues = Issues::default();
+        let fake = issues.start();
+        let (mut alert, mut handle) = (alert(), None);
+        deliver(&*github(&fake, ""), &alert, Occasion::Opened, &mut handle);
+        let said = json!({ "user": { "login": "dana" }, "body": "I look at it" });
+        issues.0.lock().unwrap()[0]["comments"] = vec![said; others].into();
+        found(&mut alert, 2);
+        let again = parcel(&alert, Occasion::Updated, handle);
+        assert_eq!(again.attempt, 0);
+        assert_eq!(wait(github(&fake, "").send(&again)).outcome, Outcome::Taken);
+        assert_eq!(wait(github(&fake, "").send(&again)).outcome, Outcome::Taken);
+        assert_eq!(state(&issues.all()[0]).2, others + 1);
+        found(&mut alert, 3);
+        let again = Parcel { handle: again.handle, ..parcel(&alert, Occasion::Updated, None) };
+        issues.1.set("POST", "/comments", Reply::Cut, true);
+        assert!(matches!(wait(github(&fake, "").send(&again)).outcome, Outcome::Later { .. }));
+        assert_eq!(wait(github(&fake, "").send(&again)).outcome, Outcome::Taken);
+        assert_eq!(state(&issues.all()[0]).2, others + 2);
+    }
 }
 
 #[test]
@@ -399,4 +435,12 @@ fn a_configuration_is_helped() {
     assert!(said(&format!("{token}repository = \"a/b\"\nurl = \"ftp://x\"")).contains("`url` takes"));
     assert!(said(&format!("{token}repository = \"a/b\"\nlabels = [\"{}\"]", "x".repeat(51))).contains("1 to 50"));
     assert_eq!(said(&format!("{token}repository = \"acme/alerts\"")), "");
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let issues = Issues::default();
+    let fake = issues.start();
+    let text = config(&fake.url, "assignees = [\"octocat\"]\nlabels = [\"soc\"]");
+    renders_what_is_sent(&KIND, &text, &[("token", "s3cret")], &fake);
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tripline_alert::{SEVERITIES, Verdict};
 use tripline_config::{At, Place, Reference, Said, Secrets, Table};
-use tripline_connect::{Callback, Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Callback, Content, Destination, Http, Pace, Parcel, Settings, endpoint};
 
 use super::callback::Webhooks;
 use super::destination::{Jira, said};
+use super::encode::{digest, issue};
 use crate::api::{Api, Auth};
-use crate::facts::Wording;
-use crate::ticket::Tickets;
+use crate::facts::{FINDINGS, Wording};
+use crate::ticket::{Tickets, id_of};
 use crate::trust::Trust;
 
 /// The longest label (Jira's limit of a label).
@@ -149,6 +150,14 @@ impl Settings for Settled {
         let base = format!("{}/rest/api/{version}", url.reveal().trim_end_matches('/'));
         let api = Api { http, base, auth, headers: &[], said };
         Ok(Box::new(Tickets(Jira { api, plan: self.plan.clone(), me: Arc::clone(&self.me) })))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        match &parcel.content {
+            Content::Alert(message) => Ok(issue(&self.plan, message).to_string()),
+            Content::Digest(held) => Ok(digest(&self.plan, held, &id_of(&parcel.id)).to_string()),
+            Content::Finding { .. } => Err(FINDINGS.into()),
+        }
     }
 
     fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {

@@ -9,16 +9,17 @@ use reqwest::Method;
 use serde_json::{Map, Value as Json, json};
 use tripline_alert::{Message, Status};
 use tripline_connect::{Answer, Content, Outcome, Parcel};
-use tripline_event::format_date;
 
 use super::config::Plan;
-use super::encode::{Page, SUMMARY, flat, summary};
+use super::encode::{Page, digest, flat, issue, label, priority, summary};
 use crate::api::{Api, Failed, each, text};
-use crate::facts;
+use crate::facts::{self, FINDINGS};
 use crate::ticket::{Own, Tracker, id_of, marked, news};
 
 /// What stands behind the names of people who did something in Jira.
 pub(super) const HERE: &str = " (Jira)";
+/// How many of the latest comments are looked at before another is written.
+const LATEST: &str = "50";
 /// Permissions that are needed, with what they are called where they are given.
 const PERMISSIONS: [(&str, &str); 5] = [
     ("BROWSE_PROJECTS", "Browse projects"),
@@ -50,11 +51,6 @@ pub(super) fn said(answer: &Answer) -> Outcome {
     answer.outcome(Some(&told.join("; ")))
 }
 
-/// The label that an issue is found by.
-fn label(id: &str) -> String {
-    format!("tripline-{id}")
-}
-
 impl Jira {
     /// Asks who we are, once.
     async fn me(&self) -> Result<(), Failed> {
@@ -79,50 +75,18 @@ impl Jira {
         Ok(Some(Own { key: text(issue, "/key").to_string(), told, title, ..Own::default() }))
     }
 
-    async fn create(&self, id: &str, summary: &str, page: Page, more: Map<String, Json>) -> Result<String, Failed> {
-        let mut labels = vec!["tripline".to_string(), label(id)];
-        labels.extend(self.plan.labels.iter().cloned());
-        let mut fields = json!({
-            "project": { "key": self.plan.project },
-            "issuetype": { "name": self.plan.kind },
-            "summary": summary,
-            "description": page.written(&self.plan),
-            "labels": labels,
-        });
-        if let Some(fields) = fields.as_object_mut() {
-            fields.extend(more);
-        }
-        let made = self.api.send(Method::POST, "/issue", &json!({ "fields": fields })).await?;
+    async fn create(&self, issue: &Json) -> Result<String, Failed> {
+        let made = self.api.send(Method::POST, "/issue", issue).await?;
         match text(&made, "/key") {
             "" => Err(Failed::later("it does not say which issue it made: is this the address of Jira?")),
             key => Ok(key.to_string()),
         }
     }
 
-    /// Fields that not every issue has.
-    fn more(&self, message: &Message) -> Map<String, Json> {
-        let mut more = self.priority(message.alert.severity);
-        if let Some(assignee) = &self.plan.assignee {
-            let key = if self.plan.cloud { "accountId" } else { "name" };
-            more.insert("assignee".into(), json!({ key: assignee }));
-        }
-        if let Some(due) = self.plan.due {
-            let due = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
-            more.insert("duedate".into(), format_date(message.alert.opened.saturating_add(due)).into());
-        }
-        more
-    }
-
-    fn priority(&self, severity: i64) -> Map<String, Json> {
-        let name = self.plan.priorities.iter().find(|(id, _)| *id == severity).map(|(_, name)| name);
-        name.map(|name| ("priority".to_string(), json!({ "name": name }))).into_iter().collect()
-    }
-
     /// Makes the issue what the alert is. What was done so far is in `own`, whatever fails.
-    async fn alert(&self, parcel: &Parcel, message: &Message, own: &mut Option<Own>) -> Result<(), Failed> {
+    async fn alert(&self, message: &Message, own: &mut Option<Own>) -> Result<(), Failed> {
         let alert = &message.alert;
         self.me().await?;
-        let mut sure = own.is_some() && parcel.attempt == 0;
         if own.is_none() {
             *own = self.find(&alert.id).await?;
         }
@@ -131,35 +95,26 @@ impl Jira {
             if alert.status == Status::Closed {
                 return Ok(());
             }
-            let key = self.create(&alert.id, &title, Page::alert(&self.plan, message), self.more(message)).await?;
+            let key = self.create(&issue(&self.plan, message)).await?;
             let (told, severity) = (alert.numbers, alert.severity);
             *own = Some(Own { key, told, title: title.clone(), severity, status: Status::Open });
-            sure = true;
+            return Ok(());
         }
         let Some(own) = own.as_mut() else { return Ok(()) };
-        self.converge(message, &title, own, sure).await
+        self.converge(message, &title, own).await
     }
 
-    async fn converge(&self, message: &Message, title: &str, own: &mut Own, sure: bool) -> Result<(), Failed> {
+    async fn converge(&self, message: &Message, title: &str, own: &mut Own) -> Result<(), Failed> {
         let alert = &message.alert;
         let path = format!("/issue/{}", own.key);
         if own.title != title || own.severity != alert.severity {
-            let mut fields = self.priority(alert.severity);
+            let mut fields = priority(&self.plan, alert.severity);
             fields.insert("summary".into(), title.into());
             self.api.send(Method::PUT, &path, &json!({ "fields": fields })).await?;
             (own.title, own.severity) = (title.to_string(), alert.severity);
         }
-        if !sure {
-            // An earlier attempt may have said it already.
-            let query = [("orderBy", "-created"), ("maxResults", "20")];
-            let comments = self.api.get(&format!("{path}/comment"), &query).await?;
-            for comment in each(&comments, "/comments") {
-                if let Some((_, upto)) =
-                    marked(&comment.get("body").map(flat).unwrap_or_default(), "").filter(|(id, _)| *id == alert.id)
-                {
-                    own.tell(upto);
-                }
-            }
+        if !news(alert, own.told, HERE).is_empty() {
+            self.told(&path, &alert.id, own).await?;
         }
         let lines = news(alert, own.told, HERE);
         if !lines.is_empty() {
@@ -171,6 +126,22 @@ impl Jira {
         if own.status != alert.status {
             self.transition(&path, message, own).await?;
             own.status = alert.status;
+        }
+        Ok(())
+    }
+
+    /// What earlier attempts said in comments, also where a crash kept their outcome from being remembered. Only those of
+    /// our own account count: whoever else writes a mark keeps no news from anybody.
+    async fn told(&self, path: &str, id: &str, own: &mut Own) -> Result<(), Failed> {
+        let query = [("orderBy", "-created"), ("maxResults", LATEST)];
+        let comments = self.api.get(&format!("{path}/comment"), &query).await?;
+        let author = if self.plan.cloud { "/author/accountId" } else { "/author/name" };
+        let ours = |comment: &&Json| self.me.get().is_some_and(|me| text(comment, author) == me);
+        for comment in each(&comments, "/comments").iter().filter(ours) {
+            let said = comment.get("body").map(flat).unwrap_or_default();
+            if let Some((_, upto)) = marked(&said, "").filter(|(of, _)| of == id) {
+                own.tell(upto);
+            }
         }
         Ok(())
     }
@@ -218,23 +189,22 @@ impl Jira {
 impl Tracker for Jira {
     async fn attempt(&self, parcel: &Parcel, own: &mut Option<Own>) -> Result<(), Failed> {
         match &parcel.content {
-            Content::Alert(message) => match self.alert(parcel, message, own).await {
+            Content::Alert(message) => match self.alert(message, own).await {
                 // Somebody deleted it: the alert is told anew.
                 Err(Failed { status: Some(404), .. }) if own.is_some() => {
                     *own = None;
-                    self.alert(parcel, message, own).await
+                    self.alert(message, own).await
                 }
                 other => other,
             },
-            Content::Digest(digest) => {
+            Content::Digest(held) => {
                 let id = id_of(&parcel.id);
                 if self.find(&id).await?.is_none() {
-                    let title = facts::cut(&facts::digest(digest).0, SUMMARY);
-                    self.create(&id, &title, Page::digest(&self.plan, digest, &id), Map::new()).await?;
+                    self.create(&digest(&self.plan, held, &id)).await?;
                 }
                 Ok(())
             }
-            Content::Finding { .. } => Err(Failed::never("it takes alerts and no findings")),
+            Content::Finding { .. } => Err(Failed::never(FINDINGS)),
         }
     }
 

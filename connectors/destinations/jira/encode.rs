@@ -1,14 +1,15 @@
 //! Summaries, descriptions and comments: in Atlassian's document format for Cloud, in wiki markup for Data Center.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use tripline_alert::{Digest, Message};
+use tripline_event::format_date;
 
 use super::config::Plan;
 use crate::facts::{self, cut, plain};
 use crate::ticket::mark;
 
 /// The longest summary, and the longest text of a description or comment (Jira's limits of fields, in characters).
-pub const SUMMARY: usize = 255;
+const SUMMARY: usize = 255;
 const TEXT: usize = 32_767;
 /// What is kept of a text: markup and marks need room.
 const ROOM: usize = 24_000;
@@ -45,11 +46,6 @@ impl Page {
     pub fn news(plan: &Plan, lines: &[String], id: &str, upto: (u64, u64)) -> Self {
         let lines = lines.iter().map(|line| if plan.cloud { line.clone() } else { wiki(line) });
         Page(vec![Block::Points(lines.collect())]).end(plan, &mark(id, upto))
-    }
-
-    /// Alerts that were held back.
-    pub fn digest(plan: &Plan, digest: &Digest, id: &str) -> Self {
-        Page::news(plan, &facts::digest(digest).1, id, (0, 0))
     }
 
     fn end(mut self, plan: &Plan, mark: &str) -> Self {
@@ -182,6 +178,54 @@ fn collect(value: &Json, depth: usize, out: &mut String) {
         }
         _ => {}
     }
+}
+
+/// The label that an issue is found by.
+pub fn label(id: &str) -> String {
+    format!("tripline-{id}")
+}
+
+/// A new issue of an alert.
+pub fn issue(plan: &Plan, message: &Message) -> Json {
+    let alert = &message.alert;
+    let mut more = priority(plan, alert.severity);
+    if let Some(assignee) = &plan.assignee {
+        let key = if plan.cloud { "accountId" } else { "name" };
+        more.insert("assignee".into(), json!({ key: assignee }));
+    }
+    if let Some(due) = plan.due {
+        let due = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
+        more.insert("duedate".into(), format_date(alert.opened.saturating_add(due)).into());
+    }
+    fields(plan, &alert.id, &summary(plan, message), Page::alert(plan, message), more)
+}
+
+/// A new issue of alerts that were held back.
+pub fn digest(plan: &Plan, held: &Digest, id: &str) -> Json {
+    let (title, lines) = facts::digest(held);
+    fields(plan, id, &cut(&title, SUMMARY), Page::news(plan, &lines, id, (0, 0)), Map::new())
+}
+
+fn fields(plan: &Plan, id: &str, summary: &str, page: Page, more: Map<String, Json>) -> Json {
+    let mut labels = vec!["tripline".to_string(), label(id)];
+    labels.extend(plan.labels.iter().cloned());
+    let mut fields = json!({
+        "project": { "key": plan.project },
+        "issuetype": { "name": plan.kind },
+        "summary": summary,
+        "description": page.written(plan),
+        "labels": labels,
+    });
+    if let Some(fields) = fields.as_object_mut() {
+        fields.extend(more);
+    }
+    json!({ "fields": fields })
+}
+
+/// The field of a severity, where the configuration gives it a name.
+pub fn priority(plan: &Plan, severity: i64) -> Map<String, Json> {
+    let name = plan.priorities.iter().find(|(id, _)| *id == severity).map(|(_, name)| name);
+    name.map(|name| ("priority".to_string(), json!({ "name": name }))).into_iter().collect()
 }
 
 /// The first line of an issue, which has no markup. Where webhooks come back the alert's id stands at its end.

@@ -12,7 +12,10 @@ use tripline_connect::{Asked, Content, Denied, Destination, Handle, Outcome, Par
 
 use super::KIND;
 use super::encode::{flat, wiki};
-use crate::testing::{Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, settings, wait};
+use crate::testing::{
+    Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, renders_what_is_sent, settings,
+    wait,
+};
 use crate::ticket::tests::{Traps, acknowledge, close, digest, found, reopen, sign};
 
 #[derive(Clone, Default)]
@@ -105,7 +108,9 @@ impl Issues {
             }
             ("POST", ["issue", _, "comment"]) => {
                 assert_eq!(cloud, body["body"].is_object());
-                issues[at.unwrap()]["comments"].as_array_mut().unwrap().push(body);
+                let mut comment = body;
+                comment["author"] = json!({ "accountId": "me", "name": "me" });
+                issues[at.unwrap()]["comments"].as_array_mut().unwrap().push(comment);
                 Reply::json(201, &json!({ "id": "1" }))
             }
             ("GET", ["issue", _, "transitions"]) => {
@@ -218,6 +223,50 @@ fn what_a_crash_hid_is_found_again() {
     }
     let all = issues.all();
     assert_eq!((all.len(), state(&all[0])), (1, ("indeterminate", 1)), "{}", pretty(&json!(all)));
+}
+
+#[test]
+fn a_comment_whose_record_a_crash_took_is_not_written_again() {
+    for cloud in [true, false] {
+        let issues = Issues::default();
+        let fake = issues.start();
+        let text = config(&fake.url, "");
+        let text = if cloud { text } else { text.replace("email = \"trip@example.com\"\n", "") };
+        let open = || open(&KIND, &text, &[("token", "s3cret")]);
+        let (mut alert, mut handle) = (alert(), None);
+        deliver(&*open(), &alert, Occasion::Opened, &mut handle);
+        found(&mut alert, 2);
+        let mut again = parcel(&alert, Occasion::Updated, handle);
+        again.attempt = 0;
+        // Both know the same: the process ended before the first could be remembered, in the second its answer is lost.
+        assert_eq!(wait(open().send(&again)).outcome, Outcome::Taken);
+        assert_eq!(wait(open().send(&again)).outcome, Outcome::Taken);
+        assert_eq!(state(&issues.all()[0]).1, 1, "{cloud}");
+        found(&mut alert, 3);
+        let again = Parcel { handle: again.handle, ..parcel(&alert, Occasion::Updated, None) };
+        issues.1.set("POST", "/comment", Reply::Cut, true);
+        assert!(matches!(wait(open().send(&again)).outcome, Outcome::Later { .. }));
+        assert_eq!(wait(open().send(&again)).outcome, Outcome::Taken);
+        let comments = issues.all()[0]["comments"].clone();
+        assert_eq!(comments.as_array().unwrap().len(), 2, "{cloud}");
+        let second = flat(&comments[1]["body"]);
+        assert!(second.contains("111122223333") && second.matches("event)").count() == 1, "only what is new: {second}");
+    }
+}
+
+#[test]
+fn a_stranger_who_writes_a_mark_keeps_no_news_from_anybody() {
+    let issues = Issues::default();
+    let fake = issues.start();
+    let (jira, mut alert, mut handle) = (jira(&fake, ""), alert(), None);
+    deliver(&*jira, &alert, Occasion::Opened, &mut handle);
+    let body = json!({ "type": "doc", "content": [{ "type": "paragraph", "content": [
+        { "type": "text", "text": format!("[tripline {} 9.9]", alert.id) }] }] });
+    let mallory = json!({ "author": { "accountId": "mallory" }, "body": body });
+    issues.0.lock().unwrap()[0]["comments"] = json!([mallory]);
+    found(&mut alert, 2);
+    assert_eq!(deliver(&*jira, &alert, Occasion::Updated, &mut handle).outcome, Outcome::Taken);
+    assert_eq!(state(&issues.all()[0]).1, 2, "the news was told all the same");
 }
 
 #[test]
@@ -415,4 +464,12 @@ fn a_configuration_is_helped() {
     assert!(said("secret = \"written\"").contains("is a secret"));
     assert!(said("link = \"javascript:alert(1)\"").contains("`link` takes an address"));
     assert!(read(&KIND, "project = \"a b\"").1.join("\n").contains("the key of a project"));
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let issues = Issues::default();
+    let fake = issues.start();
+    let text = config(&fake.url, "due = \"24h\"\nassignee = \"a1\"\npriorities = { high = \"Highest\" }");
+    renders_what_is_sent(&KIND, &text, &[("token", "s3cret")], &fake);
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tripline_config::{At, Place, Said, Secrets, Table};
-use tripline_connect::{Destination, Pace, Settings};
+use tripline_connect::{Destination, Pace, Parcel, Settings};
 
+use super::encode::{record, too_long};
 use crate::trust::Trust;
 
 /// The most brokers to begin with.
@@ -137,6 +138,10 @@ fn account(table: &mut Table<'_>, tls: bool, said: &mut Said<'_>) -> Option<Acco
 impl Settings for Kafka {
     fn secrets(&self) -> Vec<&Place> {
         self.account.iter().flat_map(|account| [&account.user, &account.password]).collect()
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        record(parcel, self.size).map(|record| record.text()).ok_or_else(|| too_long(self.size))
     }
 
     #[cfg(not(feature = "kafka"))]

@@ -7,14 +7,14 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::statistics::Statistics;
 use tokio::sync::oneshot::{Receiver, Sender, channel};
 use tokio::time::{Instant, timeout_at};
 use tripline_connect::{Destination, Made, Outcome, Parcel, Sending};
 
-use super::encode::record;
+use super::encode::{record, too_long};
 use super::trouble;
 
 /// How many deliveries are made at once.
@@ -123,16 +123,15 @@ impl Topic {
     /// Hands a record to the producer; adds its length to `bytes`.
     fn begin(&self, producer: &Producer, parcel: &Parcel, bytes: &mut usize) -> Begun {
         let Some(record) = record(parcel, self.size) else {
-            let reason = format!(
-                "it is longer than the {} bytes of `size`: raise that, and the topic's `max.message.bytes`",
-                self.size
-            );
-            return Begun::Known(Outcome::Never { reason });
+            return Begun::Known(Outcome::Never { reason: too_long(self.size) });
         };
         *bytes = bytes.saturating_add(record.body.len());
         let (sender, receiver) = channel();
         let message = BaseRecord::with_opaque_to(&self.name, Box::new(sender));
-        let message = message.key(&record.key).payload(&record.body).headers(record.headers);
+        let headers = record.headers.iter().fold(OwnedHeaders::new_with_capacity(2), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value) })
+        });
+        let message = message.key(&record.key).payload(&record.body).headers(headers);
         match producer.send(message) {
             Ok(()) => Begun::Waits(receiver),
             Err((error, _)) => Begun::Known(self.outcome(error.rdkafka_error_code().unwrap_or(Code::Unknown))),

@@ -1,6 +1,5 @@
 //! A record: its key, what stands in it, and its headers.
 
-use rdkafka::message::{Header, OwnedHeaders};
 use tripline_connect::{Content, Parcel};
 
 use crate::document::document;
@@ -18,7 +17,20 @@ pub struct Record {
     /// JSON.
     pub body: String,
     /// What it is known by, and its type.
-    pub headers: OwnedHeaders,
+    pub headers: [(&'static str, String); 2],
+}
+
+/// Why there is no record.
+pub fn too_long(most: usize) -> String {
+    format!("it is longer than the {most} bytes of `size`: raise that, and the topic's `max.message.bytes`")
+}
+
+impl Record {
+    /// The record as a text: its key, its headers, and below an empty line its body.
+    pub fn text(&self) -> String {
+        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        format!("key: {}\n{headers}\n{}", self.key, self.body)
+    }
 }
 
 /// The record of a delivery, of at most so many bytes; none where it is longer even without what can be left out.
@@ -30,8 +42,6 @@ pub fn record(parcel: &Parcel, most: usize) -> Option<Record> {
     };
     let heads = ID.len() + parcel.id.len() + TYPE.0.len() + TYPE.1.len();
     let body = document(&parcel.content, most.checked_sub(FRAME + heads + key.len())?)?;
-    let headers = OwnedHeaders::new_with_capacity(2)
-        .insert(Header { key: ID, value: Some(&parcel.id) })
-        .insert(Header { key: TYPE.0, value: Some(TYPE.1) });
+    let headers = [(ID, parcel.id.clone()), (TYPE.0, TYPE.1.to_string())];
     Some(Record { key, body, headers })
 }

@@ -5,8 +5,11 @@ mod cluster;
 #[cfg(feature = "kafka-tls")]
 mod tls;
 
+use tripline_alert::Occasion;
+
 use super::KIND;
-use crate::testing::read;
+use super::encode::record;
+use crate::testing::{alert, parcel, read};
 
 /// A table that every build with the feature takes.
 const PLAIN: &str = "topic = \"alerts\"\nsecurity = \"none\"\nbrokers = ";
@@ -64,4 +67,14 @@ fn a_configuration_is_helped() {
     assert!(said(&format!("{plain}ca = \"ca.pem\"")).contains("`ca` is for `security = \"tls\"`"));
     assert!(said(&format!("{plain}compression = \"brotli\"")).contains("it is one of none, gzip"));
     assert!(said(&format!("{plain}size = \"1KiB\"")).contains("a size from 4KiB to 64MiB"));
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_the_record() {
+    let shown = record(&parcel(&alert(), Occasion::Opened, None), 1 << 20).unwrap().text();
+    let (head, body) = shown.split_once("\n\n").unwrap();
+    let id = alert().id;
+    assert_eq!(head, format!("key: {id}\ntripline-id: {id}-1\ncontent-type: application/json"));
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["alert"]["id"], id);
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tripline_config::{Said, Secrets, Table};
-use tripline_connect::{Content, Destination, Pace, Settings};
+use tripline_connect::{Destination, Pace, Parcel, Settings};
 
 use super::destination::Lines;
 use super::encode::line;
@@ -34,8 +34,8 @@ impl Settings for File {
         Ok(Box::new(lines.map_err(|error| format!("`{}` cannot be written: {error}", path.display()))?))
     }
 
-    fn render(&self, content: &Content) -> Option<String> {
-        Some(line(content))
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        Ok(line(&parcel.content))
     }
 }
 
@@ -44,7 +44,7 @@ impl Settings for Stdout {
         Ok(Box::new(Lines::stdout()))
     }
 
-    fn render(&self, content: &Content) -> Option<String> {
-        Some(line(content))
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        Ok(line(&parcel.content))
     }
 }

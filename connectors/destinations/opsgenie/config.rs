@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tripline_config::{Place, Said, Secrets, Table};
-use tripline_connect::{Destination, Pace, Settings};
+use tripline_connect::{Content, Destination, Pace, Parcel, Settings};
 
 use super::destination::Alerts;
 use super::encode::Layout;
-use crate::facts::Wording;
+use crate::facts::{FINDINGS, Wording};
 use crate::service::Api;
 
 /// Where the API stands (Opsgenie, "Alert API").
@@ -52,5 +52,13 @@ impl Settings for Opsgenie {
             api_key: secrets.of(&self.api_key).ok_or("there is no API key")?.clone(),
             layout: self.layout.clone(),
         }))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        match &parcel.content {
+            Content::Alert(message) => Ok(self.layout.create(message).to_string()),
+            Content::Digest(held) => Ok(self.layout.digest(&parcel.id, held).to_string()),
+            Content::Finding { .. } => Err(FINDINGS.into()),
+        }
     }
 }

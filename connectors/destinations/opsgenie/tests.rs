@@ -12,7 +12,8 @@ use tripline_connect::{Content, Destination, Outcome, Parcel, sample};
 
 use super::KIND;
 use crate::testing::{
-    Fake, NOON, Reply, Request, SECOND, act, alert, close, deliver, finding, monster, open, pretty, read, story, wait,
+    Fake, NOON, Reply, Request, SECOND, act, alert, close, deliver, finding, monster, open, pretty, read,
+    renders_what_is_sent, story, wait,
 };
 
 #[derive(Default)]
@@ -340,4 +341,10 @@ fn a_configuration_says_what_it_needs() {
     let text = read(&KIND, "region = \"us\"\nurl = \"https://example.com\"").1.join("\n");
     assert!(text.contains("has no `api_key`") && text.contains("leave one out"), "{text}");
     assert!(read(&KIND, "api_key = \"abc\"").1[0].contains("`api_key` is a secret"));
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let (fake, _) = opsgenie();
+    renders_what_is_sent(&KIND, &config(&fake.url), &[("key", "key-1")], &fake);
 }

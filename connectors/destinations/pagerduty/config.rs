@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tripline_alert::Verdict;
 use tripline_config::{Place, Said, Secrets, Table};
-use tripline_connect::{Callback, Destination, Pace, Settings};
+use tripline_connect::{Callback, Content, Destination, Pace, Parcel, Settings};
 
 use super::callback::Webhooks;
 use super::destination::Events;
-use crate::facts::Wording;
+use super::encode::{digest, trigger};
+use crate::facts::{FINDINGS, Wording};
 use crate::service::Api;
 
 /// Where the Events API stands (PagerDuty, "Events API v2 Overview").
@@ -52,6 +53,14 @@ impl Settings for PagerDuty {
             routing_key: secrets.of(&self.routing_key).ok_or("there is no routing key")?.clone(),
             wording: self.wording.clone(),
         }))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        match &parcel.content {
+            Content::Alert(message) => Ok(trigger(message, &self.wording).to_string()),
+            Content::Digest(held) => Ok(digest(&parcel.id, held).to_string()),
+            Content::Finding { .. } => Err(FINDINGS.into()),
+        }
     }
 
     fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {

@@ -1,7 +1,7 @@
 //! Sends events, and says in words what is answered.
 
 use reqwest::StatusCode;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use tripline_alert::{Message, Occasion, Status};
 use tripline_config::Secret;
 use tripline_connect::{Content, Destination, Handle, Made, Outcome, Parcel, Sending};
@@ -48,7 +48,12 @@ fn steps(message: &Message, known: Option<Known>) -> Vec<Action> {
 }
 
 impl Events {
-    async fn enqueue(&self, event: &Json) -> Result<(), Outcome> {
+    async fn enqueue(&self, event: Json) -> Result<(), Outcome> {
+        let mut keyed = Map::from_iter([("routing_key".to_string(), self.routing_key.reveal().into())]);
+        if let Json::Object(event) = event {
+            keyed.extend(event);
+        }
+        let event = Json::Object(keyed);
         let request = self.remote.http.client().post(self.remote.at(&["v2", "enqueue"]));
         let request = request.header("content-type", "application/json").body(event.to_string());
         let answer = self.remote.http.send(request).await.map_err(Outcome::from)?;
@@ -77,15 +82,15 @@ impl Events {
             let evidence = own.get("evidence").and_then(Json::as_u64).unwrap_or(0);
             Some((status, evidence.max(handle.evidence)))
         });
-        let (key, routing_key) = (key(&message.alert), self.routing_key.reveal());
+        let key = key(&message.alert);
         let mut own = None;
         let mut evidence = known.map_or(0, |(_, evidence)| evidence);
         for step in steps(message, known) {
             let event = match step {
-                Action::Trigger => trigger(routing_key, message, &self.wording),
-                other => change(routing_key, &key, other),
+                Action::Trigger => trigger(message, &self.wording),
+                other => change(&key, other),
             };
-            if let Err(outcome) = self.enqueue(&event).await {
+            if let Err(outcome) = self.enqueue(event).await {
                 return Made { outcome, own };
             }
             let status = match step {
@@ -108,12 +113,10 @@ impl Destination for Events {
         Box::pin(async move {
             match &parcel.content {
                 Content::Alert(message) => self.alert(message, parcel.handle.as_ref()).await,
-                Content::Digest(held) => {
-                    match self.enqueue(&digest(self.routing_key.reveal(), &parcel.id, held)).await {
-                        Ok(()) => Made::taken(None),
-                        Err(outcome) => outcome.into(),
-                    }
-                }
+                Content::Digest(held) => match self.enqueue(digest(&parcel.id, held)).await {
+                    Ok(()) => Made::taken(None),
+                    Err(outcome) => outcome.into(),
+                },
                 Content::Finding { .. } => {
                     Outcome::Never { reason: "PagerDuty takes alerts, not findings".into() }.into()
                 }

@@ -57,13 +57,13 @@ fn severity(id: i64) -> &'static str {
     }
 }
 
-/// An event that says what becomes of an incident, and nothing else.
-pub fn change(routing_key: &str, key: &str, action: Action) -> Json {
-    json!({ "routing_key": routing_key, "dedup_key": cut(key, KEY), "event_action": action.as_str() })
+/// An event that says what becomes of an incident, and nothing else. Its routing key is added when it is sent.
+pub fn change(key: &str, action: Action) -> Json {
+    json!({ "dedup_key": cut(key, KEY), "event_action": action.as_str() })
 }
 
 /// An event that opens an incident or adds to it.
-pub fn trigger(routing_key: &str, message: &Message, wording: &Wording) -> Json {
+pub fn trigger(message: &Message, wording: &Wording) -> Json {
     let alert = &message.alert;
     let words = wording.of(message, &str::to_string);
     let mut details: Map<String, Json> = Map::new();
@@ -78,7 +78,7 @@ pub fn trigger(routing_key: &str, message: &Message, wording: &Wording) -> Json 
     let severity = if message.occasion == Occasion::Test { "info" } else { severity(alert.severity) };
     let sources: Vec<String> = alert.sources.iter().take(5).map(|source| cut(&plain(source), 100)).collect();
     let sources = sources.join(", ");
-    let mut event = change(routing_key, &key(alert), Action::Trigger);
+    let mut event = change(&key(alert), Action::Trigger);
     let payload = json!({
         "summary": cut(&words.title, SUMMARY),
         "source": if sources.is_empty() { "tripline" } else { &sources },
@@ -101,10 +101,10 @@ pub fn trigger(routing_key: &str, message: &Message, wording: &Wording) -> Json 
 }
 
 /// Alerts that were held back, as one incident.
-pub fn digest(routing_key: &str, id: &str, digest: &Digest) -> Json {
+pub fn digest(id: &str, digest: &Digest) -> Json {
     let (title, lines) = facts::digest(digest);
     let gravest = digest.alerts.iter().map(|one| one.severity).max().unwrap_or(1);
-    let mut event = change(routing_key, &format!("tripline-digest/{id}"), Action::Trigger);
+    let mut event = change(&format!("tripline-digest/{id}"), Action::Trigger);
     if let Some(event) = event.as_object_mut() {
         let payload = json!({
             "summary": cut(&title, SUMMARY),

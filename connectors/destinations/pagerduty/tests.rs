@@ -13,7 +13,8 @@ use tripline_connect::{Asked, Content, Denied, Destination, Outcome, Parcel, sam
 
 use super::KIND;
 use crate::testing::{
-    Fake, NOON, Reply, Request, SECOND, act, alert, deliver, finding, monster, open, pretty, read, settings, wait,
+    Fake, NOON, Reply, Request, SECOND, act, alert, deliver, finding, monster, open, pretty, read,
+    renders_what_is_sent, settings, wait,
 };
 
 const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -313,4 +314,10 @@ fn a_configuration_says_what_it_needs() {
     let (_, said) = read(&KIND, "routing_key = { env = \"K\" }\nresolved_as = \"fals_positive\"");
     let said = said.join("\n");
     assert!(said.contains("did you mean `false_positive`") && said.contains("give its `webhook_secret` too"), "{said}");
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let (fake, _) = pagerduty();
+    renders_what_is_sent(&KIND, &config(&fake.url), &FILES, &fake);
 }

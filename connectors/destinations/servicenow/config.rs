@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::json;
 use tripline_alert::Verdict;
 use tripline_config::{Place, Reference, Said, Secrets, Table};
-use tripline_connect::{Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Content, Destination, Http, Pace, Parcel, Settings, endpoint};
 
 use super::destination::{ServiceNow, said};
+use super::encode::{digest, record};
 use crate::api::{Api, Auth};
-use crate::facts::Wording;
-use crate::ticket::Tickets;
+use crate::facts::{FINDINGS, Wording};
+use crate::ticket::{Tickets, id_of};
 use crate::trust::Trust;
 
 /// Fields that are ours.
@@ -143,5 +145,13 @@ impl Settings for Settled {
         let http = Http::new(pace, trusted.ca.as_deref(), trusted.shown().as_deref())?;
         let base = format!("{}/api/now/table", url.reveal().trim_end_matches('/'));
         Ok(Box::new(Tickets(ServiceNow { api: Api { http, base, auth, headers: &[], said }, plan: self.plan.clone() })))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        match &parcel.content {
+            Content::Alert(message) => Ok(json!(record(&self.plan, message)).to_string()),
+            Content::Digest(held) => Ok(json!(digest(&self.plan, held, &id_of(&parcel.id))).to_string()),
+            Content::Finding { .. } => Err(FINDINGS.into()),
+        }
     }
 }

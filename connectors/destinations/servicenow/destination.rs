@@ -9,9 +9,9 @@ use tripline_alert::{Message, Status};
 use tripline_connect::{Answer, Content, Outcome, Parcel};
 
 use super::config::Plan;
-use super::encode::{Fields, LONG, SHORT, description, head, note, state};
+use super::encode::{Fields, digest, head, note, record, state};
 use crate::api::{Api, Failed, each, text};
-use crate::facts::{cut, digest, plain};
+use crate::facts::{FINDINGS, plain};
 use crate::ticket::{Own, Tracker, id_of, mark, marked, news};
 
 /// What stands behind the names of people who did something there; nothing comes back from ServiceNow.
@@ -50,11 +50,7 @@ impl ServiceNow {
         Ok(each(&found, "").first().cloned())
     }
 
-    async fn create(&self, id: &str, mut fields: Fields) -> Result<Json, Failed> {
-        for (field, value) in &self.plan.values {
-            fields.insert(field.clone(), value.as_str().into());
-        }
-        fields.insert("correlation_id".into(), format!("tripline-{id}").into());
+    async fn create(&self, fields: Fields) -> Result<Json, Failed> {
         result(self.api.send(Method::POST, &self.path(), &Json::Object(fields)).await?)
     }
 
@@ -64,22 +60,18 @@ impl ServiceNow {
         let head = head(&self.plan, message);
         let title = head.get("short_description").and_then(Json::as_str).unwrap_or_default().to_string();
         // The record says what it was told: that is asked each time.
-        let record = match own.as_ref() {
+        let there = match own.as_ref() {
             Some(own) => {
                 let query = [("sysparm_fields", ASKED)];
                 Some(result(self.api.get(&format!("{}/{}", self.path(), own.key), &query).await?)?)
             }
             None => self.find(&alert.id).await?,
         };
-        let Some(record) = record else {
+        let Some(there) = there else {
             if alert.status == Status::Closed {
                 return Ok(());
             }
-            let mut fields = head;
-            fields.insert("description".into(), description(&self.plan, message).into());
-            fields.insert("correlation_display".into(), mark(&alert.id, alert.numbers).into());
-            fields.extend(state(&self.plan, alert, Status::Open));
-            let made = self.create(&alert.id, fields).await?;
+            let made = self.create(record(&self.plan, message)).await?;
             let key = text(&made, "/sys_id").to_string();
             if key.is_empty() {
                 return Err(Failed::later("it does not say which record it made: may this account read the table?"));
@@ -89,10 +81,10 @@ impl ServiceNow {
             return Ok(());
         };
         let own = own.get_or_insert_with(|| {
-            let title = text(&record, "/short_description").to_string();
-            Own { key: text(&record, "/sys_id").to_string(), title, ..Own::default() }
+            let title = text(&there, "/short_description").to_string();
+            Own { key: text(&there, "/sys_id").to_string(), title, ..Own::default() }
         });
-        if let Some((_, upto)) = marked(text(&record, "/correlation_display"), "").filter(|(id, _)| *id == alert.id) {
+        if let Some((_, upto)) = marked(text(&there, "/correlation_display"), "").filter(|(id, _)| *id == alert.id) {
             own.tell(upto);
         }
         let mut fields = state(&self.plan, alert, own.status);
@@ -128,15 +120,11 @@ impl Tracker for ServiceNow {
             Content::Digest(held) => {
                 let id = id_of(&parcel.id);
                 if self.find(&id).await?.is_none() {
-                    let (title, lines) = digest(held);
-                    let mut fields = Fields::new();
-                    fields.insert("short_description".into(), cut(&title, SHORT).into());
-                    fields.insert("description".into(), cut(&lines.join("\n"), LONG).into());
-                    self.create(&id, fields).await?;
+                    self.create(digest(&self.plan, held, &id)).await?;
                 }
                 Ok(())
             }
-            Content::Finding { .. } => Err(Failed::never("it takes alerts and no findings")),
+            Content::Finding { .. } => Err(Failed::never(FINDINGS)),
         }
     }
 

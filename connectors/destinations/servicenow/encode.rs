@@ -1,14 +1,15 @@
 //! Fields of a record, in plain text.
 
 use serde_json::{Map, Value as Json};
-use tripline_alert::{Alert, Message, Status, Verdict};
+use tripline_alert::{Alert, Digest, Message, Status, Verdict};
 
 use super::config::Plan;
 use crate::facts::{self, cut, lines, plain};
+use crate::ticket::mark;
 
 /// The longest values of the fields (characters).
-pub const SHORT: usize = 160;
-pub const LONG: usize = 4_000;
+const SHORT: usize = 160;
+const LONG: usize = 4_000;
 
 /// Fields by name.
 pub type Fields = Map<String, Json>;
@@ -35,8 +36,34 @@ fn grade(severity: i64) -> (&'static str, &'static str) {
     }
 }
 
+/// A new record of an alert.
+pub fn record(plan: &Plan, message: &Message) -> Fields {
+    let alert = &message.alert;
+    let mut fields = head(plan, message);
+    fields.insert("description".into(), description(plan, message).into());
+    fields.insert("correlation_display".into(), mark(&alert.id, alert.numbers).into());
+    fields.extend(state(plan, alert, Status::Open));
+    known(plan, fields, &alert.id)
+}
+
+/// A new record of alerts that were held back.
+pub fn digest(plan: &Plan, held: &Digest, id: &str) -> Fields {
+    let (title, lines) = facts::digest(held);
+    let mut fields = Fields::new();
+    fields.insert("short_description".into(), cut(&title, SHORT).into());
+    fields.insert("description".into(), cut(&lines.join("\n"), LONG).into());
+    known(plan, fields, id)
+}
+
+/// A record with what it is found by, and with what every record of the configuration has.
+fn known(plan: &Plan, mut fields: Fields, id: &str) -> Fields {
+    fields.extend(plan.values.iter().map(|(field, value)| (field.clone(), value.as_str().into())));
+    fields.insert("correlation_id".into(), format!("tripline-{id}").into());
+    fields
+}
+
 /// The description of a new record.
-pub fn description(plan: &Plan, message: &Message) -> String {
+fn description(plan: &Plan, message: &Message) -> String {
     let words = plan.wording.of(message, &|text| text.to_string());
     let facts = words.facts.into_iter().map(|(name, value)| format!("{name}: {value}"));
     let found = message.alert.evidence.iter().rev().map(facts::evidence);

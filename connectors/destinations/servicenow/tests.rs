@@ -11,7 +11,9 @@ use tripline_connect::{Content, Destination, Handle, Outcome, Parcel, sample};
 
 use super::KIND;
 use super::encode::note;
-use crate::testing::{Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, wait};
+use crate::testing::{
+    Fake, NOON, Reply, Request, alert, deliver, monster, open, parcel, pretty, read, renders_what_is_sent, wait,
+};
 use crate::ticket::tests::{Traps, acknowledge, close, digest, found, reopen};
 
 #[derive(Clone, Default)]
@@ -252,4 +254,12 @@ fn a_configuration_is_helped() {
     assert!(said(&format!("{basic}values = {{ state = \"6\" }}")).contains("no field that `values` can give"));
     assert!(said(&format!("{basic}table = \"../x\"")).contains("the name of a table"));
     assert!(said(&format!("{basic}close_codes = {{ bad = \"x\" }}")).contains("a verdict is one of"));
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let records = Records::default();
+    let fake = records.start();
+    let text = config(&fake.url, "values = { category = \"security\" }");
+    renders_what_is_sent(&KIND, &text, &[("password", "s3cret")], &fake);
 }

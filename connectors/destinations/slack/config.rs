@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tripline_config::{Place, Said, Secrets, Table};
-use tripline_connect::{Callback, Destination, Pace, Settings};
+use tripline_connect::{Callback, Content, Destination, Pace, Parcel, Settings};
 
 use super::callback::Interactions;
 use super::destination::Channel;
 use super::encode::Layout;
-use crate::facts::Wording;
+use crate::facts::{FINDINGS, Wording};
 use crate::service::Api;
 
 /// Where the Web API stands (Slack, "Using the Slack Web API").
@@ -19,9 +19,8 @@ const URL: &str = "https://slack.com/api";
 struct Slack {
     api: Api,
     token: Place,
-    channel: String,
     signing_secret: Option<Place>,
-    wording: Wording,
+    layout: Layout,
 }
 
 pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn Settings>> {
@@ -39,7 +38,9 @@ pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn
     let signing_secret = table.secret("signing_secret", false, said);
     let wording = Wording::read(table, said);
     let api = Api::read(table, URL, said);
-    Some(Arc::new(Slack { api, token: token?, channel: channel?.value, signing_secret, wording }))
+    // Without a secret nothing that is pressed would be believed.
+    let layout = Layout { channel: channel?.value, wording, buttons: signing_secret.is_some() };
+    Some(Arc::new(Slack { api, token: token?, signing_secret, layout }))
 }
 
 /// Whether a text is the id of a channel: names change, and messages cannot be changed by them.
@@ -58,10 +59,16 @@ impl Settings for Slack {
         Ok(Box::new(Channel {
             remote: self.api.open(folder, pace)?,
             token: secrets.of(&self.token).ok_or("there is no token")?.clone(),
-            channel: self.channel.clone(),
-            // Without a secret nothing that is pressed would be believed.
-            layout: Layout { wording: self.wording.clone(), buttons: self.signing_secret.is_some() },
+            layout: self.layout.clone(),
         }))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        match &parcel.content {
+            Content::Alert(message) => Ok(self.layout.opening(message).to_string()),
+            Content::Digest(held) => Ok(self.layout.held(&parcel.id, held).to_string()),
+            Content::Finding { .. } => Err(FINDINGS.into()),
+        }
     }
 
     fn callback(&self, secrets: &Secrets) -> Option<Box<dyn Callback>> {

@@ -7,7 +7,7 @@ use tripline_alert::{Message, Occasion, Status};
 use tripline_config::Secret;
 use tripline_connect::{Answer, Content, Destination, Handle, Made, Outcome, Parcel, Sending};
 
-use super::encode::{Layout, SHOWN, digest, reply};
+use super::encode::{Layout, reply, shown};
 use crate::facts::{self, News};
 use crate::service::Remote;
 
@@ -21,7 +21,6 @@ const PAGE: &str = "200";
 pub(super) struct Channel {
     pub remote: Remote,
     pub token: Secret,
-    pub channel: String,
     pub layout: Layout,
 }
 
@@ -69,31 +68,17 @@ impl Channel {
 
     async fn read(&self, method: &str, arguments: &[(&str, &str)]) -> Result<Json, Failed> {
         let mut url = self.remote.at(&[method]);
-        url.query_pairs_mut().append_pair("channel", &self.channel).extend_pairs(arguments);
+        url.query_pairs_mut().append_pair("channel", &self.layout.channel).extend_pairs(arguments);
         Ok(self.send_request(self.remote.http.client().get(url)).await?.0)
     }
 
     /// Posts a message, in a thread where one is named. Gives its `ts`.
-    async fn post(&self, body: Json, kind: &str, payload: Json, thread: Option<&str>) -> Result<String, Failed> {
-        let mut body = self.addressed(body, kind, payload);
+    async fn post(&self, mut body: Json, thread: Option<&str>) -> Result<String, Failed> {
         if let (Some(body), Some(thread)) = (body.as_object_mut(), thread) {
             body.insert("thread_ts".into(), thread.into());
         }
         let answer = self.write("chat.postMessage", &body).await?;
         Ok(answer.get("ts").and_then(Json::as_str).unwrap_or_default().to_string())
-    }
-
-    /// A message with where it goes and what it is found by. Nothing in it is made a mention or a link.
-    fn addressed(&self, mut body: Json, kind: &str, payload: Json) -> Json {
-        if let Some(body) = body.as_object_mut() {
-            body.insert("channel".into(), self.channel.as_str().into());
-            body.insert("metadata".into(), json!({ "event_type": kind, "event_payload": payload }));
-            body.insert("parse".into(), "none".into());
-            for off in ["link_names", "mrkdwn", "unfurl_links", "unfurl_media"] {
-                body.insert(off.into(), false.into());
-            }
-        }
-        body
     }
 
     /// Messages with this kind of metadata that an earlier attempt left, by what `pick` makes of them. Where the token
@@ -167,7 +152,7 @@ impl Channel {
 
     async fn alert(&self, message: &Message, handle: Option<&Handle>) -> Made {
         if message.occasion == Occasion::Test {
-            let sent = self.post(self.layout.head(message), "tripline_test", json!({}), None).await;
+            let sent = self.post(self.layout.opening(message), None).await;
             return match sent {
                 Ok(_) => Made::taken(None),
                 Err(failed) => failed.outcome.into(),
@@ -196,7 +181,6 @@ impl Channel {
         kept: &mut Option<Thread>,
     ) -> Result<(), Outcome> {
         let alert = &message.alert;
-        let head = self.layout.head(message);
         let thread = match known {
             Some(thread) => Some(thread),
             None => self.find("tripline_alert", &alert.id, alert.opened).await?.map(|(ts, payload)| {
@@ -209,7 +193,7 @@ impl Channel {
             Some(thread) => thread,
             // It was over before anybody was told.
             None if alert.status == Status::Closed => return Ok(()),
-            None => self.begin(message, &head).await?,
+            None => self.begin(message).await?,
         };
         *kept = Some(thread.clone());
         let mut news = facts::news(alert, thread.evidence, thread.history);
@@ -220,7 +204,7 @@ impl Channel {
         if !news.lines.is_empty() {
             match self.tell(&mut thread, &alert.id, &news).await {
                 Ok(()) => *kept = Some(thread.clone()),
-                Err(failed) if failed.is_gone() => return self.begin_anew(message, &head, kept).await,
+                Err(failed) if failed.is_gone() => return self.begin_anew(message, kept).await,
                 Err(failed) => return Err(failed.outcome),
             }
         }
@@ -228,7 +212,7 @@ impl Channel {
             return Ok(());
         }
         let payload = json!({ "id": alert.id, "evidence": thread.evidence, "history": thread.history });
-        let mut body = self.addressed(head.clone(), "tripline_alert", payload);
+        let mut body = self.layout.addressed(self.layout.head(message), "tripline_alert", payload);
         if let Some(body) = body.as_object_mut() {
             body.insert("ts".into(), thread.ts.as_str().into());
         }
@@ -236,36 +220,30 @@ impl Channel {
             Ok(_) => Ok(()),
             // The workspace lets no message be changed after a while; the reply has told what is new.
             Err(failed) if failed.code == "edit_window_closed" => Ok(()),
-            Err(failed) if failed.is_gone() => self.begin_anew(message, &head, kept).await,
+            Err(failed) if failed.is_gone() => self.begin_anew(message, kept).await,
             Err(failed) => Err(failed.outcome),
         }
     }
 
     /// Somebody deleted the message: another is posted, unless the alert is over.
-    async fn begin_anew(&self, message: &Message, head: &Json, kept: &mut Option<Thread>) -> Result<(), Outcome> {
+    async fn begin_anew(&self, message: &Message, kept: &mut Option<Thread>) -> Result<(), Outcome> {
         if message.alert.status != Status::Closed {
-            *kept = Some(self.begin(message, head).await?);
+            *kept = Some(self.begin(message).await?);
         }
         Ok(())
     }
 
     /// Posts the first message of an alert, which tells the latest findings and that it was opened.
-    async fn begin(&self, message: &Message, head: &Json) -> Result<Thread, Outcome> {
-        let alert = &message.alert;
-        let mut thread = Thread { history: 1, ..Thread::default() };
-        if alert.numbers.0 <= SHOWN {
-            thread.evidence = alert.numbers.0;
-        }
-        let payload = json!({ "id": alert.id, "evidence": thread.evidence, "history": thread.history });
-        let posted = self.post(head.clone(), "tripline_alert", payload, None).await;
-        thread.ts = posted.map_err(|failed| failed.outcome)?;
-        Ok(thread)
+    async fn begin(&self, message: &Message) -> Result<Thread, Outcome> {
+        let (evidence, history) = shown(&message.alert);
+        let ts = self.post(self.layout.opening(message), None).await.map_err(|failed| failed.outcome)?;
+        Ok(Thread { ts, last: String::new(), evidence, history })
     }
 
     async fn tell(&self, thread: &mut Thread, id: &str, news: &News) -> Result<(), Failed> {
         let (evidence, history) = news.upto;
         let payload = json!({ "id": id, "evidence": evidence, "history": history });
-        let ts = self.post(reply(news), "tripline_news", payload, Some(&thread.ts)).await?;
+        let ts = self.post(self.layout.addressed(reply(news), "tripline_news", payload), Some(&thread.ts)).await?;
         *thread = Thread { ts: thread.ts.clone(), last: ts, evidence, history };
         Ok(())
     }
@@ -273,7 +251,7 @@ impl Channel {
     async fn digest(&self, parcel: &Parcel, held: &tripline_alert::Digest) -> Made {
         match self.find("tripline_digest", &parcel.id, held.to).await {
             Ok(Some(_)) => Made::taken(None),
-            Ok(None) => match self.post(digest(held), "tripline_digest", json!({ "id": parcel.id }), None).await {
+            Ok(None) => match self.post(self.layout.held(&parcel.id, held), None).await {
                 Ok(_) => Made::taken(None),
                 Err(failed) => failed.outcome.into(),
             },
@@ -371,7 +349,7 @@ impl Destination for Channel {
                 );
             }
             match self.read("conversations.history", &[("limit", "1")]).await {
-                Ok(_) => said.push(format!("channel {} is there, and the app is in it", self.channel)),
+                Ok(_) => said.push(format!("channel {} is there, and the app is in it", self.layout.channel)),
                 Err(failed) if failed.code == "missing_scope" => said.push(
                     "the token lacks `channels:history` (`groups:history` for a private channel): whether the app is \
                      in the channel is not known, and after a crash a message may come twice"

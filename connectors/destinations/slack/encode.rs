@@ -22,11 +22,13 @@ const SHORT: usize = 80;
 /// Blocks for facts: the rest is for the title, the body, evidence and buttons.
 const FACTS: usize = BLOCKS - 10;
 /// Findings that the head of a thread shows, the latest.
-pub const SHOWN: u64 = 3;
+const SHOWN: u64 = 3;
 
-/// What messages look like.
+/// What messages look like, and where they go.
 #[derive(Clone, Debug)]
 pub struct Layout {
+    /// The id of the channel.
+    pub channel: String,
     /// What the team wrote.
     pub wording: Wording,
     /// Whether there are buttons.
@@ -78,7 +80,41 @@ fn colour(alert: &Alert) -> &'static str {
     }
 }
 
+/// How far the first message of an alert tells: it shows the latest findings, and that the alert was opened.
+pub fn shown(alert: &Alert) -> (u64, u64) {
+    (Some(alert.numbers.0).filter(|findings| *findings <= SHOWN).unwrap_or(0), 1)
+}
+
 impl Layout {
+    /// A message with where it goes and what it is found by. Nothing in it is made a mention or a link.
+    pub fn addressed(&self, mut body: Json, kind: &str, payload: Json) -> Json {
+        if let Some(body) = body.as_object_mut() {
+            body.insert("channel".into(), self.channel.as_str().into());
+            body.insert("metadata".into(), json!({ "event_type": kind, "event_payload": payload }));
+            body.insert("parse".into(), "none".into());
+            for off in ["link_names", "mrkdwn", "unfurl_links", "unfurl_media"] {
+                body.insert(off.into(), false.into());
+            }
+        }
+        body
+    }
+
+    /// The first message of an alert, and that of a test.
+    pub fn opening(&self, message: &Message) -> Json {
+        let head = self.head(message);
+        if message.occasion == Occasion::Test {
+            return self.addressed(head, "tripline_test", json!({}));
+        }
+        let (evidence, history) = shown(&message.alert);
+        let payload = json!({ "id": message.alert.id, "evidence": evidence, "history": history });
+        self.addressed(head, "tripline_alert", payload)
+    }
+
+    /// The message of alerts that were held back; `id` is that of the delivery.
+    pub fn held(&self, id: &str, held: &Digest) -> Json {
+        self.addressed(digest(held), "tripline_digest", json!({ "id": id }))
+    }
+
     /// The message of an alert, less where it goes.
     pub fn head(&self, message: &Message) -> Json {
         let alert = &message.alert;
@@ -171,7 +207,7 @@ pub fn reply(news: &News) -> Json {
 }
 
 /// Alerts that were held back.
-pub fn digest(digest: &Digest) -> Json {
+fn digest(digest: &Digest) -> Json {
     let (title, lines) = facts::digest(digest);
     let title = escape(&title);
     let mut blocks = vec![section(&title)];

@@ -13,7 +13,7 @@ use tripline_connect::{Asked, Content, Denied, Destination, Outcome, Parcel, sam
 use super::KIND;
 use crate::testing::{
     Fake, NOON, Reply, Request, SECOND, act, alert, close, deliver, finding, monster, open, parcel, pretty, read,
-    settings, story, wait,
+    renders_what_is_sent, settings, story, wait,
 };
 
 /// A message that was posted.
@@ -637,4 +637,10 @@ fn buttons_need_somebody_who_believes_them() {
     let to = open(&KIND, &plain, &FILES);
     wait(to.send(&parcel(&alert(), Occasion::Opened, None)));
     assert!(!heads(&state)[0].body.to_string().contains("tripline_ack"));
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let (fake, _) = slack();
+    renders_what_is_sent(&KIND, &config(&fake.url), &FILES, &fake);
 }

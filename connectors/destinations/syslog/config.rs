@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tripline_config::{Place, Said, Secrets, Table};
-use tripline_connect::{Destination, Pace, Settings};
+use tripline_connect::{Destination, Pace, Parcel, Settings};
 
 use super::destination::{Line, Transport, tls};
 use super::encode::{Format, Layout};
@@ -81,5 +81,9 @@ impl Settings for Syslog {
             _ => Transport::Tls(tls(&self.host, &self.trust.open(folder)?)?),
         };
         Ok(Box::new(Line::new((self.host.clone(), self.port), transport, self.layout.clone(), pace.timeout)))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        self.layout.message(parcel).ok_or_else(|| self.layout.too_long())
     }
 }

@@ -158,8 +158,7 @@ impl Destination for Line {
     fn send<'a>(&'a self, parcel: &'a Parcel) -> Sending<'a, Made> {
         Box::pin(async move {
             let Some(text) = self.layout.message(parcel) else {
-                let reason = format!("it is longer than the {} bytes of `size`: raise that", self.layout.most);
-                return Outcome::Never { reason }.into();
+                return Outcome::Never { reason: self.layout.too_long() }.into();
             };
             match self.attempt(&text).await {
                 Ok(()) => Made::taken(None),

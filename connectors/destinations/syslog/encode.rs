@@ -30,6 +30,11 @@ pub enum Format {
 }
 
 impl Layout {
+    /// Why there is no message.
+    pub fn too_long(&self) -> String {
+        format!("it is longer than the {} bytes of `size`: raise that", self.most)
+    }
+
     /// The message of a delivery; none where it is too long even without what can be left out.
     pub fn message(&self, parcel: &Parcel) -> Option<String> {
         let (severity, time, kind) = about(&parcel.content);

@@ -19,7 +19,7 @@ use tripline_connect::{Content, Outcome, Parcel, sample};
 
 use super::KIND;
 use super::encode::{Format, Layout};
-use crate::testing::{NOON, alert, monster, open, parcel, pretty, read, wait};
+use crate::testing::{NOON, alert, monster, open, parcel, pretty, read, rendered, wait};
 
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -347,4 +347,23 @@ fn a_configuration_is_helped() {
     assert!(said("address = \"h:1\"\nfacility = \"local9\"").contains("local0"));
     assert!(said("address = \"h:1\"\nhostname = \"a b\"").contains("without spaces"));
     assert!(said("address = \"[2001:db8::1]:514\"\nfacility = \"audit\"").is_empty());
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(WAIT)).unwrap();
+    let text = format!("address = \"{}\"\ntransport = \"udp\"", socket.local_addr().unwrap());
+    let to = open(&KIND, &text, &[]);
+    for one in [parcel(&alert(), Occasion::Opened, None), digest(), finding()] {
+        delivered(&wait(to.send(&one)));
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).unwrap();
+        assert_eq!(rendered(&KIND, &text, &one).unwrap().as_bytes(), &buffer[..length]);
+    }
+    let long = rendered(&KIND, "address = \"h:1\"\nformat = \"json\"\nsize = \"1KiB\"", &{
+        let content = Content::Finding { uid: "f".into(), revision: 0, line: "x".repeat(2_000) };
+        Parcel { id: "f".into(), attempt: 0, content, handle: None }
+    });
+    assert!(long.unwrap_err().contains("longer than the 1024 bytes of `size`"));
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tripline_config::{Place, Said, Secrets, Table};
-use tripline_connect::{Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Content, Destination, Http, Pace, Parcel, Settings, endpoint};
 
 use super::destination::Workflow;
-use crate::facts::Wording;
+use super::encode::{digest, opened};
+use crate::facts::{FINDINGS, Wording};
 use crate::trust::Trust;
 
 #[derive(Debug)]
@@ -37,5 +38,13 @@ impl Settings for Teams {
             url: endpoint(secrets.of(&self.url).ok_or("there is no address")?.reveal())?,
             wording: self.wording.clone(),
         }))
+    }
+
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        match &parcel.content {
+            Content::Alert(message) => Ok(opened(message, &self.wording).to_string()),
+            Content::Digest(held) => Ok(digest(held).to_string()),
+            Content::Finding { .. } => Err(FINDINGS.into()),
+        }
     }
 }

@@ -10,7 +10,10 @@ use tripline_alert::{Act, Digest, Digested, Occasion, Told, Verdict};
 use tripline_connect::{Content, Destination, Handle, Outcome, Parcel, sample};
 
 use super::KIND;
-use crate::testing::{Fake, NOON, Reply, Request, SECOND, alert, deliver, finding, monster, open, pretty, read, wait};
+use crate::testing::{
+    Fake, NOON, Reply, Request, SECOND, alert, deliver, finding, monster, open, pretty, read, renders_what_is_sent,
+    wait,
+};
 
 type Planned = Arc<Mutex<Vec<Reply>>>;
 
@@ -148,4 +151,11 @@ fn answers_are_told_in_plain_words_and_without_the_address() {
 fn a_configuration_says_what_it_needs() {
     assert!(read(&KIND, "").1[0].contains("has no `url`"));
     assert!(read(&KIND, "url = \"https://example.com/?sig=x\"").1[0].contains("`url` is a secret"));
+}
+
+#[test]
+fn what_a_test_of_a_rule_sees_is_what_is_sent() {
+    let (fake, _) = teams();
+    let address = format!("{}/workflows/1?sig=s3cret", fake.url);
+    renders_what_is_sent(&KIND, &format!("url = {{ file = \"url\" }}\n{LINK}"), &[("url", &address)], &fake);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tripline_alert::{Expressions, Template};
 use tripline_config::{Place, Reference, Said, Secrets, Table};
-use tripline_connect::{Callback, Content, Destination, Http, Pace, Settings, endpoint};
+use tripline_connect::{Callback, Destination, Http, Pace, Parcel, Settings, endpoint};
 use tripline_semantic::Program;
 
 use super::callback::Signed;
@@ -63,8 +63,8 @@ impl Settings for Webhook {
         Some(Box::new(Signed(secret?.clone())))
     }
 
-    fn render(&self, content: &Content) -> Option<String> {
-        Some(body(content, self.template.as_ref()))
+    fn render(&self, parcel: &Parcel) -> Result<String, String> {
+        Ok(body(&parcel.content, self.template.as_ref()))
     }
 
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String> {

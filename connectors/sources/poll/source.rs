@@ -52,7 +52,8 @@ pub fn arrival(name: &str, poller: &Poller, turn: &mut Turn, position: &mut Posi
         return None;
     }
     position.streams.insert(poller.spec.name.clone(), poller.mark.clone());
-    let (batch, bytes) = turn.taken.take().unwrap_or_default();
+    let (mut batch, bytes) = turn.taken.take().unwrap_or_default();
+    batch.event_source = Some(poller.spec.source.as_str().into());
     let name: Arc<str> = format!("{name}/{}", poller.spec.name).into();
     let mut arrival = Arrival::new(name, batch, bytes);
     arrival.pieces.retain(|(_, batch)| !batch.is_empty());
@@ -125,8 +126,8 @@ impl Shared {
         let mut position = self.position.lock().await;
         let Some(mut arrival) = arrival(self.intake.name(), poller, turn, &mut position) else { return Ok(()) };
         arrival.at = Instant::now();
-        let (intake, source) = (self.intake.clone(), poller.spec.source.clone());
-        let handed = tokio::task::spawn_blocking(move || intake.hand_over_from(&source, arrival)).await;
+        let intake = self.intake.clone();
+        let handed = tokio::task::spawn_blocking(move || intake.hand_over(arrival)).await;
         handed.unwrap_or(Err(Stopped))
     }
 

@@ -130,19 +130,21 @@ impl Desk {
         now: i64,
     ) -> Result<(), String> {
         let latest = changes.latest.get(&(rule.to_string(), told.key.clone())).cloned();
+        // One that is told anew stays in the alert that it opened, also where a later one has its key.
+        let own = Alert::id_of(rule, &told.key, &told.uid);
+        let stays = told.revision > 0 && (changes.alerts.contains_key(&own) || shelf.alert(&own)?.is_some());
+        let latest = if stays && changes.alerts.contains_key(&own) { Some(own.clone()) } else { latest };
         let kept = match &latest {
-            _ if told.key.is_empty() => shelf.alert(&Alert::id_of(rule, &[], &told.uid))?,
+            _ if stays || told.key.is_empty() => shelf.alert(&own)?,
             Some(_) => None,
             None => shelf.latest(rule, &told.key)?,
         };
         // What was kept may have been changed since.
         let id = latest.or_else(|| kept.as_ref().map(|kept| kept.id.clone()));
-        let id = id.unwrap_or_else(|| Alert::id_of(rule, &told.key, &told.uid));
+        let id = if stays { own.clone() } else { id.unwrap_or_else(|| own.clone()) };
         let changed = changes.alerts.get(&id);
         let part = |alert: &Alert| {
-            alert.takes(told, now)
-                || alert.evidence.iter().any(|one| one.uid == told.uid)
-                || alert.id == Alert::id_of(rule, &[], &told.uid)
+            alert.takes(told, now) || alert.evidence.iter().any(|one| one.uid == told.uid) || alert.id == own
         };
         let known = changed.or(kept.as_ref()).is_some_and(part);
         let alert = match known.then(|| changes.alerts.remove(&id).or(kept)).flatten() {
@@ -161,6 +163,10 @@ impl Desk {
         };
         if told.revision == 0 {
             changes.parts.push((alert.id.clone(), told.uid.clone()));
+        }
+        // One that was only told anew, or that somebody did something with, may have been followed by another.
+        if !stays && !alert.key.is_empty() {
+            changes.latest.insert((alert.rule.clone(), alert.key.clone()), alert.id.clone());
         }
         self.put(changes, alert);
         Ok(())
@@ -247,9 +253,6 @@ impl Desk {
     }
 
     fn put(&self, changes: &mut Changes, alert: Alert) {
-        if !alert.key.is_empty() {
-            changes.latest.insert((alert.rule.clone(), alert.key.clone()), alert.id.clone());
-        }
         changes.alerts.insert(alert.id.clone(), alert);
     }
 

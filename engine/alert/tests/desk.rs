@@ -184,6 +184,26 @@ fn findings_of_one_key_within_the_window_of_the_first_are_one_alert() {
     assert_eq!((lone.count, lone.events), (1, 40));
 }
 
+/// What was told anew went to the latest alert of its key, and what came next to the one that it was of.
+#[test]
+fn a_finding_that_is_told_anew_stays_in_the_alert_that_it_opened() {
+    let mut office = Office::new(PLAIN);
+    office.find(&told("a", 3, 0));
+    office.now += 61 * MINUTE;
+    office.find(&told("b", 3, 61));
+    office.find(&Told { revision: 1, events: 9, ..told("a", 3, 0) });
+    // In one commit as well, with what comes next.
+    let mut changes = Changes::default();
+    let about = About::default();
+    for told in [Told { revision: 2, events: 12, ..told("a", 3, 0) }, told("c", 3, 62)] {
+        office.desk.take(&office.memory, &mut changes, "r", &about, &told, office.now).unwrap();
+    }
+    let of = |alert: &Alert| (alert.count, alert.evidence.iter().map(|one| one.uid.clone()).collect::<Vec<_>>());
+    let mut found: Vec<_> = changes.alerts.values().map(of).collect();
+    found.sort();
+    assert_eq!(found, [(1, vec!["a".to_string()]), (2, vec!["b".to_string(), "c".to_string()])]);
+}
+
 /// An alert that another one followed was written again, and taken for the latest where that went by what was written.
 #[test]
 fn an_alert_whose_window_is_over_is_left_alone() {

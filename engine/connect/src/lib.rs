@@ -79,10 +79,12 @@ pub trait Settings: fmt::Debug + Send + Sync {
     /// Why it cannot be opened at all, in a sentence without secrets; that it is not reached now is no reason.
     fn open(&self, secrets: &Secrets, folder: &Path, pace: &Pace) -> Result<Box<dyn Destination>, String>;
 
-    /// What would be sent, as a text, for tests that expect something of it; none where that is not known before.
-    fn render(&self, _content: &Content) -> Option<String> {
-        None
-    }
+    /// What is sent for a delivery of which nothing is remembered, as a text without secrets, for tests that expect
+    /// something of it. It is made by what makes it when it is sent; the handle is not looked at.
+    ///
+    /// # Errors
+    /// Why nothing would be sent, in words that tell what to do.
+    fn render(&self, parcel: &Parcel) -> Result<String, String>;
 
     /// What the other side sends back when people act there; none where it does not.
     fn callback(&self, _secrets: &Secrets) -> Option<Box<dyn Callback>> {

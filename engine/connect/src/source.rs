@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tripline_base::{Diagnostic, Span};
 use tripline_config::{Place, Said, Secrets, Table};
 use tripline_formats::Batch;
 
@@ -61,9 +62,14 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The event sources of what comes, where it has several and says with each arrival which it is of.
-    fn event_sources(&self) -> Vec<&str> {
-        self.event_source().into_iter().collect()
+    /// Every event source that its table names, each where it is written.
+    fn event_sources(&self) -> Vec<(String, Span)> {
+        Vec::new()
+    }
+
+    /// What is wrong with the files that its table names; relative paths begin at `folder`. Nothing is taken or sent.
+    fn files(&self, _folder: &Path) -> Vec<Diagnostic> {
+        Vec::new()
     }
 
     /// Whether it comes to an end where a service is run once.
@@ -170,14 +176,6 @@ pub trait Engine: Send + Sync {
     /// Where nobody takes them any more.
     fn take(&self, arrival: Arrival) -> Result<(), Stopped>;
 
-    /// Like [`Engine::take`], of events whose event source is known.
-    ///
-    /// # Errors
-    /// As [`Engine::take`].
-    fn take_from(&self, _event_source: &str, arrival: Arrival) -> Result<(), Stopped> {
-        self.take(arrival)
-    }
-
     /// Tells people something of the source.
     fn say(&self, what: &str);
 
@@ -187,11 +185,14 @@ pub trait Engine: Send + Sync {
     /// A file was rotated or truncated.
     fn rotated(&self) {}
 
-    /// A request was refused, as too much is waiting.
+    /// A request was refused, as too much is waiting; or a sender, who may not send.
     fn refused(&self) {}
 
     /// Events of some time may be missing: the other side no longer has them.
     fn gap(&self) {}
+
+    /// The system threw datagrams away before they were read.
+    fn lost(&self, _datagrams: u64) {}
 }
 
 /// Where a source hands over what comes.
@@ -227,14 +228,6 @@ impl Intake {
         self.engine.take(arrival)
     }
 
-    /// Like [`Intake::hand_over`], of events whose event source is known, whatever the source has besides.
-    ///
-    /// # Errors
-    /// As [`Intake::hand_over`].
-    pub fn hand_over_from(&self, event_source: &str, arrival: Arrival) -> Result<(), Stopped> {
-        self.engine.take_from(event_source, arrival)
-    }
-
     /// Tells people something, after the name of the source.
     pub fn say(&self, what: &str) {
         self.engine.say(what);
@@ -250,7 +243,7 @@ impl Intake {
         self.engine.rotated();
     }
 
-    /// Counts a request that was refused.
+    /// Counts a request, or a sender, that was refused.
     pub fn refused(&self) {
         self.engine.refused();
     }
@@ -258,6 +251,11 @@ impl Intake {
     /// Counts a time whose events may be missing.
     pub fn gap(&self) {
         self.engine.gap();
+    }
+
+    /// Counts datagrams that the system threw away before they were read.
+    pub fn lost(&self, datagrams: u64) {
+        self.engine.lost(datagrams);
     }
 
     /// Whether the service is to stop.

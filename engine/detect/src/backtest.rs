@@ -40,28 +40,23 @@ impl Period {
 pub enum Behind {
     /// The key of the alert.
     Key(Vec<String>),
-    /// The values of `by` of a rule over several events.
-    By(Vec<String>),
     /// The first entity: kind and value.
     Entity(&'static str, String),
 }
 
 impl Behind {
     fn of(finding: &Finding) -> Option<Behind> {
-        let by = finding.several.as_ref().map(|several| &several.key).filter(|key| !key.is_empty());
-        match (finding.key.is_empty(), by, finding.entities.first()) {
-            (false, _, _) => Some(Behind::Key(finding.key.clone())),
-            (true, Some(by), _) => Some(Behind::By(by.clone())),
-            (true, None, Some((kind, value))) => Some(Behind::Entity(kind, value.clone())),
-            (true, None, None) => None,
+        match (finding.key.is_empty(), finding.entities.first()) {
+            (false, _) => Some(Behind::Key(finding.key.clone())),
+            (true, Some((kind, value))) => Some(Behind::Entity(kind, value.clone())),
+            (true, None) => None,
         }
     }
 
-    /// What it is: `key`, `by`, or `entity`.
+    /// What it is: `key` or `entity`.
     pub fn kind(&self) -> &'static str {
         match self {
             Behind::Key(_) => "key",
-            Behind::By(_) => "by",
             Behind::Entity(..) => "entity",
         }
     }
@@ -69,7 +64,7 @@ impl Behind {
     /// In words.
     pub fn text(&self) -> String {
         match self {
-            Behind::Key(parts) | Behind::By(parts) => parts.join(", "),
+            Behind::Key(parts) => parts.join(", "),
             Behind::Entity(kind, value) => format!("{kind} {value}"),
         }
     }

@@ -91,6 +91,9 @@ impl<'r> Stream<'r> {
             Some((Some(tripline_semantic::typed::Subject::Finding(_)), _)) => "detection_finding",
             _ => "base_event",
         };
+        // What belongs together for the rule belongs together for people, unless its author says otherwise.
+        let over = rule.is_some_and(|rule| rule.over.is_some());
+        let key = if over && fired.told.key.is_empty() { fired.key.clone() } else { fired.told.key };
         Finding {
             rule: fired.rule,
             uid: fired.uid,
@@ -101,7 +104,7 @@ impl<'r> Stream<'r> {
             origin: last.map_or_else(|| Origin { file: "".into(), line: 0 }, |from| from.origin.clone()),
             source: last.map_or_else(String::new, |from| from.source.to_string()),
             class,
-            key: fired.told.key,
+            key,
             entities: fired.told.entities,
             context: fired.told.context,
             risk: fired.told.risk,

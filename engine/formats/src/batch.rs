@@ -1,6 +1,7 @@
 //! What the reader hands out: many records in one buffer, so that a batch can go to another thread.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How many characters of an unparsed piece are kept.
 const EXCERPT: usize = 200;
@@ -16,6 +17,9 @@ pub struct Batch {
     pub records: Vec<RecordRange>,
     /// What is no record, in the order of the input.
     pub unparsed: Vec<UnparsedLine>,
+    /// The event source of its records, where whoever sent them told it: more than the configuration, which speaks of all
+    /// that comes from one place.
+    pub event_source: Option<Arc<str>>,
 }
 
 /// Where a record is in its batch.
@@ -66,13 +70,14 @@ impl Batch {
         self.buffer.clear();
         self.records.clear();
         self.unparsed.clear();
+        self.event_source = None;
         if self.buffer.capacity() > max_batch.saturating_mul(4) {
             self.buffer = Vec::new();
         }
     }
 
     /// About how much memory it takes, in bytes.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         self.buffer.len() + self.records.len() * size_of::<RecordRange>() + self.unparsed.len() * 512
     }
 }

@@ -132,7 +132,7 @@ impl Api {
         health: Arc<Health>,
         shown: Arc<Shown>,
     ) -> Result<Self, String> {
-        let configured = api.token.as_ref().and_then(|place| secrets.of(place));
+        let configured = api.listen.token.as_ref().and_then(|place| secrets.of(place));
         let callback = |one: &config::Outlet| Some((one.name.clone(), one.settings.callback(secrets)?));
         Ok(Api {
             config: api.clone(),

@@ -3,7 +3,6 @@
 mod read;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tripline_config::{Place, Secrets};
 use tripline_connect::source::SourceSettings;
 use tripline_connect::{Kinds, Pace, Settings};
 use tripline_detect::Ruleset;
+use tripline_serve::Listen;
 
 use crate::codes;
 use crate::enrich::{self, Enrichment};
@@ -128,19 +128,15 @@ pub struct Outlet {
 /// Where metrics are read.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Its address.
-    pub listen: SocketAddr,
-    /// What readers show.
-    pub token: Option<Place>,
+    /// Where it listens, and what readers show.
+    pub listen: Listen,
 }
 
 /// The HTTP API.
 #[derive(Clone, Debug)]
 pub struct Api {
-    /// Its address.
-    pub listen: SocketAddr,
-    /// A token that may do everything, beside those that are made.
-    pub token: Option<Place>,
+    /// Where it listens, and a token that may do everything, beside those that are made.
+    pub listen: Listen,
     /// The largest body (bytes).
     pub max_body: u64,
     /// How many clients may be connected at once.
@@ -180,6 +176,13 @@ impl Config {
         enrich::files(&self.enrichments, &self.folder)
     }
 
+    /// What is wrong with the files that listeners and sources name.
+    pub fn files(&self) -> Vec<Diagnostic> {
+        let own = self.metrics.iter().map(|page| &page.listen).chain(self.api.iter().map(|api| &api.listen));
+        let own = own.filter_map(|listen| listen.tls.as_ref()?.look(&self.folder));
+        own.chain(self.sources.iter().flat_map(|source| source.settings.files(&self.folder))).collect()
+    }
+
     /// Outputs and destinations.
     pub fn outlets(&self) -> impl Iterator<Item = &Outlet> {
         self.outputs.iter().chain(&self.destinations)
@@ -192,7 +195,9 @@ impl Config {
         let known: Vec<&str> = ruleset.source_names().into_iter().chain(mapped).collect();
         let named = self.sources.iter().filter_map(|source| source.event_source.as_ref());
         let late = self.engine.spans.iter();
-        let unknown = named.chain(late).filter(|(name, _)| !known.contains(&name.as_str()));
+        let of_kinds: Vec<(String, Span)> =
+            self.sources.iter().flat_map(|source| source.settings.event_sources()).collect();
+        let unknown = named.chain(late).chain(&of_kinds).filter(|(name, _)| !known.contains(&name.as_str()));
         unknown
             .map(|(name, span)| {
                 Diagnostic::new(&codes::UNKNOWN_SOURCE, *span, format!("nothing knows a source `{name}`"))
@@ -211,8 +216,8 @@ impl Config {
         wanted.extend(self.sources.iter().flat_map(|source| source.settings.secrets()));
         wanted.extend(self.outlets().flat_map(|outlet| outlet.settings.secrets()));
         wanted.extend(self.enrichments.iter().filter_map(Enrichment::http).flat_map(enrich::Http::secrets));
-        wanted.extend(self.metrics.iter().filter_map(|metrics| metrics.token.as_ref()));
-        wanted.extend(self.api.iter().filter_map(|api| api.token.as_ref()));
+        wanted.extend(self.metrics.iter().filter_map(|metrics| metrics.listen.token.as_ref()));
+        wanted.extend(self.api.iter().filter_map(|api| api.listen.token.as_ref()));
         Secrets::read(wanted, &self.folder)
     }
 }

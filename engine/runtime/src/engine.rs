@@ -244,15 +244,19 @@ impl Engine<'_> {
                 }
             }
         }
+        // The window of an alert begins with the first of its findings.
+        let mut last: Vec<(String, Row)> = last.into_iter().collect();
+        last.sort_by_key(|(_, row)| row.told.time);
         let store = locked(&self.store);
-        for (uid, Row { row, severity, arrived, rule, told }) in last {
+        for (uid, Row { row, severity, arrived, rule, mut told }) in last {
             // An event that came twice is told once. Where the store cannot be read, it is told again.
-            if let Ok(Some(known)) = store.revision(&uid)
-                && known >= row.revision
-            {
-                continue;
+            match store.revision(&uid) {
+                Ok(Some(known)) if known >= row.revision => continue,
+                // It came, and was told anew, within one batch: for its alert it is new.
+                Ok(None) => told.revision = 0,
+                _ => {}
             }
-            if row.revision == 0 {
+            if told.revision == 0 {
                 self.metrics.findings.with_label_values(&[&row.rule]).inc();
             }
             work.arrived.push(arrived);

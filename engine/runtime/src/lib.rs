@@ -11,8 +11,8 @@
 //! caps of rules, whatever sources send; a secret is in no message, finding or store; what the clock decides is
 //! recorded in the commit that it takes effect with; an output that is not reached delays no other.
 //!
-//! Deliberately lacks: TLS for listeners (a proxy does that), several processes on one store, formats other than JSON,
-//! and knowledge of where rules come from (see [`Load`]).
+//! Deliberately lacks: several processes on one store, formats other than JSON, and knowledge of where rules come from
+//! (see [`Load`]).
 
 mod api;
 mod ask;
@@ -171,17 +171,21 @@ pub fn run(service: Service) -> Result<(), String> {
     drop(send);
     let mut listeners = Listeners::default();
     if let Some(page) = &config.metrics {
-        let token = Token::new(page.token.as_ref().and_then(|token| secrets.of(token)));
+        let listen = &page.listen;
+        let token = Token::new(listen.token.as_ref().and_then(|token| secrets.of(token)));
         let router = health::metrics(Arc::clone(&metrics), Arc::clone(&health), token);
-        let at = listeners.bind("the page of metrics", page.listen, READERS, router)?;
-        say(&format!("metrics are on http://{at}/metrics"));
+        let tls = listen.identity(&config.folder, |what| say(&format!("the page of metrics: {what}")))?;
+        let at = listeners.bind("the page of metrics", listen.at, READERS, tls, router)?;
+        say(&format!("metrics are on {}://{at}/metrics", listen.scheme()));
     }
     let shown = Arc::new(Shown::default());
     if let Some(listening) = &config.api {
         let (metrics, health, shown) = (Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&shown));
         let api = Api::new(&config, listening, &secrets, &locked(&store), asks, metrics, health, shown)?;
-        let at = listeners.bind("the API", listening.listen, listening.max_connections, api.router())?;
-        say(&format!("the API is on http://{at}"));
+        let listen = &listening.listen;
+        let tls = listen.identity(&config.folder, |what| say(&format!("the API: {what}")))?;
+        let at = listeners.bind("the API", listen.at, listening.max_connections, tls, api.router())?;
+        say(&format!("the API is on {}://{at}", listen.scheme()));
     }
     let (stopping, stopped) = watch::channel(false);
     let serving = listeners.serve(stopped)?;

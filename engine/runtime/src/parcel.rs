@@ -44,16 +44,6 @@ impl source::Engine for Door {
         self.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Stopped)
     }
 
-    fn take_from(&self, event_source: &str, arrival: Arrival) -> Result<(), Stopped> {
-        // What the configuration says of the source goes before.
-        if matches!(self.choice, SourceChoice::Named(_)) {
-            return self.take(arrival);
-        }
-        let choice = SourceChoice::Named(event_source.to_string());
-        let parcel = Parcel { source: Arc::clone(&self.name), choice, arrival };
-        self.send.send(Message::Parcel(Box::new(parcel))).map_err(|_| Stopped)
-    }
-
     fn say(&self, what: &str) {
         say(&format!("the source `{}`: {what}", self.name));
     }
@@ -78,5 +68,9 @@ impl source::Engine for Door {
 
     fn gap(&self) {
         self.metrics.gaps.with_label_values(&[&self.name]).inc();
+    }
+
+    fn lost(&self, datagrams: u64) {
+        self.metrics.lost.with_label_values(&[&self.name]).inc_by(datagrams);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tripline_alert::{About, Alert, Answered, Changes, Desk, Enrichments, Looked, Message, Occasion, Routing, Shelf};
 use tripline_base::did_you_mean;
-use tripline_connect::Content;
+use tripline_connect::{Content, Parcel};
 use tripline_detect::{Alert as Found, Ruleset, harness::Routes};
 
 use crate::Config;
@@ -103,7 +103,8 @@ impl Routes for Tested<'_> {
             });
         };
         let message = Message { occasion: Occasion::Opened, route: track.route.clone(), alert: alert.clone() };
-        let text = outlet.settings.render(&Content::Alert(Box::new(message)));
-        text.ok_or_else(|| format!("what the kind `{}` sends is known only as it is sent", outlet.kind))
+        let id = format!("{}-test", alert.id);
+        let content = Content::Alert(Box::new(message));
+        outlet.settings.render(&Parcel { id, attempt: 0, content, handle: None })
     }
 }

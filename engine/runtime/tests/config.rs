@@ -35,6 +35,7 @@ fn said(path: &Path, text: &str) -> (SourceMap, Vec<Diagnostic>) {
         let ruleset = compiler.compile(&tripline_detect::DiskFiles, 0);
         said.extend(config.with(&sources, &ruleset).1);
         said.extend(config.enrichments(&sources, &ruleset).1);
+        said.extend(config.files());
         said.extend(config.secrets().err().into_iter().flatten());
     }
     (sources, said)

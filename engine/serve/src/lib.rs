@@ -1,12 +1,15 @@
-//! Listeners of HTTP: a thread for them, what they put up with, and tokens.
+//! Listeners of HTTP: a thread for them, what they put up with, TLS, and tokens.
 //!
-//! Invariants: a client that is slow, silent or large costs a bounded amount of memory and a bounded time; tokens are
-//! compared by their hashes, so that the time it takes tells nothing.
+//! Invariants: a client that is slow, silent or large costs a bounded amount of memory and a bounded time, handshakes
+//! among it; tokens are compared by their hashes, so that the time it takes tells nothing.
 //!
 //! Deliberately lacks: what is answered. That is a router of whoever listens.
 
-mod address;
 pub mod codes;
+mod listen;
+#[cfg(test)]
+mod tests;
+pub mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,12 +22,15 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sha2::{Digest as _, Sha256};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tripline_config::Secret;
 
-pub use address::address;
+pub use listen::{Listen, listen, open};
+pub use tls::{Identity, Tls};
 
 /// A token as it is compared: by its hash, so that the time it takes tells nothing.
 #[derive(Clone)]
@@ -38,8 +44,17 @@ impl Token {
 
     /// Whether a request may pass.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(wanted) = &self.0 else { return true };
-        bearer(headers).is_some_and(|token| <[u8; 32]>::from(Sha256::digest(token.as_bytes())) == *wanted)
+        self.0.is_none() || bearer(headers).is_some_and(|token| self.is(token))
+    }
+
+    /// Whether this is the token; without one, any is.
+    pub fn is(&self, shown: &str) -> bool {
+        self.0.is_none_or(|wanted| <[u8; 32]>::from(Sha256::digest(shown.as_bytes())) == wanted)
+    }
+
+    /// Whether there is one.
+    pub fn is_asked_for(&self) -> bool {
+        self.0.is_some()
     }
 }
 
@@ -58,6 +73,8 @@ pub fn unauthorised() -> Response {
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a token is needed\n").into_response()
 }
 
+/// How long a client may take for a handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request, and may keep a connection that it does not use.
 const HEAD: Duration = Duration::from_secs(10);
 /// The largest head of a request, and how much of a body is read ahead (bytes).
@@ -71,6 +88,7 @@ const LAST: Duration = Duration::from_secs(90);
 struct Bound {
     listener: std::net::TcpListener,
     router: Router,
+    tls: Option<Identity>,
     /// How many clients may be connected at once.
     most: usize,
 }
@@ -84,13 +102,20 @@ impl Listeners {
     ///
     /// # Errors
     /// Where the address cannot be had.
-    pub fn bind(&mut self, what: &str, at: SocketAddr, most: usize, router: Router) -> Result<SocketAddr, String> {
+    pub fn bind(
+        &mut self,
+        what: &str,
+        at: SocketAddr,
+        most: usize,
+        tls: Option<Identity>,
+        router: Router,
+    ) -> Result<SocketAddr, String> {
         let bound = std::net::TcpListener::bind(at).and_then(|listener| {
             listener.set_nonblocking(true)?;
             Ok((listener.local_addr()?, listener))
         });
         let (local, listener) = bound.map_err(|error| format!("{what} cannot listen on {at}: {error}"))?;
-        self.0.push(Bound { listener, router, most });
+        self.0.push(Bound { listener, router, tls, most });
         Ok(local)
     }
 
@@ -107,9 +132,9 @@ impl Listeners {
         Ok(std::thread::spawn(move || {
             runtime.block_on(async move {
                 let mut serving = JoinSet::new();
-                for Bound { listener, router, most } in self.0 {
+                for Bound { listener, router, tls, most } in self.0 {
                     let Ok(listener) = TcpListener::from_std(listener) else { continue };
-                    serving.spawn(accept(listener, router, most, stop.clone()));
+                    serving.spawn(accept(listener, router, tls, most, stop.clone()));
                 }
                 let _ = stop.wait_for(|stop| *stop).await;
                 // Who is slow is not waited for.
@@ -122,7 +147,13 @@ impl Listeners {
 }
 
 /// Takes clients until told to stop, and waits for those that are there.
-async fn accept(listener: TcpListener, router: Router, most: usize, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Identity>,
+    most: usize,
+    mut stop: watch::Receiver<bool>,
+) {
     let room = Arc::new(Semaphore::new(most));
     let mut connected = JoinSet::new();
     loop {
@@ -138,7 +169,18 @@ async fn accept(listener: TcpListener, router: Router, most: usize, mut stop: wa
         match come {
             Some((Ok((stream, peer)), place)) => {
                 let router = router.clone().layer(Extension(Peer(peer.ip())));
-                connected.spawn(converse(stream, router, stop.clone(), place));
+                match &tls {
+                    None => connected.spawn(converse(stream, router, stop.clone(), place)),
+                    Some(tls) => {
+                        let (acceptor, stop) = (TlsAcceptor::from(tls.config()), stop.clone());
+                        connected.spawn(async move {
+                            // Who is refused is told why by the protocol.
+                            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                                converse(stream, router, stop, place).await;
+                            }
+                        })
+                    }
+                };
             }
             // The process has no file left, or the client has gone: others may have more luck.
             Some((Err(_), _)) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -150,7 +192,12 @@ async fn accept(listener: TcpListener, router: Router, most: usize, mut stop: wa
 }
 
 /// Answers one client, for as long as it keeps to the limits.
-async fn converse(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>, _place: OwnedSemaphorePermit) {
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

@@ -19,6 +19,8 @@ pub struct Archive {
     pub findings: u64,
     /// Those that the exception takes away, in the order of the files.
     pub removed: Vec<Removed>,
+    /// How many there are only with the exception: a window of which it took the firing away may fire later.
+    pub later: usize,
 }
 
 /// A finding that is taken away.
@@ -61,14 +63,15 @@ pub fn compare(
     if !failed.is_empty() {
         return Err(failed.join("\n"));
     }
-    let (mut findings, mut removed) = (0, Vec::new());
+    // A finding over several events is told again with every update.
+    let (mut known, mut removed) = (BTreeSet::new(), Vec::new());
     let at = of(before);
     replay::replay(before, files, &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told
             && Some(finding.rule) == at
         {
-            findings += 1;
-            if !left.contains(&finding.uid) {
+            let told = known.insert(finding.uid.clone());
+            if told && !left.contains(&finding.uid) {
                 removed.push(Removed {
                     uid: finding.uid,
                     title: finding.title,
@@ -77,10 +80,11 @@ pub fn compare(
                 });
             }
         }
-        removed.len() < KEPT
+        removed.len() < KEPT && known.len() < 2 * KEPT
     });
-    if removed.len() >= KEPT {
+    if removed.len() >= KEPT || known.len() >= 2 * KEPT {
         return Err(many());
     }
-    Ok(Archive { events: replayed.totals.events, findings, removed })
+    let later = left.difference(&known).count();
+    Ok(Archive { events: replayed.totals.events, findings: known.len() as u64, removed, later })
 }

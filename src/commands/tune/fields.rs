@@ -94,6 +94,134 @@ const NEVER: [&str; 14] = [
     "unmapped",
 ];
 
+/// Fields of products, behind `raw.`, that say who, from where or upon what: those of Windows, Zeek and web servers, AWS,
+/// Okta, Entra ID, Google Cloud and GitHub, by the names in their own documentation.
+const FIRM_RAW: [&str; 44] = [
+    "AccountName",
+    "CallerIPAddress",
+    "ClientAddress",
+    "ClientIP",
+    "DestAddress",
+    "DestinationIp",
+    "IpAddress",
+    "SourceAddress",
+    "SourceIp",
+    "SourceUser",
+    "SubjectUserName",
+    "SubjectUserSid",
+    "TargetSid",
+    "TargetUser",
+    "TargetUserName",
+    "TargetUserSid",
+    "User",
+    "UserId",
+    "UserName",
+    "actor",
+    "actor.alternateId",
+    "actor.id",
+    "actor_id",
+    "actor_ip",
+    "auid",
+    "callerIpAddress",
+    "client.ipAddress",
+    "dst_ip",
+    "id.orig_h",
+    "id.resp_h",
+    "ipAddress",
+    "protoPayload.authenticationInfo.principalEmail",
+    "protoPayload.requestMetadata.callerIp",
+    "recipientAccountId",
+    "sourceIPAddress",
+    "src_ip",
+    "user",
+    "userIdentity.accountId",
+    "userIdentity.arn",
+    "userIdentity.principalId",
+    "userIdentity.sessionContext.sessionIssuer.arn",
+    "userIdentity.userName",
+    "userPrincipalName",
+    "user_id",
+];
+
+/// Fields of products that an attacker writes as they like, and what is below them.
+const CHOSEN_RAW: [&str; 50] = [
+    "Application",
+    "CallerProcessName",
+    "CommandLine",
+    "Company",
+    "Contents",
+    "CurrentDirectory",
+    "Description",
+    "DestinationHostname",
+    "Details",
+    "Device",
+    "FileVersion",
+    "HostApplication",
+    "Hashes",
+    "Image",
+    "ImageLoaded",
+    "ImagePath",
+    "Imphash",
+    "Message",
+    "NewProcessName",
+    "OriginalFileName",
+    "ParentCommandLine",
+    "ParentImage",
+    "ParentProcessName",
+    "Path",
+    "Payload",
+    "PipeName",
+    "ProcessName",
+    "Product",
+    "QueryName",
+    "ScriptBlockText",
+    "ServiceFileName",
+    "ServiceName",
+    "SourceHostname",
+    "SourceImage",
+    "TargetFilename",
+    "TargetImage",
+    "TargetObject",
+    "TaskContent",
+    "TaskName",
+    "Workstation",
+    "WorkstationName",
+    "client.userAgent",
+    "query",
+    "requestParameters",
+    "responseElements",
+    "userAgent",
+    "userAgentString",
+    "user_agent",
+    "http_user_agent",
+    "protoPayload.requestMetadata.callerSuppliedUserAgent",
+];
+
+/// Fields of products that no other event has, or that say when.
+const NEVER_RAW: [&str; 21] = [
+    "EventTime",
+    "LogonGuid",
+    "LogonId",
+    "ParentProcessGuid",
+    "ProcessGuid",
+    "ProcessId",
+    "SubjectLogonId",
+    "TargetLogonId",
+    "TimeCreated",
+    "UtcTime",
+    "_document_id",
+    "debugContext",
+    "eventID",
+    "eventTime",
+    "id",
+    "insertId",
+    "published",
+    "requestID",
+    "timestamp",
+    "transaction",
+    "uuid",
+];
+
 /// What a field is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worth {
@@ -117,6 +245,18 @@ fn covers(pattern: &str, path: &str) -> bool {
 
 /// What a field of the normalised event is worth.
 pub fn worth(path: &str) -> Worth {
+    if let Some(name) = path.strip_prefix("raw.") {
+        let below = |of: &str| name == of || name.strip_prefix(of).is_some_and(|rest| rest.starts_with('.'));
+        return if FIRM_RAW.contains(&name) {
+            Worth::Firm
+        } else if NEVER_RAW.iter().any(|of| below(of)) {
+            Worth::Never
+        } else if CHOSEN_RAW.iter().any(|of| below(of)) {
+            Worth::Chosen
+        } else {
+            Worth::Narrowing
+        };
+    }
     let any = |patterns: &[&str]| patterns.iter().any(|pattern| covers(pattern, path));
     if any(&NEVER) || path.ends_with("_dt") || path.ends_with("_name") && !path.contains('.') {
         Worth::Never
@@ -133,7 +273,7 @@ pub fn worth(path: &str) -> Worth {
 pub fn rank(path: &str) -> u32 {
     let last = path.rsplit('.').next().unwrap_or(path);
     let name = match last {
-        "uid" | "uid_alt" => 0,
+        "uid" | "uid_alt" | "arn" => 0,
         "email_addr" | "name" => 1,
         "ip" => 2,
         _ => 4,
@@ -146,6 +286,10 @@ pub fn rank(path: &str) -> u32 {
 pub fn family(path: &str) -> &str {
     match path.split('.').next().unwrap_or(path) {
         "actor" | "user" => "who",
+        "raw" => match path.to_ascii_lowercase() {
+            name if ["ip", "address", "orig_h", "resp_h"].iter().any(|end| name.ends_with(end)) => "where",
+            _ => "who",
+        },
         first => first,
     }
 }
@@ -176,6 +320,14 @@ mod tests {
             assert_eq!(worth(path), Worth::Firm, "{path}");
         }
         assert_eq!(worth("api.operation"), Worth::Narrowing);
+        // What a product calls them.
+        for path in ["raw.SubjectUserName", "raw.userIdentity.arn", "raw.id.orig_h", "raw.sourceIPAddress"] {
+            assert_eq!(worth(path), Worth::Firm, "{path}");
+        }
+        for path in ["raw.CommandLine", "raw.userAgent", "raw.requestParameters.name", "raw.WorkstationName"] {
+            assert_eq!(worth(path), Worth::Chosen, "{path}");
+        }
+        assert_eq!((worth("raw.Computer"), worth("raw.id")), (Worth::Narrowing, Worth::Never));
         for path in ["cloud.region", "src_endpoint.location.country", "actor.invoked_by"] {
             assert_eq!(worth(path), Worth::Narrowing, "{path}");
         }

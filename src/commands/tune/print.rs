@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value as Json, json};
 use tripline_base::terminal::{counted, visible};
 use tripline_event::format_time;
+use tripline_semantic::typed::Dialect;
 
 use super::Proposal;
 use super::fields::{Worth, worth};
@@ -42,7 +43,7 @@ pub fn json(proposal: &Proposal<'_>) -> Json {
             .collect();
         json!({
             "events": archive.events, "findings": archive.findings, "removed": archive.removed.len(),
-            "false_positives": marked, "others": others.len(), "other_findings": shown,
+            "false_positives": marked, "others": others.len(), "other_findings": shown, "later": archive.later,
         })
     });
     let tests: Vec<Json> =
@@ -70,35 +71,39 @@ pub fn text(proposal: &Proposal<'_>) -> String {
         out.push('\n');
     };
     say(format!("for `{}`:", proposal.rule.name));
-    say(format!("  {}", proposal.clause));
+    proposal.clause.lines().for_each(|line| say(format!("  {line}")));
+    if proposal.rule.dialect == Dialect::Sigma {
+        say("a filter of Sigma has no end: take it away, or look at it again, on that day".into());
+    }
     let weak: Vec<&str> = proposal
         .tests
         .iter()
-        .filter(|test| worth(&test.path) == Worth::Chosen)
+        .filter(|test| worth(&test.field) == Worth::Chosen)
         .map(|test| test.path.as_str())
         .collect();
     if !weak.is_empty() {
         say(format!("  an attacker chooses {}, which only narrows it", weak.join(", ")));
     }
+    let noun = proposal.samples.noun();
     let ids: Vec<&str> = proposal.alerts().into_iter().map(short).take(SHOWN).collect();
     let (removed, of) = proposal.of(Mark::False);
     say(format!(
         "it takes away {removed} of {} judged false positives (alerts {})",
-        counted(of as u64, "event"),
+        counted(of as u64, noun),
         ids.join(", ")
     ));
     for (mark, what) in [(Mark::Benign, "judged benign true positives"), (Mark::None, "not judged")] {
         let (removed, of) = proposal.of(mark);
         if of > 0 {
-            say(format!("and {removed} of {} {what}", counted(of as u64, "event")));
+            say(format!("and {removed} of {} {what}", counted(of as u64, noun)));
         }
     }
     match proposal.of(Mark::True) {
-        (_, 0) => say("no event was judged a true positive, so none says whether it goes too far".into()),
-        (_, of) => say(format!("and none of {} judged true positives", counted(of as u64, "event"))),
+        (_, 0) => say(format!("no {noun} was judged a true positive, so none says whether it goes too far")),
+        (_, of) => say(format!("and none of {} judged true positives", counted(of as u64, noun))),
     }
     if proposal.samples.cut {
-        say("the latest events were looked at; there are more".into());
+        say(format!("the latest {noun}s were looked at; there are more"));
     }
     match (&proposal.archive, proposal.unmarked()) {
         (Some(archive), Some((marked, others))) => {
@@ -115,6 +120,12 @@ pub fn text(proposal: &Proposal<'_>) -> String {
             if others.len() > SHOWN {
                 say(format!("  and {} more", others.len() - SHOWN));
             }
+            if archive.later > 0 {
+                say(format!(
+                    "and {} come later, or otherwise, than without it",
+                    counted(archive.later as u64, "finding")
+                ));
+            }
         }
         _ => say("what else it would take away, `--on FILES` shows over archived logs".into()),
     }
@@ -124,6 +135,9 @@ pub fn text(proposal: &Proposal<'_>) -> String {
     }
     match &proposal.written {
         Some(file) => say(format!("written to {file}")),
+        None if proposal.rule.dialect == Dialect::Sigma => {
+            say("nothing was written: `--write` puts it into a file beside the rule's".into());
+        }
         None => say("nothing was written: `--write` puts it into the rule's file".into()),
     }
     out

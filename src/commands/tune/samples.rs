@@ -1,4 +1,5 @@
-//! The events behind the alerts of a rule, with how the alerts were judged.
+//! The events behind the alerts of a rule, or its findings where they are of several events, with how the alerts were
+//! judged.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +7,10 @@ use serde_json::Value as Json;
 use tripline_alert::{Alert, Verdict};
 use tripline_detect::{Detector, Ruleset, SourceChoice, event_json};
 use tripline_eval::normalize;
+use tripline_semantic::typed::{Dialect, Rule, Subject};
 use tripline_store::{AlertQuery, Store};
 
+use super::several::Parts;
 use crate::desk::each_alert;
 
 /// The most events that are looked at of each kind, and of one alert.
@@ -25,16 +28,17 @@ pub enum Mark {
     None,
 }
 
-/// An event behind an alert.
+/// An event behind an alert, or a finding.
 pub struct Sample {
     pub mark: Mark,
     pub alert: String,
     /// The uid of its finding.
     pub uid: String,
+    /// The source of the event; empty for a finding.
     pub source: String,
-    /// As it came.
+    /// As it came; empty for a finding.
     pub raw: String,
-    /// Its normalised fields that hold a text.
+    /// Its normalised fields that hold a text, or those that it came with where the rule looks at these; of a finding what stands in [`Parts`].
     pub fields: BTreeMap<String, String>,
 }
 
@@ -44,31 +48,49 @@ pub struct Samples {
     pub all: Vec<Sample>,
     /// Whether there was more than is looked at.
     pub cut: bool,
-    /// Findings of several events, or whose event is not kept any more.
+    /// Findings whose event is not kept any more.
     pub without: u64,
+    /// The rule looks at events as they came, and is written in this language.
+    pub as_it_came: Option<Dialect>,
+    /// What a finding of the rule holds; none where it judges each event alone.
+    pub parts: Option<Parts>,
 }
 
 impl Samples {
+    /// By which field of an event something is judged.
+    pub fn judged_by<'p>(&'p self, path: &'p str) -> &'p str {
+        let parts = self.parts.as_ref().and_then(|parts| parts.judged_by.get(path));
+        parts.map_or(path, String::as_str)
+    }
+
+    /// What they are called, one of them.
+    pub fn noun(&self) -> &'static str {
+        if self.parts.is_some() { "finding" } else { "event" }
+    }
+
     /// Those with a mark.
     pub fn with(&self, mark: Mark) -> impl Iterator<Item = &Sample> {
         self.all.iter().filter(move |sample| sample.mark == mark)
     }
 }
 
-/// Reads the events behind the alerts of a rule, the latest first: true positives, whatever else was judged, and the rest.
-pub fn read(store: &Store, ruleset: &Ruleset, rule: &str) -> Result<Samples, String> {
+/// Reads the events or findings behind the alerts of a rule, the latest first: true positives, whatever else was judged,
+/// and the rest.
+pub fn read(store: &Store, ruleset: &Ruleset, rule: &Rule) -> Result<Samples, String> {
     let detector = Detector::new(ruleset);
-    let mut samples = Samples::default();
+    let parts = rule.stateful.is_some().then(|| Parts::new(ruleset, rule));
+    let as_it_came = matches!(rule.subject, Some(Subject::Event)).then_some(rule.dialect);
+    let mut samples = Samples { parts, as_it_came, ..Samples::default() };
     let passes: [fn(Mark) -> bool; 3] =
         [|mark| mark == Mark::True, |mark| matches!(mark, Mark::False | Mark::Benign), |mark| mark == Mark::None];
     for wanted in passes {
-        let query = AlertQuery { rule: Some(rule.to_string()), ..AlertQuery::default() };
+        let query = AlertQuery { rule: Some(rule.uid().to_string()), ..AlertQuery::default() };
         let most = samples.all.len() + MOST.0;
         let mut failed = None;
         each_alert(store, &query, &mut |alert| {
             let mark = mark_of(&alert);
             if wanted(mark)
-                && let Err(why) = of_alert(store, &detector, &alert, mark, &mut samples)
+                && let Err(why) = of_alert(store, ruleset, &detector, &alert, mark, &mut samples)
             {
                 failed = Some(why);
             }
@@ -94,6 +116,7 @@ fn mark_of(alert: &Alert) -> Mark {
 
 fn of_alert(
     store: &Store,
+    ruleset: &Ruleset,
     detector: &Detector<'_>,
     alert: &Alert,
     mark: Mark,
@@ -105,13 +128,26 @@ fn of_alert(
         let row = store.finding(&uid).map_err(|error| error.to_string())?;
         let json: Option<Json> = row.and_then(|row| serde_json::from_str(&row.body).ok());
         let sample = json.and_then(|json| {
+            if let Some(parts) = &samples.parts {
+                let fields = parts.fields(&json);
+                let (alert, source, raw) = (alert.id.clone(), String::new(), String::new());
+                return Some(Sample { mark, alert, uid: uid.clone(), source, raw, fields });
+            }
             let raw = match json.pointer("/evidences/0/data")? {
                 Json::String(text) => text.clone(),
                 event => event.to_string(),
             };
             let source = json.pointer("/finding_info/data_sources/0")?.as_str()?.to_string();
-            let fields = fields(detector, &source, &raw)?;
-            Some(Sample { mark, alert: alert.id.clone(), uid, source, raw, fields })
+            let fields = match samples.as_it_came {
+                None => fields(detector, &source, &raw)?,
+                Some(dialect) => {
+                    let view = ruleset.program.sources.get(&source).map(|source| &source.view);
+                    let all = super::raw::fields(view, &raw).into_iter();
+                    let fits = |value: &String| dialect == Dialect::Native || super::sigma::is_plain(value);
+                    all.filter(|(_, value)| fits(value)).map(|(name, value)| (format!("raw.{name}"), value)).collect()
+                }
+            };
+            Some(Sample { mark, alert: alert.id.clone(), uid: uid.clone(), source, raw, fields })
         });
         match sample {
             Some(sample) => samples.all.push(sample),
@@ -134,6 +170,11 @@ fn fields(detector: &Detector<'_>, source: &str, raw: &str) -> Option<BTreeMap<S
     Some(out)
 }
 
+/// Whether a text is one that an exception may ask for.
+pub fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control)
+}
+
 fn leaves(json: &Json, at: String, out: &mut BTreeMap<String, String>) {
     match json {
         Json::Object(members) if at.split('.').count() < 8 => {
@@ -144,7 +185,7 @@ fn leaves(json: &Json, at: String, out: &mut BTreeMap<String, String>) {
                 }
             }
         }
-        Json::String(text) if !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control) => {
+        Json::String(text) if is_plain(text) => {
             out.insert(at, text.clone());
         }
         _ => {}

@@ -8,18 +8,18 @@ use tripline_detect::{Ruleset, harness};
 use tripline_semantic::typed::Rule;
 use tripline_syntax::ast::{Item, RuleClause};
 
-use super::{FILES, compile};
+use super::{FILES, compile, sigma};
 use crate::desk::Desk;
 use crate::load;
 
 /// A ruleset with the exception in its rule.
 pub struct Changed {
     pub ruleset: Ruleset,
-    /// The index of the rule.
-    pub rule: usize,
-    /// The file that it stands in, and its text before and after.
+    /// The name of the rule.
+    pub rule: String,
+    /// The file that is changed, and its text before and after. There is none before where it is a new one.
     file: String,
-    before: String,
+    before: Option<String>,
     after: String,
 }
 
@@ -39,10 +39,13 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Where a further exception stands: after the last one, or else after the condition, or what the rule looks at.
+/// Where a further exception stands: after the last one, or else after what the rule makes of several events, the
+/// condition, or what it looks at.
 fn place(clauses: &[RuleClause]) -> Option<usize> {
     let last = |wanted: fn(&RuleClause) -> bool| clauses.iter().rfind(|clause| wanted(clause));
     last(|clause| matches!(clause, RuleClause::Except(_)))
+        .or_else(|| last(|clause| matches!(clause, RuleClause::Having(_))))
+        .or_else(|| last(|clause| matches!(clause, RuleClause::Group(_) | RuleClause::Sequence(_))))
         .or_else(|| last(|clause| matches!(clause, RuleClause::Where(_))))
         .or_else(|| last(|clause| matches!(clause, RuleClause::On(_))))
         .and_then(|clause| usize::try_from(clause.span().end).ok())
@@ -99,8 +102,27 @@ pub fn changed(
     if load::say(&wrong, &new.sources, false) > 0 {
         return Err(format!("the exception `{clause}` cannot be used in this rule"));
     }
-    let rule = new.program.rules.iter().position(|one| one.name == rule.name).ok_or("the rule is gone")?;
-    Ok(Changed { ruleset: new, rule, file, before, after })
+    Ok(Changed { ruleset: new, rule: rule.name.clone(), file, before: Some(before), after })
+}
+
+/// The ruleset with a filter for one of its Sigma rules, which is a file of its own.
+pub fn filtered(
+    texts: &[(String, Vec<u8>)],
+    desk: &Desk,
+    ruleset: &Ruleset,
+    rule: &Rule,
+    filter: &str,
+) -> Result<Changed, String> {
+    let file = sigma::beside(ruleset.sources.name(rule.span.file));
+    let mut texts = texts.to_vec();
+    texts.push((file.clone(), filter.as_bytes().to_vec()));
+    let new = compile(desk, &texts)?;
+    let of_file = |said: &&tripline_base::Diagnostic| new.sources.name(said.span().file) == file;
+    let wrong: Vec<_> = new.diagnostics.iter().filter(of_file).cloned().collect();
+    if load::say(&wrong, &new.sources, false) > 0 {
+        return Err("the filter cannot be used for this rule".into());
+    }
+    Ok(Changed { ruleset: new, rule: rule.name.clone(), file, before: None, after: filter.to_string() })
 }
 
 /// Runs the tests of the rule. Gives how many passed.
@@ -130,7 +152,20 @@ impl Changed {
         }
         let path = Path::new(&self.file);
         let failed = |error: std::io::Error| format!("`{}` cannot be written: {error}", self.file);
-        if std::fs::read_to_string(path).map_err(failed)? != self.before {
+        let Some(before) = &self.before else {
+            let made = std::fs::File::create_new(path).and_then(|mut file| {
+                file.write_all(self.after.as_bytes())?;
+                file.sync_all()
+            });
+            return match made {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(format!(
+                    "`{}` is there already: give it another name, or put the filter that is printed here into it",
+                    self.file
+                )),
+                made => made.map_err(failed).map(|()| self.file.clone()),
+            };
+        };
+        if std::fs::read_to_string(path).map_err(failed)? != *before {
             return Err(format!("`{}` has changed meanwhile; try again", self.file));
         }
         let mut name = path.as_os_str().to_owned();

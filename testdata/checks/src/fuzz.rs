@@ -5,11 +5,13 @@
 
 mod agreeing;
 mod content;
+mod pushing;
 mod reading;
 mod scanning;
 
 pub use agreeing::agree;
 pub use content::{checker, formatter, parser};
+pub use pushing::{bulk, hec, otlp};
 pub use reading::reader;
 pub use scanning::scan;
 
@@ -17,8 +19,11 @@ pub use scanning::scan;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 9] = [
     ("agree", agree),
+    ("bulk", bulk),
+    ("hec", hec),
+    ("otlp", otlp),
     ("parser", parser),
     ("formatter", formatter),
     ("checker", checker),

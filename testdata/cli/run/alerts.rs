@@ -242,3 +242,26 @@ fn a_service_that_is_killed_while_it_delivers_delivers_everything() {
     assert_eq!(findings(&disturbed), findings(&plain));
     assert_eq!(disturbed, plain);
 }
+
+/// Findings of one batch were taken in the order of their uids: whether two of a key were one alert was chance.
+#[test]
+fn findings_of_one_batch_become_alerts_in_the_order_of_their_times() {
+    let place = Place::new();
+    let rule = "\nrule demo_denied {\n  title: \"refused\"\n  on authentication from demo.idp\n  where status_id == \"Failure\"\n  \
+                alert { key: [user.uid] }\n}\n";
+    place.write("rules.trip", &format!("{}{rule}", super::RULES.split("feature ").next().unwrap()));
+    place.configure("a", "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"\nfollow = false\n");
+    for hour in (0..24).step_by(2) {
+        place.append(
+            "live.jsonl",
+            &format!(
+                "{{\"product\":\"demo-idp\",\"id\":\"{hour}\",\"at\":\"2026-01-01T{hour:02}:00:00Z\",\"user\":\"alice\",\
+                 \"ip\":\"192.0.2.1\",\"country\":\"DE\",\"result\":\"denied\"}}\n"
+            ),
+        );
+    }
+    place.once("a");
+    let list = ["alerts", "list", "-c", "a.toml", "--format", "json"];
+    let all: serde_json::Value = serde_json::from_str(&place.say(&list).1).unwrap();
+    assert_eq!(all["alerts"].as_array().unwrap().len(), 12, "{all}");
+}

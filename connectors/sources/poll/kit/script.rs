@@ -56,7 +56,7 @@ impl Played {
         let script = Arc::new(Mutex::new(script));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
         let mut listeners = Listeners::default();
-        let at = listeners.bind("the service of the test", ([127, 0, 0, 1], 0).into(), 64, router)?;
+        let at = listeners.bind("the service of the test", ([127, 0, 0, 1], 0).into(), 64, None, router)?;
         let (stopping, stopped) = watch::channel(false);
         let serving = Some(listeners.serve(stopped)?);
         let played = Played { script, stopping, serving };

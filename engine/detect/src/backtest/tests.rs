@@ -84,12 +84,12 @@ fn an_update_is_no_finding_and_its_severity_takes_the_place() {
     let ruleset = ruleset();
     let mut backtest = Backtest::new(&ruleset, Period::default());
     for (revision, severity) in [(0, Severity::Low), (1, Severity::Low), (2, Severity::High)] {
-        backtest.take(several(finding(1, Some(5), &[], &[("user", "a")]), revision, severity));
+        backtest.take(several(finding(1, Some(5), &["198.51.100.7"], &[("user", "a")]), revision, severity));
     }
     let report = backtest.report();
     assert_eq!((report.sums.findings, report.sums.updates, report.sums.alerts), (1, 2, 1));
     assert_eq!(report.sums.severities, BTreeMap::from([(Severity::High, 1)]));
-    assert_eq!(report.rules[0].noisiest, [(Behind::By(vec!["198.51.100.7".into()]), 1)]);
+    assert_eq!(report.rules[0].noisiest, [(Behind::Key(vec!["198.51.100.7".into()]), 1)]);
 }
 
 #[test]

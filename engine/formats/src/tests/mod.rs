@@ -1,5 +1,6 @@
 //! Tests of the whole crate: shapes, damage, compression, and a property over all of them.
 
+mod batches;
 mod compression;
 mod damage;
 mod locating;

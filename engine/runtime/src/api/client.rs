@@ -39,7 +39,7 @@ impl Client {
                 "the service has the store, and its configuration has no `[api]`: add it, or stop the service".into()
             );
         };
-        let token = match (token, &api.token) {
+        let token = match (token, &api.listen.token) {
             (Some(token), _) => token,
             (None, Some(place)) => {
                 let secrets = Secrets::read([place], &config.folder);
@@ -51,13 +51,17 @@ impl Client {
                 return Err("a token is needed to ask the service: name a file with one, or set TRIPLINE_TOKEN".into());
             }
         };
-        let mut at = api.listen;
+        let mut at = api.listen.at;
         if at.ip().is_unspecified() {
             let loopback = if at.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() };
             at.set_ip(loopback);
         }
         // No proxy: the token goes to the service and nowhere else.
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if let Some(tls) = &api.listen.tls {
+            http = http.use_preconfigured_tls(tls.client(&config.folder)?);
+        }
+        let http = http
             .no_proxy()
             .timeout(LONGEST)
             .redirect(reqwest::redirect::Policy::none())
@@ -66,7 +70,7 @@ impl Client {
             .map_err(|error| format!("no request can be made: {error}"))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("no request can be made: {error}"))?;
-        Ok(Client { http, runtime, base: format!("http://{at}"), at, token })
+        Ok(Client { http, runtime, base: format!("{}://{at}", api.listen.scheme()), at, token })
     }
 
     /// Where the service listens.

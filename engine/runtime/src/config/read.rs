@@ -10,7 +10,7 @@ use tripline_config::codes::BAD_VALUE;
 use tripline_config::{At, Said, Table};
 use tripline_connect::source::SourceKind;
 use tripline_connect::{Kind, Kinds, Pace};
-use tripline_serve::address;
+use tripline_serve::Listen;
 
 use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source};
 use crate::codes;
@@ -185,20 +185,19 @@ fn outlet(
 }
 
 fn metrics(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Metrics> {
-    let address = address(&mut table, "\"127.0.0.1:9464\"", said);
+    let listen = Listen::read(&mut table, "\"127.0.0.1:9464\"", said);
     table.finish(said);
-    address.map(|(listen, token)| Metrics { listen, token })
+    listen.map(|listen| Metrics { listen })
 }
 
 fn api(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Api> {
-    let address = address(&mut table, "\"127.0.0.1:9465\"", said);
+    let listen = Listen::read(&mut table, "\"127.0.0.1:9465\"", said);
     let max_body = table.size("max_body", 1 << 20, ("1KiB", "16MiB"), said);
     let connections = table.number("max_connections", 64, 1..=10_000, said);
     let rate = table.number("rate", 600, 1..=1_000_000, said);
     table.finish(said);
-    address.map(|(listen, token)| Api {
+    listen.map(|listen| Api {
         listen,
-        token,
         max_body,
         max_connections: usize::try_from(connections).unwrap_or(64),
         rate: u32::try_from(rate).unwrap_or(600),

@@ -1,5 +1,6 @@
 //! Events one by one, in all threads. What comes of them is in the order of the events.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -92,7 +93,7 @@ pub(super) struct One<'r> {
 
 struct Portion<'p> {
     parcel: usize,
-    choice: &'p SourceChoice,
+    choice: Cow<'p, SourceChoice>,
     name: &'p Arc<str>,
     batch: &'p Batch,
     records: &'p [RecordRange],
@@ -107,9 +108,11 @@ pub(super) fn judge<'r>(
     let mut portions = Vec::new();
     for (at, parcel) in parcels.iter().enumerate() {
         for (name, batch) in &parcel.arrival.pieces {
+            let told = batch.event_source.as_ref().map(|source| SourceChoice::Named(source.to_string()));
+            let choice = told.map_or(Cow::Borrowed(&parcel.choice), Cow::Owned);
             portions.extend(batch.records.chunks(PORTION).map(|records| Portion {
                 parcel: at,
-                choice: &parcel.choice,
+                choice: choice.clone(),
                 name,
                 batch,
                 records,
@@ -132,7 +135,7 @@ fn all_of<'r>(detector: &mut Detector<'r>, ruleset: &'r Ruleset, portion: &Porti
     let one = |record: &RecordRange| {
         let bytes = portion.batch.buffer.get(record.range.clone()).unwrap_or_default();
         origin.line = record.line;
-        let mut judged = detector.judge(portion.choice, bytes, Some(&origin)).ok();
+        let mut judged = detector.judge(&portion.choice, bytes, Some(&origin)).ok();
         let findings = judged.as_mut().map(|judged| std::mem::take(&mut judged.findings)).unwrap_or_default();
         let rows = findings.iter().map(|finding| Row::new(ruleset, finding, portion.arrived)).collect();
         One { parcel: portion.parcel, name: Arc::clone(portion.name), line: record.line, judged, rows }

@@ -1,0 +1,116 @@
+//! Tests of events sent over HTTP: what bodies are cut to, the room that they have, and what every source is put through.
+
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use tripline_connect::source::Intake;
+use tripline_serve::Token;
+
+use super::config::Http;
+use super::*;
+use crate::compliance;
+use crate::push::Common;
+use crate::push::testing::{Client, cut as cut_by, events, received};
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_body_that_grows_beyond_its_bound_is_refused() {
+    let cut_to = |body: &[u8]| {
+        let mut received = received(&[], body);
+        received.most = 80;
+        cut_by(received, cut)
+    };
+    let ten = cut_to("{\"a\":1}\n".repeat(10).as_bytes());
+    assert!(ten.gave.is_ok() && ten.events.len() == 10);
+    let eleven = "{\"a\":1}\n".repeat(11);
+    for body in [eleven.as_bytes(), &gzip(eleven.as_bytes())] {
+        assert!(matches!(cut_to(body).gave, Err(Refusal::Wrong(StatusCode::PAYLOAD_TOO_LARGE, _))));
+    }
+}
+
+#[test]
+fn lines_that_are_no_events_take_room_too() {
+    // 200,000 lines of two bytes would be 100 MB of reasons and excerpts.
+    let cut = cut_by(received(&[], "{\"a\":1}\n".repeat(1).as_bytes()), cut);
+    assert!(cut.gave.is_ok());
+    let cut = cut_by(received(&[], ("{\"a\":1}\n".to_string() + &"x\n".repeat(200_000)).as_bytes()), super::cut);
+    assert!(matches!(cut.gave, Err(Refusal::Wrong(StatusCode::PAYLOAD_TOO_LARGE, _))));
+}
+
+#[test]
+fn bodies_of_clients_that_went_away_take_their_room_until_they_are_committed() {
+    let (intake, receive) = Intake::channel("a", 8);
+    let push = Arc::new(Push::new(&Common::for_tests(), Token::new(None), intake));
+    let all = push.free();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let request = Request::new(Body::from("{\"a\":1}\n"));
+    let gone = async { tokio::time::timeout(Duration::from_millis(200), push.take(request, cut)).await };
+    assert!(runtime.block_on(gone).is_err(), "nobody commits, so nobody is answered");
+    let arrival = receive.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(push.free() < all);
+    drop(arrival);
+    assert_eq!(push.free(), all);
+}
+
+#[test]
+fn an_event_list_of_kubernetes_is_its_items() {
+    let list = r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[
+        {"level":"Metadata","auditID":"a","verb":"get","objectRef":{"kind":"no"}},
+        {"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"b"}, 7]}"#;
+    for body in [list.as_bytes(), &gzip(list.as_bytes())] {
+        let cut = cut_by(received(&[], body), cut);
+        assert!(cut.gave.is_ok(), "{:?}", cut.gave);
+        let events = events(&cut);
+        assert_eq!(events.len(), 2);
+        for (event, id) in events.iter().zip(["a", "b"]) {
+            assert_eq!(event["auditID"], id);
+            assert_eq!((&event["kind"], &event["apiVersion"]), (&"Event".into(), &"audit.k8s.io/v1".into()));
+        }
+        assert_eq!(events[0]["verb"], "get");
+        assert_eq!(cut.aside, ["an item of the EventList is not an object"]);
+    }
+    let none = cut_by(received(&[], br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":null}"#), cut);
+    assert!(none.gave.is_ok() && none.events.is_empty());
+    let broken = cut_by(received(&[], br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"a":1},"#), cut);
+    assert!(matches!(broken.gave, Err(Refusal::Wrong(StatusCode::BAD_REQUEST, _))));
+    // An event that speaks of such lists is none.
+    let other = cut_by(received(&[], b"{\"a\":\"EventList\"}\n{\"b\":1}\n"), cut);
+    assert_eq!(other.events.len(), 2);
+}
+
+fn client() -> Client {
+    Client::new(
+        |common| Arc::new(Http { common, path: "/events".into() }),
+        |numbers, fill| {
+            let body: String = numbers.map(|n| format!("{{\"n\":{n},\"fill\":\"{fill}\"}}\n")).collect();
+            ("POST /events HTTP/1.1".into(), body.into_bytes())
+        },
+        || ("POST /events HTTP/1.1".into(), b"{\"broken\":\n".to_vec()),
+    )
+}
+
+#[test]
+fn a_restart_in_mid_stream_loses_and_doubles_nothing() {
+    compliance::a_restart_in_mid_stream_loses_and_doubles_nothing(&mut client());
+}
+
+#[test]
+fn a_poison_record_is_set_aside_with_its_reason() {
+    compliance::a_poison_record_is_set_aside_with_its_reason(&mut client());
+}
+
+#[test]
+fn a_slow_engine_slows_the_source() {
+    compliance::a_slow_engine_slows_the_source(&mut client(), 500);
+}
