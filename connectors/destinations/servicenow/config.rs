@@ -63,7 +63,7 @@ fn is_name(text: &str) -> bool {
 
 pub(super) fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn Settings>> {
     let url = table.needed_secret("url", true, said);
-    if let Some(Place { reference: Reference::Plain(url), span }) = &url
+    if let Some(Place { reference: Reference::Plain(url), span, .. }) = &url
         && endpoint(url).is_err()
     {
         said.bad(
