@@ -74,7 +74,10 @@ fn texts(name: &str) -> Result<Texts, String> {
         let found = found.ok_or_else(|| {
             let names: Vec<&str> = shipped::names().collect();
             let hint = load::hint(name, names.iter().copied());
-            format!("there is no connector `{name}`{hint} (there are {}); one of your own is named by its file", load::some(&names))
+            format!(
+                "there is no connector `{name}`{hint} (there are {}); one of your own is named by its file",
+                load::some(&names)
+            )
         })?;
         let tests = found.tests.map(|tests| (format!("{name}.test.toml"), tests.to_string()));
         return Ok(Texts { name: format!("{name}.toml"), text: found.text.to_string(), tests });

@@ -58,7 +58,14 @@ impl SignIn {
     ///
     /// # Errors
     /// Where there is no token.
-    pub async fn sign(&self, ask: &mut Ask, values: &Values, client: &Client, places: &Places, now: i64) -> Result<(), Failure> {
+    pub async fn sign(
+        &self,
+        ask: &mut Ask,
+        values: &Values,
+        client: &Client,
+        places: &Places,
+        now: i64,
+    ) -> Result<(), Failure> {
         let shown = match &self.auth.how {
             How::None => return Ok(()),
             How::Token { header, value } => (header.clone(), values.fill(value).map_err(Failure::denied)?),
@@ -71,7 +78,9 @@ impl SignIn {
             }
             How::OAuth2(signing) => {
                 let token = self.token(signing, values, client, places, now).await?;
-                let value = |name: &str| if name == "access_token" { Some(Value::Text(token.clone())) } else { values.any(name) };
+                let value = |name: &str| {
+                    if name == "access_token" { Some(Value::Text(token.clone())) } else { values.any(name) }
+                };
                 (signing.header.clone(), signing.value.fill(&value, as_is).unwrap_or_default())
             }
         };
@@ -79,7 +88,14 @@ impl SignIn {
         Ok(())
     }
 
-    async fn token(&self, signing: &Signing, values: &Values, client: &Client, places: &Places, now: i64) -> Result<String, Failure> {
+    async fn token(
+        &self,
+        signing: &Signing,
+        values: &Values,
+        client: &Client,
+        places: &Places,
+        now: i64,
+    ) -> Result<String, Failure> {
         // Streams that come at the same time wait for one token.
         let mut kept = self.token.lock().await;
         if let Some((token, until)) = kept.as_ref()
@@ -110,7 +126,8 @@ impl SignIn {
             _ => values.any(name),
         };
         let pairs = |all: &[(String, Template)]| -> String {
-            let one = |(name, text): &(String, Template)| Some(format!("{}={}", escaped(name), text.fill(&value, escaped)?));
+            let one =
+                |(name, text): &(String, Template)| Some(format!("{}={}", escaped(name), text.fill(&value, escaped)?));
             all.iter().filter_map(one).collect::<Vec<_>>().join("&")
         };
         let mut url = url.clone();
@@ -118,7 +135,8 @@ impl SignIn {
             url.set_query(Some(&pairs(&signing.query)));
         }
         let mut headers: Vec<(String, String)> = vec![("accept".into(), "application/json".into())];
-        headers.extend(signing.headers.iter().filter_map(|(name, text)| Some((name.clone(), text.fill(&value, as_is)?))));
+        headers
+            .extend(signing.headers.iter().filter_map(|(name, text)| Some((name.clone(), text.fill(&value, as_is)?))));
         if let Some((user, password)) = &signing.basic {
             headers.push(("authorization".into(), basic(values, user, password)?));
         }
@@ -153,7 +171,9 @@ fn read(signing: &Signing, answer: &Answer, now: i64) -> Result<(String, i64), F
         let why = format!("no token: it answered {}{code}", answer.status);
         return Err(match answer.status {
             429 | 500..=599 => Failure { wait: super::limit::asked(answer, now), ..Failure::later(why) },
-            _ => Failure::denied(format!("{why}; check the credentials of this source, and that they have not expired")),
+            _ => {
+                Failure::denied(format!("{why}; check the credentials of this source, and that they have not expired"))
+            }
         });
     }
     let token = body.and_then(|body| signing.token.text(body)).map(|token| token.into_owned());

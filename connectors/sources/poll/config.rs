@@ -55,7 +55,10 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
         said.bad(table.span, "a source of the kind `poll` has no `source`: each stream of its connector has its own");
     }
     let named = table.needed("connector", "\"okta\"", said)?;
-    let connector = named_connector(&named, said)?;
+    let Some(connector) = named_connector(&named, said) else {
+        table.leave();
+        return None;
+    };
     Some(Arc::new(settled_of(connector, false, table, said)?))
 }
 
@@ -77,7 +80,9 @@ pub fn settled_of(
     let (mut texts, mut secrets) = (BTreeMap::new(), BTreeMap::new());
     for setting in &connector.settings {
         match &setting.kind {
-            SettingKind::Secret => secrets.extend(table.secret(&setting.name, plain, said).map(|p| (setting.name.clone(), p))),
+            SettingKind::Secret => {
+                secrets.extend(table.secret(&setting.name, plain, said).map(|p| (setting.name.clone(), p)))
+            }
             SettingKind::Key => {
                 secrets.extend(table.secret_of_lines(&setting.name, plain, said).map(|p| (setting.name.clone(), p)));
             }
@@ -158,9 +163,13 @@ fn named_connector(named: &At<String>, said: &mut Said<'_>) -> Option<Connector>
             Some(text) => spec::parse(&mut sources, name, text),
             None => {
                 let known: Vec<&str> = shipped::names().collect();
-                let hint = did_you_mean(name, known.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
+                let hint =
+                    did_you_mean(name, known.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
                 let own = "one of your own is named by its path, such as `\"./mine.toml\"`";
-                said.bad(named.span, format!("there is no connector `{name}`{hint} (there are {}; {own})", known.join(", ")));
+                said.bad(
+                    named.span,
+                    format!("there is no connector `{name}`{hint} (there are {}; {own})", known.join(", ")),
+                );
                 return None;
             }
         }
@@ -169,7 +178,8 @@ fn named_connector(named: &At<String>, said: &mut Said<'_>) -> Option<Connector>
         let errors: Vec<_> = wrong.iter().filter(|one| one.level() == Level::Error).collect();
         let first = errors.first().map(|one| one.message.clone()).unwrap_or_default();
         let more = if errors.len() > 1 { format!(" and {} more", errors.len() - 1) } else { String::new() };
-        let message = format!("the connector has an error{more}: {first}; `tripline connectors check {name}` shows where");
+        let message =
+            format!("the connector has an error{more}: {first}; `tripline connectors check {name}` shows where");
         said.bad(named.span, message);
     }
     found
@@ -234,7 +244,8 @@ fn sign_in(connector: &Connector, given: &dyn Fn(&str) -> bool) -> Result<Auth, 
         [only] if !missing(only).is_empty() => Err((missing(only), None)),
         all => all.iter().find(|auth| missing(auth).is_empty()).cloned().ok_or_else(|| {
             let ways: Vec<String> = all.iter().map(|auth| format!("`{}`", missing(auth).join("` and `"))).collect();
-            let message = format!("there is nothing to sign in to {} with: add {}", connector.title, ways.join(", or "));
+            let message =
+                format!("there is nothing to sign in to {} with: add {}", connector.title, ways.join(", or "));
             (Vec::new(), Some(message))
         }),
     }
@@ -340,4 +351,3 @@ impl SourceSettings for Settled {
         })
     }
 }
-

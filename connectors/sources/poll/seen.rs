@@ -58,7 +58,10 @@ impl Seen {
     pub fn refresh(&mut self, again: &HashSet<Print>, at: i64) {
         if !again.is_empty() {
             let at = seconds(at);
-            self.order.iter_mut().filter(|(print, _)| again.contains(print)).for_each(|(_, time)| *time = at.max(*time));
+            self.order
+                .iter_mut()
+                .filter(|(print, _)| again.contains(print))
+                .for_each(|(_, time)| *time = at.max(*time));
         }
     }
 

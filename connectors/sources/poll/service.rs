@@ -67,9 +67,8 @@ impl Service {
         let skew = (*locked(&self.skew))?;
         let seconds = skew.abs() / 1_000_000_000;
         let way = if skew > 0 { "ahead of" } else { "behind" };
-        (skew.abs() > SKEW).then(|| {
-            format!("the clock of this machine is {seconds} s {way} that of {}: set it", self.connector.title)
-        })
+        (skew.abs() > SKEW)
+            .then(|| format!("the clock of this machine is {seconds} s {way} that of {}: set it", self.connector.title))
     }
 
     /// Asks, signed in; signs in again once where that may help.
@@ -114,7 +113,9 @@ impl Service {
     fn asking(&self, target: &Target<'_>, names: &Names<'_>) -> Result<Ask, Failure> {
         let value = |name: &str| names(name).or_else(|| self.values.text(name));
         let query = |all: &[(String, Template)]| -> Vec<String> {
-            let one = |(name, text): &(String, Template)| Some(format!("{}={}", escaped_name(name), text.fill(&value, escaped)?));
+            let one = |(name, text): &(String, Template)| {
+                Some(format!("{}={}", escaped_name(name), text.fill(&value, escaped)?))
+            };
             all.iter().filter_map(one).collect()
         };
         let mut headers: Vec<(String, String)> = vec![("accept".into(), "application/json".into())];

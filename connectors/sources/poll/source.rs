@@ -79,10 +79,15 @@ impl Source for Polling {
             Ok(runtime) => runtime,
             Err(error) => return intake.failing(Some(&format!("the network cannot be used: {error}"))),
         };
-        let pollers: Vec<Poller> = service.connector.streams.iter().map(|stream| {
-            let mark = position.streams.get(&stream.name).cloned().unwrap_or_default();
-            Poller::new(Arc::new(stream.clone()), mark)
-        }).collect();
+        let pollers: Vec<Poller> = service
+            .connector
+            .streams
+            .iter()
+            .map(|stream| {
+                let mark = position.streams.get(&stream.name).cloned().unwrap_or_default();
+                Poller::new(Arc::new(stream.clone()), mark)
+            })
+            .collect();
         let shared = Shared {
             service,
             intake: intake.clone(),

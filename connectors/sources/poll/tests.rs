@@ -12,7 +12,10 @@ mod settings;
 fn parsed(name: &str, text: &str) -> spec::Connector {
     let mut sources = SourceMap::new();
     let (found, said) = spec::parse(&mut sources, name, text);
-    let said: Vec<String> = said.iter().map(|one| tripline_base::terminal::render(one, &sources, tripline_base::terminal::Colour::Never)).collect();
+    let said: Vec<String> = said
+        .iter()
+        .map(|one| tripline_base::terminal::render(one, &sources, tripline_base::terminal::Colour::Never))
+        .collect();
     assert!(said.is_empty(), "{name}: {}", said.join("\n"));
     found.unwrap()
 }
@@ -28,7 +31,10 @@ fn every_connector_keeps_what_its_tests_say() {
         let tests = one.tests.unwrap_or_else(|| panic!("{} has no tests", one.name));
         let mut sources = SourceMap::new();
         let outcomes = kit::test(&connector, &mut sources, one.name, tests).unwrap_or_else(|said| {
-            let said: Vec<_> = said.iter().map(|one| tripline_base::terminal::render(one, &sources, tripline_base::terminal::Colour::Never)).collect();
+            let said: Vec<_> = said
+                .iter()
+                .map(|one| tripline_base::terminal::render(one, &sources, tripline_base::terminal::Colour::Never))
+                .collect();
             panic!("{}: {}", one.name, said.join("\n"))
         });
         assert!(outcomes.len() > 2, "{} has too few scenarios", one.name);

@@ -232,7 +232,10 @@ mod tests {
             next_link(&headers)
         };
         assert_eq!(next(&["<https://a/1>; rel=\"self\"", "<https://a/2>; rel=\"next\""]).unwrap(), "https://a/2");
-        assert_eq!(next(&["<https://a/1?x=1,2>; rel=\"prev\", <https://a/2?x=3,4>; rel=next"]).unwrap(), "https://a/2?x=3,4");
+        assert_eq!(
+            next(&["<https://a/1?x=1,2>; rel=\"prev\", <https://a/2?x=3,4>; rel=next"]).unwrap(),
+            "https://a/2?x=3,4"
+        );
         assert_eq!(next(&["<https://a/1>; rel=\"last\""]), None);
         assert_eq!(next(&["<", "<a>", ""]), None);
     }

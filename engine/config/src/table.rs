@@ -220,13 +220,7 @@ impl<'t> Table<'t> {
     }
 
     /// A duration within bounds, which are written as durations.
-    pub fn duration(
-        &mut self,
-        key: &str,
-        default: Duration,
-        bounds: (&str, &str),
-        said: &mut Said<'_>,
-    ) -> Duration {
+    pub fn duration(&mut self, key: &str, default: Duration, bounds: (&str, &str), said: &mut Said<'_>) -> Duration {
         let Some((_, value)) = self.get(key, said) else { return default };
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(key, value, "a duration such as `\"5m\"`", said);
@@ -401,6 +395,11 @@ impl<'t> Table<'t> {
             }
         }
         out
+    }
+
+    /// Leaves what nobody asked for: it cannot be known what it means.
+    pub fn leave(&mut self) {
+        self.asked.extend(self.entries.iter().map(|(name, ..)| (*name).to_string()));
     }
 
     /// Says what nobody asked for.

@@ -44,6 +44,9 @@ mod tests {
         let ask = Ask { post: false, url: url.parse().unwrap(), headers: Vec::new(), body: None };
         let date = "Tue, 21 Aug 2012 17:29:18 -0000";
         assert_eq!(super::date(1_345_570_158_000_000_000), date);
-        assert_eq!(signature(&ask, "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep", date), "864d1dfca9261088905dfc411bdc2586dfc89445");
+        assert_eq!(
+            signature(&ask, "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep", date),
+            "864d1dfca9261088905dfc411bdc2586dfc89445"
+        );
     }
 }

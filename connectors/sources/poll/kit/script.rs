@@ -110,7 +110,8 @@ impl Script {
         let fits = |(at, reply): (usize, &Reply)| {
             let left = reply.times.is_none_or(|times| self.given.get(at).is_some_and(|given| *given < times));
             let since = self.now.saturating_sub(self.start);
-            let time = reply.from.is_none_or(|from| since >= nanos(from)) && reply.until.is_none_or(|u| since < nanos(u));
+            let time =
+                reply.from.is_none_or(|from| since >= nanos(from)) && reply.until.is_none_or(|u| since < nanos(u));
             (left && time && reply.fits(came)).then_some(at)
         };
         let at = self.answers.iter().enumerate().find_map(fits).filter(|_| self.requests <= MOST_REQUESTS);
@@ -185,7 +186,9 @@ fn plain(status: u16, headers: Vec<(String, String)>, body: String) -> Response 
 impl Reply {
     fn fits(&self, came: &Came) -> bool {
         let has = |name: &str, value: &str| came.query.iter().any(|(n, v)| n == name && (value == "*" || v == value));
-        let shows = |name: &str, value: &str| came.headers.get_all(name).iter().any(|one| one.to_str().is_ok_and(|one| one == value));
+        let shows = |name: &str, value: &str| {
+            came.headers.get_all(name).iter().any(|one| one.to_str().is_ok_and(|one| one == value))
+        };
         self.post.is_none_or(|post| post == came.post)
             && self.path.as_ref().is_none_or(|path| *path == came.path)
             && self.query.iter().all(|(name, value)| has(name, value))

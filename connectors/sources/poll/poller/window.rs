@@ -89,7 +89,10 @@ impl Poller {
             return false;
         }
         if Some(next) == used {
-            turn.said.push(format!("the stream `{}` got a page that names itself as the next, and stops there", self.spec.name));
+            turn.said.push(format!(
+                "the stream `{}` got a page that names itself as the next, and stops there",
+                self.spec.name
+            ));
             return false;
         }
         if self.mark.pages >= MOST_PAGES {

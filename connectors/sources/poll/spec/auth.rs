@@ -150,8 +150,12 @@ pub(super) fn auth(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Auth> {
     let help = table.text("help", said).map(|help| help.value).unwrap_or_default();
     let mut needed = |key: &str, example: &str| needed_template(&mut table, key, example, said).unwrap_or_default();
     let how = match kind {
-        "basic" => Some(How::Basic { user: needed("user", "\"{user}\""), password: needed("password", "\"{password}\"") }),
-        "duo" => Some(How::Duo { key: needed("key", "\"{integration_key}\""), secret: needed("secret", "\"{secret_key}\"") }),
+        "basic" => {
+            Some(How::Basic { user: needed("user", "\"{user}\""), password: needed("password", "\"{password}\"") })
+        }
+        "duo" => {
+            Some(How::Duo { key: needed("key", "\"{integration_key}\""), secret: needed("secret", "\"{secret_key}\"") })
+        }
         "token" => {
             let (header, value) = shown(&mut table, "Bearer {token}", said);
             Some(How::Token { header, value })

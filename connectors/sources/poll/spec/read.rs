@@ -14,8 +14,20 @@ use crate::poll::template::Template;
 const OWN: [&str; 6] = ["since", "until", "cursor", "offset", "page", "stream"];
 /// Keys of a source that every connector has, and names that sign-ins use: no setting is called so.
 const TAKEN: [&str; 14] = [
-    "name", "kind", "source", "connector", "url", "token_url", "streams", "every", "from", "ca", "timeout", "max_body",
-    "assertion", "access_token",
+    "name",
+    "kind",
+    "source",
+    "connector",
+    "url",
+    "token_url",
+    "streams",
+    "every",
+    "from",
+    "ca",
+    "timeout",
+    "max_body",
+    "assertion",
+    "access_token",
 ];
 /// How many streams a connector has at most.
 const MOST_STREAMS: usize = 64;
@@ -25,7 +37,12 @@ pub(super) fn template(table: &mut Table<'_>, key: &str, said: &mut Said<'_>) ->
     parsed(&text, said)
 }
 
-pub(super) fn needed_template(table: &mut Table<'_>, key: &str, example: &str, said: &mut Said<'_>) -> Option<Template> {
+pub(super) fn needed_template(
+    table: &mut Table<'_>,
+    key: &str,
+    example: &str,
+    said: &mut Said<'_>,
+) -> Option<Template> {
     let text = table.needed(key, example, said)?;
     parsed(&text, said)
 }

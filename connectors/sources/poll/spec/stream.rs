@@ -93,9 +93,8 @@ pub(super) fn stream(mut table: Table<'_>, earlier: &[Stream], said: &mut Said<'
         out.fetch = fetch(table, said);
     }
     if let Some(ids) = table.texts("id", said) {
-        let parsed = |text: tripline_config::At<String>| {
-            Path::parse(&text.value).map_err(|why| said.bad(text.span, why)).ok()
-        };
+        let parsed =
+            |text: tripline_config::At<String>| Path::parse(&text.value).map_err(|why| said.bad(text.span, why)).ok();
         out.id = ids.into_iter().filter_map(parsed).collect();
     }
     if let Some(time) = path(&mut table, "time", said) {
@@ -103,7 +102,10 @@ pub(super) fn stream(mut table: Table<'_>, earlier: &[Stream], said: &mut Said<'
     }
     times(&mut table, &mut out, said);
     if out.checkpoint == Checkpoint::Cursor && matches!(out.page, Page::None | Page::Offset(_)) {
-        said.bad(span, "a checkpoint that is a cursor needs a `page` that gives one: `link`, `url`, `cursor` or `last`");
+        said.bad(
+            span,
+            "a checkpoint that is a cursor needs a `page` that gives one: `link`, `url`, `cursor` or `last`",
+        );
     }
     table.finish(said);
     Some(out)
@@ -116,7 +118,8 @@ fn requests(table: &mut Table<'_>, fresh: bool, out: &mut Stream, said: &mut Sai
         None => {}
     }
     let changed = fresh || ["method", "path", "query", "json"].into_iter().any(|key| table.has(key));
-    let path = if fresh { needed_template(table, "path", "\"/v1/events\"", said) } else { template(table, "path", said) };
+    let path =
+        if fresh { needed_template(table, "path", "\"/v1/events\"", said) } else { template(table, "path", said) };
     if let Some(path) = path {
         out.first.path = path;
     }

@@ -114,7 +114,8 @@ impl Peer for Service {
         );
         let name = self.folder.path().join("tripline.toml");
         let mut sources = SourceMap::new();
-        let read = tripline_config::read(&mut sources, &name.to_string_lossy(), &text, |root, said| (KIND.read)(root, said));
+        let read =
+            tripline_config::read(&mut sources, &name.to_string_lossy(), &text, |root, said| (KIND.read)(root, said));
         read.0.unwrap_or_else(|| panic!("{:?}", read.1))
     }
 

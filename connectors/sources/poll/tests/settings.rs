@@ -28,6 +28,7 @@ fn what_is_wrong_is_said_in_the_words_of_the_connector() {
     let okta = "connector = \"okta\"\ndomain = \"example.okta.com\"\ntoken = { env = \"OKTA\" }\n";
     says("connector = \"okto\"", "there is no connector `okto`; did you mean");
     says("", "has no `connector`");
+    assert_eq!(said_of("connector = \"okto\"\ndomain = \"a.example\"").len(), 1, "nothing is known of the other keys");
     says("connector = \"okta\"\ndomain = \"example.okta.com\"", "nothing to sign in to Okta System Log with");
     says("connector = \"okta\"\ntoken = { env = \"OKTA\" }", "add `domain = \"example.okta.com\"`");
     says("connector = \"okta\"\ndomain = \"https://example.okta.com/\"", "`domain` takes the name of a host alone");
@@ -37,7 +38,10 @@ fn what_is_wrong_is_said_in_the_words_of_the_connector() {
     says(&format!("{okta}source = \"okta.system_log\""), "has no `source`");
     says(&format!("{okta}ever = \"5m\""), "has no key `ever`");
     says("connector = \"./absent.toml\"", "`absent.toml` cannot be read");
-    says("connector = \"github\"\norganization = \"o\"\ninclude = \"al\"\ntoken = { env = \"T\" }", "one of web, git, all");
+    says(
+        "connector = \"github\"\norganization = \"o\"\ninclude = \"al\"\ntoken = { env = \"T\" }",
+        "one of web, git, all",
+    );
 }
 
 const WHOLE: &str = "name = \"a\"\ntitle = \"A\"\ndocs = \"https://a.example\"\nurl = \"https://a.example\"\n\
