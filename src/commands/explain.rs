@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> Outcome {
     load::say(&ruleset.diagnostics, &ruleset.sources, false);
     let names = || ruleset.program.rules.iter().map(|rule| rule.name.as_str());
     let Some(at) = names().position(|name| name == args.rule) else {
-        return Err(format!("there is no rule `{}`{}", args.rule, load::hint(&args.rule, names())));
+        return Err(load::no_rule(&args.rule, names()));
     };
     let bytes = event(&args.event)?;
     let raw = tripline_formats::parse(&bytes)?;

@@ -6,6 +6,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod corpus;
+mod pushed;
 mod service;
 mod state;
 mod told;
@@ -66,6 +67,10 @@ struct Args {
     /// Measure how soon a chat is told of alerts instead
     #[arg(long)]
     told: bool,
+    /// Measure how many events a second it takes over HTTP instead, with all shipped rules: by `http`, `splunk_hec`,
+    /// `elasticsearch` or `otlp`
+    #[arg(long, value_name = "KIND")]
+    pushed: Option<String>,
     /// Measure how many changes of state it commits instead, over so many events
     #[arg(long)]
     durable: Option<usize>,
@@ -144,6 +149,9 @@ fn run(args: &Args) -> Result<(), String> {
             seconds: args.seconds.max(1),
             http: args.http,
         };
+        if let Some(kind) = &args.pushed {
+            return pushed::run(&asked, kind);
+        }
         return match args.durable {
             Some(events) => service::durable(program, &args.folder, events, args.keys.max(1)),
             None if args.told => told::told(&asked),
