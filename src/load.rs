@@ -107,7 +107,22 @@ impl Sigma {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+    std::fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+/// Why a file that somebody named cannot be read.
+pub fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("`{}` cannot be read: there is no such file", path.display()),
+        _ => format!("`{}` cannot be read: {error}", path.display()),
+    }
+}
+
+/// That there is no such rule among these.
+pub fn no_rule<'n>(name: &str, names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    let count = names.len();
+    let hint = hint(name, names);
+    format!("there is no rule `{name}` among {count} that are loaded here{hint}; `tripline coverage` lists rules")
 }
 
 /// Compiles these files and folders (the shipped rules where none are named) with the shipped mappings;

@@ -123,7 +123,8 @@ pub trait Source: Send {
 
 /// Events that came together, and what is committed with them.
 pub struct Arrival {
-    /// The events, each piece under the name that its events are known by (a file, a batch).
+    /// The events, each piece under the name that its events are known by (a file, a batch). A piece may say of which
+    /// event source it is: that goes before what the configuration says of the source.
     pub pieces: Vec<(Arc<str>, Batch)>,
     /// How many bytes they were, decompressed.
     pub bytes: u64,
