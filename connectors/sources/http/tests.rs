@@ -91,7 +91,8 @@ fn an_event_list_of_kubernetes_is_its_items() {
     }
     let none = cut_by(received(&[], br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":null}"#), json);
     assert!(none.gave.is_ok() && none.events.is_empty());
-    let broken = cut_by(received(&[], br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"a":1},"#), json);
+    let broken =
+        cut_by(received(&[], br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"a":1},"#), json);
     assert!(matches!(broken.gave, Err(Refusal::Wrong(StatusCode::BAD_REQUEST, _))));
     // An event that speaks of such lists is none.
     let other = cut_by(received(&[], b"{\"a\":\"EventList\"}\n{\"b\":1}\n"), json);
