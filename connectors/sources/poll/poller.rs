@@ -274,7 +274,7 @@ impl Poller {
     }
 
     /// Says once that more ids came than are remembered.
-    fn full(&self, wanted: usize, turn: &mut Turn) {
+    fn full(&mut self, wanted: usize, turn: &mut Turn) {
         if wanted > self.spec.remember && !std::mem::replace(&mut self.full, true) {
             turn.said.push(format!(
                 "the stream `{}` has more events in its overlap than the {} ids it remembers: some may come twice",

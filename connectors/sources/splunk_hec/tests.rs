@@ -103,6 +103,7 @@ fn start(acks: bool) -> Running {
     let file = sources.add("a", "x");
     let place = tripline_config::Place {
         reference: tripline_config::Reference::File("token".into()),
+        lines: false,
         span: tripline_base::Span::new(file, 0, 1),
     };
     let secrets = tripline_config::Secrets::read([&place], folder.path()).unwrap();
