@@ -28,12 +28,14 @@ mod colour;
 mod commands;
 mod desk;
 mod html;
+mod input;
 mod load;
 mod replay;
 mod times;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use tripline_base::terminal::visible;
 
@@ -58,6 +60,10 @@ enum Command {
     Alerts(commands::alerts::Args),
     /// Tell nobody of some alerts for a while
     Silence(commands::silence::Args),
+    /// Show whether sources are complete: what came, when, how late, and what is missing
+    Sources(commands::sources::Args),
+    /// Check a configuration against reality
+    Doctor(commands::doctor::Args),
     /// Show what is still to be delivered, and try or drop it
     Outbox(commands::outbox::Args),
     /// Show how rules do: how much they tell, and how it was judged
@@ -94,14 +100,44 @@ enum Command {
     New(commands::new::Args),
 }
 
+/// Where ids and other ways to ask are to be found, for who left them out.
+fn with_tip(error: &mut clap::Error) {
+    if error.kind() != ErrorKind::MissingRequiredArgument {
+        return;
+    }
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else { return };
+    if !missing.iter().any(|one| one.starts_with("<ID>")) {
+        return;
+    }
+    let command = std::env::args().nth(1).unwrap_or_default();
+    let tip = match command.as_str() {
+        "alerts" => "`tripline alerts list` shows the ids of alerts; the beginning of one will do",
+        "route" => {
+            "`tripline alerts list` shows the ids of alerts; `--rule NAME` asks about an alert that a rule would open, and \
+             `--finding FILE` about a finding"
+        }
+        "outbox" => "`tripline outbox list` shows the ids of deliveries; `--all` stands for those that were given up",
+        "silence" => "`tripline silence list` shows the ids of silences; the beginning of one will do",
+        "tokens" => "`tripline tokens list` shows the ids of tokens",
+        _ => return,
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+}
+
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = Cli::try_parse().unwrap_or_else(|mut error| {
+        with_tip(&mut error);
+        error.exit()
+    });
+    let outcome = match cli.command {
         Command::Check(args) => commands::check::run(&args),
         Command::Fmt(args) => commands::fmt::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Alerts(args) => commands::alerts::run(&args),
         Command::Silence(args) => commands::silence::run(&args),
+        Command::Sources(args) => commands::sources::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
         Command::Outbox(args) => commands::outbox::run(&args),
         Command::Rules(args) => commands::rules::run(&args),
         Command::Tune(args) => commands::tune::run(&args),

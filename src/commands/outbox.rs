@@ -177,7 +177,7 @@ fn change(args: &Change, ask: impl Fn(i64) -> Ask, done_words: &str) -> Outcome 
     } else {
         args.ids.clone()
     };
-    let (mut made, mut refused) = (Vec::new(), 0);
+    let (mut made, mut refused, mut unknown) = (Vec::new(), 0, 0);
     if !ids.is_empty() {
         args.acting.ask(&desk, ids.iter().map(|id| ask(*id)).collect(), &mut |at, done| {
             let id = ids.get(at).copied().unwrap_or_default();
@@ -189,8 +189,10 @@ fn change(args: &Change, ask: impl Fn(i64) -> Ask, done_words: &str) -> Outcome 
                     made.push(id);
                 }
                 Came::Unknown => {
-                    refused += 1;
-                    eprintln!("tripline: no delivery {id} is pending or given up");
+                    unknown += 1;
+                    eprintln!(
+                        "tripline: no delivery {id} is pending or given up; `tripline outbox list` shows those that are"
+                    );
                 }
                 Came::Refused(why) => {
                     refused += 1;
@@ -205,5 +207,5 @@ fn change(args: &Change, ask: impl Fn(i64) -> Ask, done_words: &str) -> Outcome 
         Format::Text if ids.is_empty() => eprintln!("no delivery was given up"),
         Format::Text => {}
     }
-    Ok(u8::from(refused > 0))
+    Ok(if unknown > 0 { 2 } else { u8::from(refused > 0) })
 }

@@ -161,7 +161,7 @@ fn imagined(args: &Explain, ruleset: &Ruleset, revision: Option<&str>, now: i64)
     let rule: &Rule = rules
         .iter()
         .find(|rule| rule.name == name || rule.uid() == name)
-        .ok_or_else(|| format!("there is no rule `{name}`{}", load::hint(name, known())))?;
+        .ok_or_else(|| load::no_rule(name, known()))?;
     if rule.silent {
         return Err(format!("the rule `{name}` is silent: its findings are for other rules, and open no alerts"));
     }

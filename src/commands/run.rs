@@ -85,10 +85,21 @@ pub fn rules(sources: &SourceMap, config: &Config) -> Result<(Loaded, Routing, E
     Ok((rules, routing, enrichments))
 }
 
+/// Why there is no configuration, and how to have one.
+fn absent(path: &Path, error: &std::io::Error) -> String {
+    let help = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "; name the configuration of a service with `-c FILE`, or begin with a copy of \
+             `examples/service/tripline.toml`"
+        }
+        _ => "",
+    };
+    load::unreadable(path, error) + help
+}
+
 /// Reads a configuration, and says what there is to say of it.
 pub fn configuration(sources: &mut SourceMap, path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>), String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| absent(path, &error))?;
     Ok(Config::parse(sources, path, &text, KINDS))
 }
 
@@ -102,7 +113,7 @@ impl Load for Program {
             taxonomies: rules.taxonomies.clone(),
             ..load::Sigma::default()
         };
-        let (compiler, _) = load::compiler(&rules.paths, &sigma)?;
+        let (compiler, _) = load::compiler_of(&load::service_texts(&rules.paths)?, &sigma)?;
         let read = Recorded::default();
         let ruleset = compiler.compile(&read, load::now());
         load::say(&ruleset.diagnostics, &ruleset.sources, false);

@@ -129,7 +129,7 @@ fn add(args: &Add) -> Outcome {
         Ok(())
     })?;
     if refused {
-        return Ok(1);
+        return Ok(2);
     }
     // A service gives it an id and a name of its own.
     let mut added = direct::silences(&desk.read()?)?;

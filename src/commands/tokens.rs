@@ -26,7 +26,7 @@ enum What {
         /// Who has it: letters, digits, `.`, `_`, `@` and `-`
         name: String,
         /// What it may do: each scope may do what those before it may
-        #[arg(long)]
+        #[arg(long, value_name = "read|triage|admin")]
         scope: ScopeName,
         /// How long it lasts, such as `90d` or `12h`; for ever where left out
         #[arg(long, value_name = "DURATION", value_parser = lasts)]

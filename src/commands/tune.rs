@@ -162,10 +162,8 @@ pub fn run(args: &Args) -> Outcome {
 /// The rule, where an exception can be put into it.
 fn find<'r>(ruleset: &'r Ruleset, name: &str) -> Result<&'r Rule, String> {
     let rules = &ruleset.program.rules;
-    let rule = rules.iter().find(|rule| rule.name == name).ok_or_else(|| {
-        let known = rules.iter().map(|rule| rule.name.as_str());
-        format!("there is no rule `{name}`{}", load::hint(name, known))
-    })?;
+    let known = || rules.iter().map(|rule| rule.name.as_str());
+    let rule = rules.iter().find(|rule| rule.name == name).ok_or_else(|| load::no_rule(name, known()))?;
     if rule.broken {
         return Err(format!("the rule `{name}` has an error; `tripline check` shows it"));
     }

@@ -101,7 +101,7 @@ mod tests {
     use crate::webhook::encode::signature;
 
     fn receive(body: &str, signed: &str, at: i64, now: i64) -> Result<Received, Denied> {
-        let place = Place { reference: Reference::Plain("key".into()), span: Span::default() };
+        let place = Place { reference: Reference::Plain("key".into()), span: Span::default(), lines: false };
         let secret = Secrets::read([&place], std::path::Path::new(".")).unwrap().of(&place).unwrap().clone();
         let headers = BTreeMap::from([("tripline-signature".into(), signature(&secret, at, signed).unwrap())]);
         Signed(secret).receive(&Asked { headers: &headers, body: body.as_bytes(), now: now * 1_000_000_000 })
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn whatever_the_header_is_nothing_breaks() {
-        let place = Place { reference: Reference::Plain("key".into()), span: Span::default() };
+        let place = Place { reference: Reference::Plain("key".into()), span: Span::default(), lines: false };
         let secret = Secrets::read([&place], std::path::Path::new(".")).unwrap().of(&place).unwrap().clone();
         for header in ["", "t=", "t=1,v1=", "t=1,v1=zz", "t=1,v1=abc", "t=ü,v1=ü", "v1=00,t=9999999999999999999"] {
             let headers = BTreeMap::from([("tripline-signature".to_string(), header.to_string())]);

@@ -12,7 +12,7 @@ use super::encode::{body, signature};
 
 #[test]
 fn the_signature_is_the_hmac_of_time_and_body() {
-    let place = Place { reference: Reference::Plain("key".into()), span: Span::default() };
+    let place = Place { reference: Reference::Plain("key".into()), span: Span::default(), lines: false };
     let secrets = Secrets::read([&place], std::path::Path::new(".")).unwrap();
     // HMAC-SHA-256 with the key `key` over `1700000000.{"a":1}`.
     let wanted = "t=1700000000,v1=a438e398bfafc57e4396bb7fc2304422f0f768e965d073ca313cb52e22e6ad03";

@@ -106,7 +106,7 @@ fn ask(method: &str, path: &str, token: Option<&str>, authorization: &str) -> (S
     let folder = tempfile::tempdir().unwrap();
     let token = token.map(|token| {
         std::fs::write(folder.path().join("t"), token).unwrap();
-        tripline_config::Reference::File("t".into()).read(folder.path()).unwrap()
+        tripline_config::Reference::File("t".into()).read(folder.path(), false).unwrap()
     });
     let common = Common::for_tests();
     let push = Push::new(&common, Token::new(token.as_ref()), Intake::channel("a", 1).0);

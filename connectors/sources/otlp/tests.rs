@@ -174,7 +174,7 @@ fn answers_are_in_the_encoding_of_the_request() {
     let ask = |kind: &str, authorization: &str, body: Vec<u8>| {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("t"), "hunter2").unwrap();
-        let secret = tripline_config::Reference::File("t".into()).read(folder.path()).unwrap();
+        let secret = tripline_config::Reference::File("t".into()).read(folder.path(), false).unwrap();
         let (intake, arrivals) = Intake::channel("a", 8);
         let push = Arc::new(Push::new(&Common::for_tests(), Token::new(Some(&secret)), intake));
         std::thread::spawn(move || {

@@ -344,6 +344,10 @@ impl SourceSettings for Settled {
         self.connector.streams.iter().map(|stream| (stream.source.clone(), self.span)).collect()
     }
 
+    fn names_all(&self) -> bool {
+        true
+    }
+
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
         let Opening { secrets, folder, position, intake, .. } = opening;
         let service = self.service(self.values(secrets), folder)?;

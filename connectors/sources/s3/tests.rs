@@ -49,7 +49,7 @@ fn port() -> u16 {
 
 fn place(text: &str, at: usize) -> Place {
     let file = tripline_base::SourceMap::new().add("tripline.toml", "");
-    Place { reference: Reference::Plain(text.into()), span: Span::new(file, at, at + 1) }
+    Place { reference: Reference::Plain(text.into()), span: Span::new(file, at, at + 1), lines: false }
 }
 
 impl Cloud {
@@ -74,6 +74,7 @@ impl Cloud {
         let (id, key) = (place("testing", 0), place("testing", 1));
         let secrets = Secrets::read([&id, &key], std::path::Path::new(".")).unwrap();
         let settings = Settings {
+            layout: tripline_formats::Layout::of(tripline_formats::Format::Json),
             queue: Some(format!("{endpoint}/123456789012/new")),
             region: Some("us-east-1".into()),
             endpoint: Some(endpoint),

@@ -67,6 +67,11 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether everything that comes is of the event sources that it names; otherwise its events tell that themselves.
+    fn names_all(&self) -> bool {
+        self.event_source().is_some()
+    }
+
     /// What is wrong with the files that its table names; relative paths begin at `folder`. Nothing is taken or sent.
     fn files(&self, _folder: &Path) -> Vec<Diagnostic> {
         Vec::new()
@@ -118,7 +123,8 @@ pub trait Source: Send {
 
 /// Events that came together, and what is committed with them.
 pub struct Arrival {
-    /// The events, each piece under the name that its events are known by (a file, a batch).
+    /// The events, each piece under the name that its events are known by (a file, a batch). A piece may say of which
+    /// event source it is: that goes before what the configuration says of the source.
     pub pieces: Vec<(Arc<str>, Batch)>,
     /// How many bytes they were, decompressed.
     pub bytes: u64,
@@ -188,11 +194,11 @@ pub trait Engine: Send + Sync {
     /// A request was refused, as too much is waiting; or a sender, who may not send.
     fn refused(&self) {}
 
-    /// Events of some time may be missing: the other side no longer has them.
-    fn gap(&self) {}
-
     /// The system threw datagrams away before they were read.
     fn lost(&self, _datagrams: u64) {}
+
+    /// Events of some time may be missing: the other side no longer has them.
+    fn gap(&self) {}
 }
 
 /// Where a source hands over what comes.
@@ -248,14 +254,14 @@ impl Intake {
         self.engine.refused();
     }
 
-    /// Counts a time whose events may be missing.
-    pub fn gap(&self) {
-        self.engine.gap();
-    }
-
     /// Counts datagrams that the system threw away before they were read.
     pub fn lost(&self, datagrams: u64) {
         self.engine.lost(datagrams);
+    }
+
+    /// Counts a time whose events may be missing.
+    pub fn gap(&self) {
+        self.engine.gap();
     }
 
     /// Whether the service is to stop.

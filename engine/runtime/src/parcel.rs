@@ -8,6 +8,7 @@ use tripline_detect::SourceChoice;
 
 use crate::log::say;
 use crate::metrics::Metrics;
+use crate::watch::Failing;
 
 /// How many parcels wait for the engine at most; each holds about as much as a batch may.
 pub(crate) const WAITING: usize = 8;
@@ -36,6 +37,7 @@ pub(crate) struct Door {
     pub choice: SourceChoice,
     pub send: SyncSender<Message>,
     pub metrics: Arc<Metrics>,
+    pub failing: Arc<Failing>,
 }
 
 impl source::Engine for Door {
@@ -56,6 +58,7 @@ impl source::Engine for Door {
             _ => {}
         }
         failing.set(i64::from(why.is_some()));
+        self.failing.set(&self.name, why);
     }
 
     fn rotated(&self) {
@@ -66,11 +69,11 @@ impl source::Engine for Door {
         self.metrics.refused.with_label_values(&[&self.name]).inc();
     }
 
-    fn gap(&self) {
-        self.metrics.gaps.with_label_values(&[&self.name]).inc();
-    }
-
     fn lost(&self, datagrams: u64) {
         self.metrics.lost.with_label_values(&[&self.name]).inc_by(datagrams);
+    }
+
+    fn gap(&self) {
+        self.metrics.gaps.with_label_values(&[&self.name]).inc();
     }
 }

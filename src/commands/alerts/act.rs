@@ -57,7 +57,7 @@ pub struct Snooze {
 #[derive(clap::Args)]
 pub struct Close {
     /// How: true-positive, benign-true-positive, false-positive or duplicate
-    #[arg(long, value_name = "VERDICT", value_parser = verdict)]
+    #[arg(long, value_name = "true-positive|…|duplicate", value_parser = verdict)]
     verdict: Verdict,
     #[command(flatten)]
     common: Common,

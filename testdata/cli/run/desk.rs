@@ -14,6 +14,7 @@ const CONFIG: &str = "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live
     [[destination]]\nname = \"lines\"\nkind = \"file\"\npath = \"alerts.ndjson\"\n\
     [[destination]]\nname = \"pager\"\nkind = \"file\"\npath = \"pager.ndjson\"\n\
     [[route]]\nname = \"grave\"\nwhen = 'severity >= \"High\"'\nto = [\"pager\", \"lines\"]\n\
+    update_every = \"1h\"\n\
     escalate = [{ after = \"15m\", to = \"pager\" }]\n\
     [[route]]\nname = \"rest\"\nto = \"lines\"\n";
 
@@ -173,11 +174,11 @@ fn a_silence_holds_back_what_comes_until_it_ends() {
     place.once("a");
     let (code, _, err) =
         place.say(&["silence", "add", "-c", "a.toml", "--when", "rul == \"x\"", "--for", "2h", "--reason", "r"]);
-    assert!(code == 1 && err.contains("the condition cannot be used") && err.contains("did you mean `rule`?"), "{err}");
+    assert!(code == 2 && err.contains("the condition cannot be used") && err.contains("did you mean `rule`?"), "{err}");
     assert!(place.json(&["silence", "list"])["silences"].as_array().unwrap().is_empty());
     let when = "rule == \"demo_many_denials\"";
     let (code, _, err) = place.say(&["silence", "add", "-c", "a.toml", "--when", when, "--for", "2h", "--reason", " "]);
-    assert!(code == 1 && err.contains("needs a reason"), "{err}");
+    assert!(code == 2 && err.contains("needs a reason"), "{err}");
     let added = place.json(&["silence", "add", "--when", when, "--for", "2h", "--reason", "CHG-1"]);
     let id = text(&added["silences"][0], "id");
     assert_eq!(text(&added["silences"][0], "by"), "alice");
@@ -216,7 +217,7 @@ fn what_was_given_up_is_listed_tried_again_and_dropped() {
     assert!(code == 0 && out.contains("is due at once"), "{out}{err}");
     assert_eq!(list(&["--state", "pending"]).len(), 1);
     let (code, _, err) = place.say(&["outbox", "drop", "-c", "a.toml", &id, "99999"]);
-    assert!(code == 1 && err.contains("no delivery 99999"), "{err}");
+    assert!(code == 2 && err.contains("no delivery 99999"), "{err}");
     assert_eq!(list(&[]).len(), given_up.len() - 1);
     assert_eq!(
         place.json(&["outbox", "retry", "--all", "--destination", "lines"])["deliveries"].as_array().unwrap().len(),
@@ -457,11 +458,11 @@ fn the_same_commands_work_beside_a_service() {
     let added = place.json(&["silence", "add", "--when", "count > 100", "--for", "1h", "--reason", "CHG-1"]);
     let silence = text(&added["silences"][0], "id").to_string();
     let (code, _, err) = say(&["silence", "add", "--when", "cout > 1", "--for", "1h", "--reason", "r"]);
-    assert!(code == 1 && err.contains("did you mean `count`?"), "{err}");
+    assert!(code == 2 && err.contains("did you mean `count`?"), "{err}");
     assert_eq!(say(&["silence", "end", &silence]).0, 0);
     assert!(place.json(&["silence", "list"])["silences"].as_array().unwrap().is_empty());
     let (code, _, err) = say(&["outbox", "retry", "99999"]);
-    assert!(code == 1 && err.contains("no delivery 99999"), "{err}");
+    assert!(code == 2 && err.contains("no delivery 99999"), "{err}");
     place.write("wrong", "not-the-token-of-anybody-at-all\n");
     let (code, _, err) = say(&["alerts", "ack", &id, "--token-file", "wrong"]);
     assert!(code == 2 && err.contains("does not know the token"), "{err}");

@@ -68,15 +68,18 @@ fn told(place: &Place, rules: &str) -> super::Service {
     service
 }
 
-/// Does something, and waits until it was noticed: rules were loaded, and are so many.
+/// Does something, and waits until it was noticed: rules were loaded, and are so many. Where writing takes its time, what
+/// is there in between may be loaded as well.
 fn noticed(place: &Place, what: &str, rules: usize, change: impl FnOnce()) {
-    let reloads = || place.log("a").matches("reloaded: ").count();
+    let reloads = || place.log("a").lines().filter(|line| line.contains("reloaded: ")).count();
     let before = reloads();
     change();
-    super::until(what, || reloads() > before);
-    let log = place.log("a");
-    let last = log.lines().rfind(|line| line.contains("reloaded: ")).unwrap();
-    assert!(last.contains(&format!("reloaded: {rules} rule")), "{what}: {log}");
+    let wanted = format!("reloaded: {rules} rule");
+    super::until(what, || {
+        let log = place.log("a");
+        let told: Vec<&str> = log.lines().filter(|line| line.contains("reloaded: ")).collect();
+        told.len() > before && told.last().is_some_and(|last| last.contains(&wanted))
+    });
 }
 
 fn rule(name: &str) -> String {

@@ -37,6 +37,26 @@ const REMOTE: [&str; 16] = [
     "virtiofs",
 ];
 
+/// What there is to be watched at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct There {
+    /// Every name that leads to a file or a folder.
+    names: BTreeSet<PathBuf>,
+    /// Folders of which all that is in them counts.
+    whole: BTreeSet<PathBuf>,
+}
+
+impl There {
+    fn find(files: &[PathBuf], folders: &[PathBuf]) -> Result<Self, String> {
+        let mut there = There { names: BTreeSet::new(), whole: BTreeSet::new() };
+        files.iter().chain(folders).for_each(|path| trail(path, &mut there.names));
+        for folder in folders.iter().filter_map(|folder| folder.canonicalize().ok()) {
+            within(folder, &mut there.whole)?;
+        }
+        Ok(there)
+    }
+}
+
 /// Files and folders that are watched, until it is dropped.
 pub(super) struct Watch {
     told: Arc<AtomicBool>,
@@ -49,12 +69,19 @@ impl Watch {
     /// # Errors
     /// Why the system would not tell.
     pub fn begin(files: &[PathBuf], folders: &[PathBuf]) -> Result<Self, String> {
-        let mut names = BTreeSet::new();
-        files.iter().chain(folders).for_each(|path| trail(path, &mut names));
-        let mut whole = BTreeSet::new();
-        for folder in folders.iter().filter_map(|folder| folder.canonicalize().ok()) {
-            within(folder, &mut whole)?;
+        let there = There::find(files, folders)?;
+        let watch = Watch::over(&there)?;
+        // A folder that was made between the look at the one above and its watch is told by nobody, nor is what is
+        // written there later. It is another hint: with it everything is watched anew.
+        if There::find(files, folders)? != there {
+            watch.told.store(true, Ordering::SeqCst);
         }
+        Ok(watch)
+    }
+
+    /// Watches what was found.
+    fn over(there: &There) -> Result<Self, String> {
+        let There { names, whole } = there.clone();
         let parents = names.iter().filter_map(|name| name.parent());
         let mut watched: BTreeSet<PathBuf> = parents.filter(|folder| folder.is_dir()).map(Path::to_path_buf).collect();
         watched.extend(whole.iter().cloned());
@@ -204,6 +231,23 @@ mod tests {
         assert_eq!(remote(mounts, Path::new("/srv/rules/own")), None);
         assert_eq!(remote(mounts, Path::new("/srv/rules2")), None);
         assert_eq!(remote("", Path::new("/srv")), None);
+    }
+
+    /// Files that were written there later went unnoticed for as long as nobody looked.
+    #[test]
+    fn a_folder_that_is_made_while_its_watch_begins_is_a_hint() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let folders = [root.clone()];
+        assert!(!Watch::begin(&[], &folders).unwrap().told(), "nothing is new");
+        let before = There::find(&[], &folders).unwrap();
+        std::fs::create_dir(root.join("deep")).unwrap();
+        // As if it had been made between the two.
+        assert_ne!(There::find(&[], &folders).unwrap(), before);
+        let watch = Watch::over(&before).unwrap();
+        std::fs::write(root.join("deep/a.trip"), "").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!watch.told(), "which is why it has to be looked for again");
     }
 
     #[cfg(unix)]
