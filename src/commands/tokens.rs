@@ -154,6 +154,6 @@ pub fn token(file: Option<&Path>) -> Result<Option<String>, String> {
         None if std::env::var_os("TRIPLINE_TOKEN").is_some() => Reference::Env("TRIPLINE_TOKEN".into()),
         None => return Ok(None),
     };
-    let secret = reference.read(Path::new("")).map_err(|why| format!("there is no token: {why}"))?;
+    let secret = reference.read(Path::new(""), false).map_err(|why| format!("there is no token: {why}"))?;
     Ok(Some(secret.reveal().to_string()))
 }

@@ -104,7 +104,6 @@ fn start(acks: bool) -> Running {
     let file = sources.add("a", "x");
     let place = tripline_config::Place {
         reference: tripline_config::Reference::File("token".into()),
-        lines: false,
         span: tripline_base::Span::new(file, 0, 1),
         lines: false,
     };

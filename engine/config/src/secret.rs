@@ -46,15 +46,11 @@ impl fmt::Debug for Secret {
 }
 
 impl Reference {
-    /// Reads the secret, which is one line.
+    /// Reads the secret, which is one line unless it may have several.
     ///
     /// # Errors
     /// Why there is none, without a part of it.
-    pub fn read(&self, beside: &Path) -> Result<Secret, String> {
-        self.read_lines(beside, false)
-    }
-
-    fn read_lines(&self, beside: &Path, lines: bool) -> Result<Secret, String> {
+    pub fn read(&self, beside: &Path, lines: bool) -> Result<Secret, String> {
         let text = match self {
             Reference::Plain(text) => text.clone(),
             Reference::Env(name) => match std::env::var(name) {
@@ -117,7 +113,7 @@ impl Secrets {
         let mut found = Vec::new();
         let mut said = Vec::new();
         for Place { reference, lines, span } in places {
-            match reference.read_lines(folder, *lines) {
+            match reference.read(folder, *lines) {
                 Ok(secret) => found.push((*span, secret)),
                 Err(why) => said.push(Diagnostic::new(&codes::NO_SECRET, *span, format!("there is no secret: {why}"))),
             }
