@@ -69,7 +69,7 @@ pub fn settled_of(
     table: &mut Table<'_>,
     said: &mut Said<'_>,
 ) -> Option<Settled> {
-    let span = table.span;
+    let (span, before) = (table.span, said.diagnostics.len());
     let url = table.text("url", said);
     let token_url = table.text("token_url", said);
     for one in [&url, &token_url].into_iter().flatten() {
@@ -138,7 +138,10 @@ pub fn settled_of(
         connector,
         span,
     };
-    if let Err(why) = settled.places() {
+    // What is said already may be why.
+    if said.diagnostics.len() == before
+        && let Err(why) = settled.places()
+    {
         said.bad(span, why);
     }
     Some(settled)
@@ -229,7 +232,10 @@ fn fits(setting: &Setting, value: &str) -> Result<(), String> {
 fn lacks(table: &mut Table<'_>, setting: &Setting, said: &mut Said<'_>) {
     let example =
         if setting.kind.is_secret() { "{ env = \"NAME\" }".to_string() } else { format!("\"{}\"", setting.example) };
-    table.lacks(&setting.name, &format!("{example}: {}", setting.help), said);
+    table.lacks(&setting.name, &example, said);
+    if let Some(said) = said.diagnostics.last_mut() {
+        said.help.push(setting.help.clone());
+    }
 }
 
 /// The first sign-in whose settings are all there; where there is none, what is said of that, or the settings that the

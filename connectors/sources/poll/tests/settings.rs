@@ -37,7 +37,7 @@ fn what_is_wrong_is_said_in_the_words_of_the_connector() {
     says(&format!("{okta}url = \"http://example.com\""), "an address beyond this machine begins with `https://`");
     says(&format!("{okta}source = \"okta.system_log\""), "has no `source`");
     says(&format!("{okta}ever = \"5m\""), "has no key `ever`");
-    says("connector = \"./absent.toml\"", "`absent.toml` cannot be read");
+    says("connector = \"./absent.toml\"", "absent.toml` cannot be read");
     says(
         "connector = \"github\"\norganization = \"o\"\ninclude = \"al\"\ntoken = { env = \"T\" }",
         "one of web, git, all",
