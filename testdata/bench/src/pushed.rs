@@ -76,9 +76,11 @@ fn send(stream: &mut TcpStream, (head, body): &Request) -> std::io::Result<u16> 
         let head = String::from_utf8_lossy(answer.get(..end).unwrap_or_default()).to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
         if answer.len() >= end + 4 + length.unwrap_or(0) {
-            return head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| {
-                std::io::Error::other("the service speaks no HTTP")
-            });
+            return head
+                .split(' ')
+                .nth(1)
+                .and_then(|status| status.parse().ok())
+                .ok_or_else(|| std::io::Error::other("the service speaks no HTTP"));
         }
     }
 }
