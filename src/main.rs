@@ -59,6 +59,10 @@ enum Command {
     Alerts(commands::alerts::Args),
     /// Tell nobody of some alerts for a while
     Silence(commands::silence::Args),
+    /// Show whether sources are complete: what came, when, how late, and what is missing
+    Sources(commands::sources::Args),
+    /// Check a configuration against reality
+    Doctor(commands::doctor::Args),
     /// Show what is still to be delivered, and try or drop it
     Outbox(commands::outbox::Args),
     /// Show how rules do: how much they tell, and how it was judged
@@ -129,6 +133,8 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args),
         Command::Alerts(args) => commands::alerts::run(&args),
         Command::Silence(args) => commands::silence::run(&args),
+        Command::Sources(args) => commands::sources::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
         Command::Outbox(args) => commands::outbox::run(&args),
         Command::Rules(args) => commands::rules::run(&args),
         Command::Tune(args) => commands::tune::run(&args),

@@ -1,14 +1,17 @@
 //! `kind = "file"` in the configuration.
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tripline_base::Diagnostic;
 use tripline_config::codes::BAD_VALUE;
-use tripline_config::{Said, Table};
+use tripline_config::{Said, Secrets, Table};
+use tripline_connect::Sending;
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
 
-use super::Reader;
+use super::{MOST_FILES, Reader, find};
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "file", read };
 
@@ -43,6 +46,21 @@ impl SourceSettings for Files {
 
     fn ends(&self) -> bool {
         true
+    }
+
+    fn check<'a>(&'a self, _secrets: &'a Secrets, folder: &'a Path) -> Sending<'a, Result<Vec<String>, String>> {
+        Box::pin(async move {
+            let found = find::files(folder, &self.path, MOST_FILES);
+            let unread = |path: &PathBuf| Some((path.clone(), File::open(path).err()?));
+            match (found.len(), found.iter().find_map(unread)) {
+                (0, _) => Err(format!("there is no file under `{}`; look at the path, and at the folder", self.path)),
+                (_, Some((path, error))) => {
+                    Err(format!("`{}` cannot be read: {error}; let the user of the service read it", path.display()))
+                }
+                (1, None) => Ok(vec!["1 file can be read".into()]),
+                (many, None) => Ok(vec![format!("{many} files can be read")]),
+            }
+        })
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
