@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tripline_base::{Level, SourceMap, did_you_mean};
+use tripline_base::{Level, SourceMap, Span, did_you_mean};
 use tripline_config::{At, Place, Said, Secrets, Table};
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
 use tripline_connect::{Http, Pace, Sending};
@@ -46,11 +46,19 @@ pub struct Settled {
     pub timeout: Duration,
     /// The largest answer, in bytes.
     pub max_body: usize,
+    /// Where it is written.
+    pub span: Span,
 }
 
 fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSettings>> {
+    if table.has("source") {
+        said.bad(table.span, "a source of the kind `poll` has no `source`: each stream of its connector has its own");
+    }
     let named = table.needed("connector", "\"okta\"", said)?;
-    let connector = named_connector(&named, said)?;
+    let Some(connector) = named_connector(&named, said) else {
+        table.leave();
+        return None;
+    };
     Some(Arc::new(settled_of(connector, false, table, said)?))
 }
 
@@ -128,6 +136,7 @@ pub fn settled_of(
         timeout,
         max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
         connector,
+        span,
     };
     if let Err(why) = settled.places() {
         said.bad(span, why);
@@ -325,8 +334,12 @@ impl SourceSettings for Settled {
         self.secrets.values().collect()
     }
 
-    fn streams(&self) -> Vec<&str> {
-        self.connector.streams.iter().map(|stream| stream.source.as_str()).collect()
+    fn event_sources(&self) -> Vec<(String, Span)> {
+        self.connector.streams.iter().map(|stream| (stream.source.clone(), self.span)).collect()
+    }
+
+    fn names_all(&self) -> bool {
+        true
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {

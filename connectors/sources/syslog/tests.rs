@@ -147,7 +147,11 @@ impl Work {
             for (name, batch) in &arrival.pieces {
                 let text = |bytes: &[u8]| {
                     let event: serde_json::Value = serde_json::from_slice(bytes).unwrap();
-                    event["message"].as_str().map_or_else(|| event.to_string(), str::to_string)
+                    match (event["priority"].as_u64(), event["message"].as_str()) {
+                        (Some(priority), Some(message)) => format!("<{priority}>{message}"),
+                        (None, Some(message)) => message.to_string(),
+                        _ => event.to_string(),
+                    }
                 };
                 came.extend(batch.iter().map(|record| (name.to_string(), record.line, text(record.bytes))));
                 reasons.extend(batch.unparsed.iter().map(|one| format!("{}: {}", one.reason, one.excerpt)));

@@ -121,7 +121,6 @@ impl Come {
         let mut named: BTreeSet<String> = BTreeSet::from([HEALTH.to_string()]);
         for source in sources {
             named.extend(source.event_source.iter().map(|(name, _)| name.clone()));
-            named.extend(source.settings.streams().into_iter().map(str::to_string));
             named.extend(source.settings.event_sources().into_iter().map(|(name, _)| name));
         }
         let open = sources.iter().any(is_open);
@@ -142,7 +141,7 @@ impl Come {
 
 /// Whether a source leaves it to its events which event source they are of.
 fn is_open(source: &Source) -> bool {
-    source.event_source.is_none() && source.settings.streams().is_empty()
+    source.event_source.is_none() && !source.settings.names_all()
 }
 
 /// The event sources of which something came by sources that leave it to the events; none where nothing came of one.
