@@ -220,7 +220,7 @@ impl Reader {
         }
         // A last line without an end is whole where nobody writes it on.
         let last = !follow || gone.is_some_and(|since| since.elapsed() >= LINGER);
-        if size == place.offset && !(last && !place.kept.is_empty()) {
+        if size == place.offset && (!last || place.kept.is_empty()) {
             return None;
         }
         if place.records.is_some() || place.offset == 0 && identity::is_whole(handle) {
