@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod backtest;
 pub mod check;
+pub mod connectors;
 pub mod coverage;
 pub mod destinations;
 pub mod diff;

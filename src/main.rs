@@ -28,6 +28,7 @@ mod colour;
 mod commands;
 mod desk;
 mod html;
+mod input;
 mod load;
 mod replay;
 mod times;
@@ -73,6 +74,8 @@ enum Command {
     Route(commands::route::Args),
     /// Show the destinations of a configuration, and try them
     Destinations(commands::destinations::Args),
+    /// Show which services can be polled, and check and test connectors
+    Connectors(commands::connectors::Args),
     /// Make, show and revoke tokens of the HTTP API of a service
     Tokens(commands::tokens::Args),
     /// Build what features hold from an archive, or show it
@@ -140,6 +143,7 @@ fn main() -> ExitCode {
         Command::Tune(args) => commands::tune::run(&args),
         Command::Route(args) => commands::route::run(&args),
         Command::Destinations(args) => commands::destinations::run(&args),
+        Command::Connectors(args) => commands::connectors::run(&args),
         Command::Tokens(args) => commands::tokens::run(&args),
         Command::Features(args) => commands::features::run(&args),
         Command::Backtest(args) => commands::backtest::run(&args),

@@ -9,6 +9,7 @@ mod elasticsearch;
 mod file;
 mod http;
 mod kafka;
+mod layout;
 mod nats;
 mod otlp;
 pub mod poll;
@@ -17,6 +18,7 @@ mod push;
 mod records;
 mod s3;
 mod splunk_hec;
+mod stdin;
 mod syslog;
 
 pub use push::bodies;
@@ -33,5 +35,6 @@ pub const KINDS: &[SourceKind] = &[
     poll::KIND,
     s3::KIND,
     splunk_hec::KIND,
+    stdin::KIND,
     syslog::KIND,
 ];

@@ -10,16 +10,20 @@ use tripline_config::codes::BAD_VALUE;
 use tripline_config::{Said, Secrets, Table};
 use tripline_connect::Sending;
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
+use tripline_formats::Layout;
 
 use super::{MOST_FILES, Reader, find};
+use crate::layout::layout;
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "file", read };
 
-/// Files of JSON lines.
+/// Files of lines.
 #[derive(Clone, Debug)]
 pub struct Files {
     /// A path or a glob.
     pub path: String,
+    /// What their lines are.
+    pub layout: Layout,
     /// Whether they are read on as they grow.
     pub follow: bool,
     /// How often they are looked at.
@@ -30,13 +34,14 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
     let path = table.needed("path", "\"logs/*.jsonl\"", said);
     let follow = table.flag("follow", true, said);
     let poll = table.duration("poll", Duration::from_millis(250), ("10ms", "1h"), said);
-    let path = path?;
+    let layout = layout(table, said);
+    let (path, layout) = (path?, layout?);
     if let Err(error) = globset::Glob::new(&path.value) {
         let message = format!("the pattern cannot be used: {}", error.kind());
         said.push(Diagnostic::new(&BAD_VALUE, path.span, message));
         return None;
     }
-    Some(Arc::new(Files { path: path.value, follow, poll }))
+    Some(Arc::new(Files { path: path.value, layout, follow, poll }))
 }
 
 impl SourceSettings for Files {

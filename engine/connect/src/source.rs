@@ -67,14 +67,14 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether everything that comes is of the event sources that it names; otherwise its events tell that themselves.
+    fn names_all(&self) -> bool {
+        self.event_source().is_some()
+    }
+
     /// What is wrong with the files that its table names; relative paths begin at `folder`. Nothing is taken or sent.
     fn files(&self, _folder: &Path) -> Vec<Diagnostic> {
         Vec::new()
-    }
-
-    /// The event sources of what comes, where it has several and says with each piece which it is of.
-    fn streams(&self) -> Vec<&str> {
-        self.event_source().into_iter().collect()
     }
 
     /// Whether it comes to an end where a service is run once.

@@ -213,7 +213,7 @@ impl Api {
             Do::Drop => self.drop_delivery(call).await,
             Do::Rules => self.rules(call),
             Do::Sources => self.sources().await,
-            Do::Aside => self.aside(&call).await,
+            Do::Aside => self.aside(call).await,
             Do::Audit => self.audit(call).await,
             Do::Tokens => self.list_tokens().await,
             Do::AddToken => self.add_token(call).await,

@@ -81,7 +81,7 @@ pub fn aside_of(source: &str) -> String {
 /// Whether an event is looked at as a whole: its number within the hour decides, so that of what is rare nothing is
 /// missed, and what is much costs little.
 pub(crate) fn is_sampled(number: u64) -> bool {
-    number < ALL_OF || number % ONE_OF == 0
+    number < ALL_OF || number.is_multiple_of(ONE_OF)
 }
 
 /// Which sources do not work now: why, and since when.

@@ -121,7 +121,6 @@ impl Come {
         let mut named: BTreeSet<String> = BTreeSet::from([HEALTH.to_string()]);
         for source in sources {
             named.extend(source.event_source.iter().map(|(name, _)| name.clone()));
-            named.extend(source.settings.streams().into_iter().map(str::to_string));
             named.extend(source.settings.event_sources().into_iter().map(|(name, _)| name));
         }
         let open = sources.iter().any(is_open);
@@ -142,7 +141,7 @@ impl Come {
 
 /// Whether a source leaves it to its events which event source they are of.
 fn is_open(source: &Source) -> bool {
-    source.event_source.is_none() && source.settings.streams().is_empty()
+    source.event_source.is_none() && !source.settings.names_all()
 }
 
 /// The event sources of which something came by sources that leave it to the events; none where nothing came of one.
@@ -157,26 +156,48 @@ fn seen(desk: &Desk) -> Option<BTreeSet<String>> {
 
 /// Whether a path, or something below it, was seen.
 fn is_there(seen: &Seen, path: &Path) -> bool {
-    let steps: Vec<Option<&str>> = path
-        .0
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Key(key) => Some(Some(&**key)),
-            Segment::AnyKey => Some(None),
+    let mut steps: Vec<Option<&str>> = Vec::new();
+    for segment in &path.0 {
+        match segment {
+            // A key with dots is seen as several: one event is flat, the next is not.
+            Segment::Key(key) => steps.extend(key.split('.').map(Some)),
+            Segment::AnyKey => steps.push(None),
             // Elements are seen under the path of their array.
-            Segment::Each | Segment::Index(_) => None,
-        })
-        .collect();
-    let begins = |known: &String| {
+            Segment::Each | Segment::Index(_) => {}
+        }
+    }
+    seen.paths.keys().any(|known| {
         let mut known = known.split('.').map(|key| key.trim_end_matches("[]"));
-        steps.iter().all(|step| match (step, known.next()) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(step), Some(known)) => known == "*" || known == *step,
-        })
-    };
-    // A key that has dots, or looks like data, is not known by its name.
-    let odd =
-        path.0.iter().any(|segment| matches!(segment, Segment::Key(key) if key.contains('.') || key.contains("[]")));
-    odd || seen.paths.keys().any(begins)
+        for step in &steps {
+            match (step, known.next()) {
+                (_, None) => return false,
+                // Of a key that is data nothing more is known.
+                (_, Some("*")) => return true,
+                (None, Some(_)) => {}
+                (Some(step), Some(known)) if known == *step => {}
+                _ => return false,
+            }
+        }
+        true
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_was_seen_as_it_is_flat_within_arrays_and_above_what_was_seen() {
+        let paths = ["user", "target[].id", "device.os.name", "hosts.*"].map(|path| (path.to_string(), 1));
+        let seen = Seen { samples: 1, paths: paths.into_iter().collect(), whole: true };
+        let there = |keys: &[&str]| is_there(&seen, &Path::keys(keys.iter().copied()));
+        for keys in
+            [["user"].as_slice(), &["target", "id"], &["device", "os"], &["device.os.name"], &["hosts", "10.0.0.1"]]
+        {
+            assert!(there(keys), "{keys:?}");
+        }
+        for keys in [["device", "id"].as_slice(), &["device.id"], &["user", "name"], &["use"]] {
+            assert!(!there(keys), "{keys:?}");
+        }
+    }
 }

@@ -64,7 +64,9 @@ fn space(folder: &Path, all: &mut Vec<Found>) {
     let what = format!("{} MiB are free at `{}`", free >> 20, folder.display());
     all.push(match free {
         ..HARDLY => Found::new(Mark::Bad, "disk", "", what, "the service waits where the disk is full: make room"),
-        ..LITTLE => Found::new(Mark::Note, "disk", "", what, "set `max_size` or `retain` of `[store]`, or make room"),
+        HARDLY..LITTLE => {
+            Found::new(Mark::Note, "disk", "", what, "set `max_size` or `retain` of `[store]`, or make room")
+        }
         _ => Found::good("disk", "", what),
     });
 }

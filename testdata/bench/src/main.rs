@@ -6,6 +6,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod corpus;
+mod formats;
 mod pushed;
 mod service;
 mod state;
@@ -43,6 +44,9 @@ struct Args {
     /// How often each stage is run; the quickest run counts
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Measure how fast each format becomes events instead, over `--count` events
+    #[arg(long)]
+    formats: bool,
     /// Measure rules over several events instead, with so many keys
     #[arg(long)]
     state: Option<usize>,
@@ -138,6 +142,9 @@ impl Bench<'_> {
 }
 
 fn run(args: &Args) -> Result<(), String> {
+    if args.formats {
+        return formats::run(args.count, args.runs);
+    }
     if let Some(keys) = args.state {
         return state::run(keys.max(1), args.each.max(1), args.stage.as_deref().unwrap_or_default());
     }

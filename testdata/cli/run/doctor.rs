@@ -72,7 +72,7 @@ fn what_does_not_work_is_told_with_what_to_do() {
 #[test]
 fn rules_that_can_never_fire_are_named_with_the_test_that_cannot_hold() {
     let place = Place::new();
-    place.configure("a", FILE);
+    place.configure("a", &format!("{FILE}source = \"demo.idp\"\n"));
     let rule = |name: &str, rest: &str| format!("rule {name} {{ title: \"x\" severity: low {rest} alert {{}} }}\n");
     let more = [
         rule("unfilled", "on authentication where http_request.user_agent == \"curl\""),

@@ -10,7 +10,7 @@ use crate::watch::report;
 /// How many records that are no event there are unless said otherwise, and at most.
 const PAGE: (usize, usize) = (50, 1_000);
 
-fn unread(why: &String) -> Refusal {
+fn unread(why: &str) -> Refusal {
     say(why);
     Refusal::busy("the store cannot be read; the log of the service says why")
 }

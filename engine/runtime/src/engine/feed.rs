@@ -78,11 +78,9 @@ impl<'c, 'r> Feed<'c, 'r> {
             let lateness = engine.lateness_of.get(&source.name).copied().unwrap_or(engine.lateness);
             stream.machine().set_lateness(*at, clock::nanos(lateness));
         }
-        let named = self.config.sources.iter().flat_map(|source| match &source.event_source {
-            Some((name, _)) => vec![name.as_str()],
-            None => source.settings.streams(),
-        });
-        for at in named.filter_map(|name| self.ruleset.ir.source(name)) {
+        let of_kinds = self.config.sources.iter().flat_map(|source| source.settings.event_sources());
+        let named = self.config.sources.iter().filter_map(|source| source.event_source.clone()).chain(of_kinds);
+        for at in named.filter_map(|(name, _)| self.ruleset.ir.source(&name)) {
             if watched.contains(&at) {
                 stream.machine().expect(at);
                 self.awaited.insert(at, Instant::now());

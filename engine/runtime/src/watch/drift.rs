@@ -255,7 +255,7 @@ impl Fields {
     /// Forgets paths that were seen once or twice, a while ago. Gives whether there is room.
     fn forget(&mut self, sample: u64) -> bool {
         // Looked for at times alone: every path is looked at.
-        if sample % 64 == 0 {
+        if sample.is_multiple_of(64) {
             let before = self.paths.len();
             self.paths.retain(|_, field| field.seen() > 2 || field.upto + KNOWN > sample || field.gone);
             self.forgotten += (before - self.paths.len()) as u64;
