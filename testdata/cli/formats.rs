@@ -59,14 +59,14 @@ fn json_of_suricata_and_osquery_finds_its_source() {
          \"action\":\"added\"}\n",
     );
     let told = sources(&[suricata.to_str().unwrap(), osquery.to_str().unwrap()]);
-    assert_eq!(told.0, "2  suricata.eve, 1  osquery.results");
+    assert_eq!(told.0, "2  suricata.eve, 1  osquery.differential");
     assert!(!told.1.contains("read as"), "{}", told.1);
     let rule = write(
         &dir,
         "rules.trip",
         r#"rule row_of_osquery {
   title: "A row" severity: low owner: "x" attack: [T1136]
-  on event from osquery.results where raw.path == "/tmp/x" alert { key: [raw.username] }
+  on event from osquery.differential where raw.path == "/tmp/x" alert { key: [raw.username] }
 }"#,
     );
     let args = ["scan", "--rules", rule.to_str().unwrap(), "--format", "summary", "--", osquery.to_str().unwrap()];
