@@ -191,7 +191,8 @@ impl Reader {
         let Open { place, handle, decoder, whole, complained, gone } = file;
         if handle.is_none() {
             let about = std::fs::metadata(&place.path).ok()?;
-            if about.len() == place.offset && gone.is_none() {
+            // Who reads to the end lets go of what waited for more.
+            if about.len() == place.offset && gone.is_none() && (follow || place.kept.is_empty()) {
                 return None;
             }
             let opened = std::fs::File::open(&place.path);

@@ -36,6 +36,8 @@ struct Lines {
     layout: Layout,
     decoder: Option<Decoder>,
     buffer: Vec<u8>,
+    /// How much of it is known to have no end of a line.
+    looked: usize,
     /// How many lines of JSON were handed over.
     line: u64,
     /// Whether the rest of a line is passed over.
@@ -48,7 +50,8 @@ impl Source for Stream {
         // Reading cannot be interrupted: the thread that does it waits for nobody, and nobody for it.
         let (send, chunks) = sync_channel(2);
         std::thread::spawn(move || pass_on(input, &send));
-        let mut lines = Lines { decoder: Decoder::new(&layout), layout, buffer: Vec::new(), line: 0, skipping: false };
+        let mut lines =
+            Lines { decoder: Decoder::new(&layout), layout, buffer: Vec::new(), looked: 0, line: 0, skipping: false };
         let _ = lines.run(&chunks, &intake);
     }
 }
@@ -114,10 +117,13 @@ impl Lines {
             let end = self.buffer.iter().position(|byte| *byte == b'\n').map_or(self.buffer.len(), |at| at + 1);
             self.skipping = !self.buffer.get(..end).is_some_and(|line| line.ends_with(b"\n"));
             self.buffer.drain(..end);
+            self.looked = 0;
         }
-        let whole = self.buffer.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let new = self.buffer.get(self.looked..).unwrap_or_default();
+        let whole = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| self.looked + at + 1);
         let mut rest = self.buffer.split_off(if ended { self.buffer.len() } else { whole });
         std::mem::swap(&mut rest, &mut self.buffer);
+        self.looked = self.buffer.len();
         self.lines(rest, ended, intake)?;
         if self.buffer.len() > MAX_RECORD {
             let mut batch = Batch::default();
@@ -131,7 +137,7 @@ impl Lines {
                 }
             }
             let bytes = std::mem::take(&mut self.buffer).len();
-            self.skipping = true;
+            (self.looked, self.skipping) = (0, true);
             give(intake, batch, bytes)?;
         }
         Ok(())

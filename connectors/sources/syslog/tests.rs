@@ -146,7 +146,8 @@ impl Work {
             });
             for (name, batch) in &arrival.pieces {
                 let text = |bytes: &[u8]| {
-                    let event: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+                    // Whoever reads events takes what is not UTF-8 for U+FFFD.
+                    let event: serde_json::Value = serde_json::from_str(&String::from_utf8_lossy(bytes)).unwrap();
                     match (event["priority"].as_u64(), event["message"].as_str()) {
                         (Some(priority), Some(message)) => format!("<{priority}>{message}"),
                         (None, Some(message)) => message.to_string(),
@@ -158,6 +159,16 @@ impl Work {
             }
         }
         (came, reasons)
+    }
+
+    /// The next event, whole.
+    fn event(&self) -> serde_json::Value {
+        let arrival = self.arrivals.recv_timeout(Duration::from_secs(20)).unwrap();
+        let events = arrival.pieces.iter().flat_map(|(_, batch)| batch.iter());
+        let mut events = events.map(|record| serde_json::from_slice(record.bytes).unwrap());
+        let first = events.next().unwrap();
+        assert!(events.next().is_none(), "one at a time");
+        first
     }
 
     fn texts(&self, events: usize) -> Vec<String> {

@@ -69,8 +69,7 @@ fn there_and_back(name: &str, mut wanted: Vec<Event>) {
     text += &format!("#fields\t{}\n", join(types.keys().map(String::as_str).collect()));
     text += &format!("#types\t{}\n", join(types.values().copied().collect()));
     for event in &wanted {
-        let row: Vec<String> =
-            types.keys().map(|key| event.get(key).map_or("-".into(), written)).collect();
+        let row: Vec<String> = types.keys().map(|key| event.get(key).map_or("-".into(), written)).collect();
         text += &(row.join("\t") + "\n");
     }
     let mut reader = Reader::with_format(Cursor::new(text), Layout::default());
