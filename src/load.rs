@@ -5,12 +5,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tripline_base::{Diagnostic, SourceMap, terminal};
 use tripline_detect::{Compiler, DiskFiles, Ruleset};
+use tripline_runtime::watch::HEALTH;
 
 use crate::colour;
 
 mod content {
     include!(concat!(env!("OUT_DIR"), "/content.rs"));
 }
+
+/// Where the rules stand over what a service tells of itself.
+const OWN: &str = "rules/tripline/";
 
 /// The most files that are loaded at once.
 const MOST_FILES: usize = 200_000;
@@ -140,11 +144,24 @@ pub fn compiler(paths: &[PathBuf], sigma: &Sigma) -> Result<(Compiler, Vec<Strin
 
 /// The rules in these files and folders, the shipped ones where none are named: names and bytes.
 pub fn rule_texts(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let shipped = if paths.is_empty() { content::RULES } else { &[] };
-    let mut texts: Vec<(String, Vec<u8>)> =
-        shipped.iter().map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec())).collect();
-    texts.extend(texts_of(paths)?);
+    if paths.is_empty() { Ok(shipped(false).collect()) } else { texts_of(paths) }
+}
+
+/// What a service judges by: the rules in these files and folders, the shipped ones where none are named, and those over
+/// what the service tells of itself, unless the user has rules over that.
+pub fn service_texts(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut texts = rule_texts(paths)?;
+    let reads = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| text.contains(HEALTH));
+    if !texts.iter().any(|(_, bytes)| reads(bytes)) {
+        texts.extend(shipped(true));
+    }
     Ok(texts)
+}
+
+/// The shipped rules: those over logs, or those over what a service tells of itself.
+fn shipped(own: bool) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let of = content::RULES.iter().filter(move |(name, _)| name.starts_with(OWN) == own);
+    of.map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec()))
 }
 
 /// The rules in these files and folders: names and bytes.

@@ -28,6 +28,7 @@ mod colour;
 mod commands;
 mod desk;
 mod html;
+mod input;
 mod load;
 mod replay;
 mod times;
@@ -59,6 +60,10 @@ enum Command {
     Alerts(commands::alerts::Args),
     /// Tell nobody of some alerts for a while
     Silence(commands::silence::Args),
+    /// Show whether sources are complete: what came, when, how late, and what is missing
+    Sources(commands::sources::Args),
+    /// Check a configuration against reality
+    Doctor(commands::doctor::Args),
     /// Show what is still to be delivered, and try or drop it
     Outbox(commands::outbox::Args),
     /// Show how rules do: how much they tell, and how it was judged
@@ -69,6 +74,8 @@ enum Command {
     Route(commands::route::Args),
     /// Show the destinations of a configuration, and try them
     Destinations(commands::destinations::Args),
+    /// Show which services can be polled, and check and test connectors
+    Connectors(commands::connectors::Args),
     /// Make, show and revoke tokens of the HTTP API of a service
     Tokens(commands::tokens::Args),
     /// Build what features hold from an archive, or show it
@@ -129,11 +136,14 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args),
         Command::Alerts(args) => commands::alerts::run(&args),
         Command::Silence(args) => commands::silence::run(&args),
+        Command::Sources(args) => commands::sources::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
         Command::Outbox(args) => commands::outbox::run(&args),
         Command::Rules(args) => commands::rules::run(&args),
         Command::Tune(args) => commands::tune::run(&args),
         Command::Route(args) => commands::route::run(&args),
         Command::Destinations(args) => commands::destinations::run(&args),
+        Command::Connectors(args) => commands::connectors::run(&args),
         Command::Tokens(args) => commands::tokens::run(&args),
         Command::Features(args) => commands::features::run(&args),
         Command::Backtest(args) => commands::backtest::run(&args),

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tripline_base::terminal::{counted, visible};
-use tripline_detect::scan::{Told, Totals, Wanted, finish, scan};
+use tripline_detect::scan::{Told, Totals, Wanted, finish, scan_batches};
 use tripline_detect::{Load, Ruleset, SourceChoice, Stream};
+use tripline_formats::{Layout, Reader};
 
+use crate::input::Input;
 use crate::load;
 
 /// How files are read: what `scan`, `backtest` and `diff` are told alike.
@@ -17,6 +19,8 @@ pub struct How {
     /// `any`, every Sigma rule looks at every event
     #[arg(long)]
     pub source: Option<String>,
+    #[command(flatten)]
+    pub input: Input,
     #[command(flatten)]
     pub sigma: load::Sigma,
     /// Worker threads; all cores where left out
@@ -54,6 +58,7 @@ pub struct Replayed {
 pub fn replay(
     ruleset: &Ruleset,
     files: &[PathBuf],
+    layout: &Layout,
     wanted: &Wanted,
     tell: &mut dyn FnMut(&str, Told) -> bool,
 ) -> Replayed {
@@ -64,8 +69,8 @@ pub fn replay(
     let mut gone = false;
     for path in files {
         let name = path.display().to_string();
-        let input = match tripline_formats::open(path) {
-            Ok(input) => input,
+        let reader = match Reader::open(path, layout) {
+            Ok(reader) => reader,
             Err(error) => {
                 failed.push(format!("`{name}` cannot be read: {error}"));
                 continue;
@@ -76,7 +81,7 @@ pub fn replay(
             Told::Progress(bytes) => progress.show(bytes),
             told => gone |= !tell(&name, told),
         };
-        let result = scan(ruleset, &name, input, wanted, &mut totals, stream.as_mut(), &mut each);
+        let result = scan_batches(ruleset, &name, reader, wanted, &mut totals, stream.as_mut(), &mut each);
         progress.end();
         if gone {
             break;

@@ -21,7 +21,6 @@ mod teams;
 #[cfg(test)]
 mod testing;
 mod ticket;
-mod trust;
 mod webhook;
 
 use tripline_connect::Kind;

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use tripline_config::{Said, Secret, Table};
 use tripline_connect::{Http, Pace, endpoint};
 
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 /// `url`, `ca`, `certificate` and `key` of a table.
 #[derive(Debug)]

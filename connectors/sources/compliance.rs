@@ -48,6 +48,11 @@ pub(crate) trait Peer {
 
     /// How many events the source has taken from this side so far; none where this side cannot know.
     fn taken(&self) -> Option<u64>;
+
+    /// How long this side may take until something comes.
+    fn quiet(&self) -> Duration {
+        QUIET
+    }
 }
 
 /// A source at work, with the harness as its service.
@@ -150,7 +155,7 @@ pub(crate) fn a_restart_in_mid_stream_loses_and_doubles_nothing(peer: &mut dyn P
         }
         chance = chance.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         for _ in 0..chance >> 61 {
-            match run.arrivals.recv_timeout(QUIET) {
+            match run.arrivals.recv_timeout(peer.quiet()) {
                 Ok(arrival) => kept.commit(arrival),
                 Err(_) => break,
             }
@@ -162,7 +167,7 @@ pub(crate) fn a_restart_in_mid_stream_loses_and_doubles_nothing(peer: &mut dyn P
     let run = Run::open(peer, kept.position.clone(), 2);
     let begun = Instant::now();
     loop {
-        match run.arrivals.recv_timeout(QUIET) {
+        match run.arrivals.recv_timeout(peer.quiet()) {
             Ok(arrival) => kept.commit(arrival),
             Err(RecvTimeoutError::Timeout) if (kept.numbers.len() as u64) < EVENTS => {
                 assert!(begun.elapsed() < Duration::from_secs(60), "{} of {EVENTS} came", kept.numbers.len());
@@ -183,7 +188,7 @@ pub(crate) fn a_poison_record_is_set_aside_with_its_reason(peer: &mut dyn Peer) 
     let run = Run::open(peer, None, 8);
     let begun = Instant::now();
     while (kept.numbers.len() < 10 || kept.aside.is_empty()) && begun.elapsed() < Duration::from_secs(30) {
-        if let Ok(arrival) = run.arrivals.recv_timeout(QUIET) {
+        if let Ok(arrival) = run.arrivals.recv_timeout(peer.quiet()) {
             kept.commit(arrival);
         }
     }
@@ -206,7 +211,7 @@ pub(crate) fn a_slow_engine_slows_the_source(peer: &mut dyn Peer, events: u64) {
     }
     let begun = Instant::now();
     while (kept.numbers.len() as u64) < events && begun.elapsed() < Duration::from_secs(60) {
-        if let Ok(arrival) = run.arrivals.recv_timeout(QUIET) {
+        if let Ok(arrival) = run.arrivals.recv_timeout(peer.quiet()) {
             kept.commit(arrival);
         }
     }

@@ -1,4 +1,6 @@
-//! Files of JSON lines, read from where the last commit left them, and on as they grow.
+//! Files of lines, read from where the last commit left them, and on as they grow. Lines that what follows depends on
+//! (a header, the first records of an event) are kept with the position. A file that is compressed, or an event log of
+//! Windows, is read as a whole once nobody writes it any more; how many of its records were handed out is its position.
 //!
 //! A file is known by its device, its number and its first bytes, not by its name: renaming it loses nothing and
 //! doubles nothing. One that is shorter than what was read of it, or begins otherwise, was truncated and is read
@@ -11,6 +13,7 @@ mod identity;
 mod lines;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,15 +22,22 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tripline_connect::source::{Arrival, Intake, Source, Stopped};
 
+use tripline_formats::{Decoder, Format, Layout, recognise};
+
 use config::Files;
 pub(crate) use config::KIND;
 use identity::{Id, Prefix, id_of};
 use lines::{Cut, Read};
+use whole::Whole;
 
 /// How long a file that was renamed or deleted is looked at: who writes it may not know yet.
 const LINGER: Duration = Duration::from_secs(60);
 /// How many files a source has at most.
 const MOST_FILES: usize = 10_000;
+/// How many bytes tell what the lines of a file are.
+const HEAD: usize = 64 << 10;
+/// How long nobody has written a file that is read as a whole.
+const SETTLED: Duration = Duration::from_secs(2);
 /// How many files are held open while nothing is read of them.
 const MOST_OPEN: usize = 256;
 
@@ -45,13 +55,26 @@ struct Place {
     skipping: bool,
     /// How it begins.
     begin: Prefix,
+    /// What it was recognised as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
+    /// The lines before that the next ones depend on, each with its number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<(u64, String)>,
+    /// How many records were handed out of a file that is read as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
 }
 
 /// A file that is read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Open {
     place: Place,
     handle: Option<std::fs::File>,
+    /// What its lines go through, where they are no JSON.
+    decoder: Option<Decoder>,
+    /// What is read of it as a whole.
+    whole: Option<Whole>,
     /// Whether it was said that it cannot be read.
     complained: bool,
     /// Since when it is not found any more.
@@ -165,7 +188,7 @@ impl Reader {
 
     /// The next whole lines of a file; none where there are none now.
     fn read(&self, id: Id, file: &mut Open, follow: bool) -> Option<Cut> {
-        let Open { place, handle, gone, complained } = file;
+        let Open { place, handle, decoder, whole, complained, gone } = file;
         if handle.is_none() {
             let about = std::fs::metadata(&place.path).ok()?;
             if about.len() == place.offset && gone.is_none() {
@@ -193,16 +216,31 @@ impl Reader {
             ));
             self.intake.rotated();
             *place = Place { path: std::mem::take(&mut place.path), ..Place::default() };
-        }
-        if size == place.offset {
-            return None;
+            (*decoder, *whole) = (None, None);
         }
         // A last line without an end is whole where nobody writes it on.
         let last = !follow || gone.is_some_and(|since| since.elapsed() >= LINGER);
+        if size == place.offset && (!last || place.kept.is_empty()) {
+            return None;
+        }
+        if place.records.is_some() || place.offset == 0 && identity::is_whole(handle) {
+            return self.read_whole(id, place, whole, complained, (handle, size, follow));
+        }
+        let near = nanos(handle.metadata().ok()?.modified().ok());
+        if decoder.is_none() {
+            let format = self.format(place, handle, last)?;
+            let layout = Layout { format, near, ..self.config.layout.clone() };
+            *decoder = Decoder::resume(&layout, &place.kept, place.line);
+        }
+        if let (Some(decoder), Some(near)) = (decoder.as_mut(), near) {
+            decoder.written_near(near);
+        }
         let from = Read { offset: place.offset, line: place.line, skipping: place.skipping, size, last };
-        match lines::cut(handle, &place.path, &from) {
+        match lines::cut(handle, &place.path, &from, decoder.as_mut()) {
             Ok(cut) => {
-                if cut.next.offset == place.offset {
+                let said = cut.pieces.iter().any(|(_, batch)| !batch.is_empty());
+                place.kept = decoder.as_ref().map(Decoder::kept).unwrap_or_default();
+                if cut.next.offset == place.offset && !said {
                     return None;
                 }
                 (place.offset, place.line, place.skipping) = (cut.next.offset, cut.next.line, cut.next.skipping);
@@ -219,6 +257,71 @@ impl Reader {
         }
     }
 
+    /// What the lines of a file are; none where it has no whole line yet that would tell.
+    fn format(&self, place: &mut Place, handle: &std::fs::File, last: bool) -> Option<Format> {
+        if self.config.layout.format != Format::Auto {
+            return Some(self.config.layout.format);
+        }
+        if let Some(Ok(known)) = place.format.as_deref().map(str::parse::<Format>) {
+            return Some(known);
+        }
+        let head = identity::head(handle, HEAD).ok()?;
+        let lines = head.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let head = if last || head.len() == HEAD { head.as_slice() } else { head.get(..lines)? };
+        if head.is_empty() {
+            return None;
+        }
+        let found = recognise(head, true)?;
+        place.format = Some(found.name().to_string());
+        Some(found)
+    }
+
+    /// The next records of a file that is read as a whole; none where it ended, or is still written.
+    fn read_whole(
+        &self,
+        id: Id,
+        place: &mut Place,
+        whole: &mut Option<Whole>,
+        complained: &mut bool,
+        (handle, size, follow): (&std::fs::File, u64, bool),
+    ) -> Option<Cut> {
+        if whole.is_none() {
+            let settled = || handle.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age >= SETTLED);
+            if follow && settled() == Some(false) {
+                return None;
+            }
+            place.begin.grow(handle, size);
+            match Whole::open(&place.path, id, &self.config.layout, place.records.unwrap_or(0)) {
+                Ok(opened) => *whole = opened,
+                Err(error) => return self.ended_badly(place, complained, size, &error),
+            }
+        }
+        let opened = whole.as_mut()?;
+        match opened.next(&place.path) {
+            Ok(cut) => {
+                place.records = Some(opened.records());
+                if !cut.more {
+                    (place.offset, *whole, *complained) = (size, None, false);
+                }
+                Some(cut)
+            }
+            Err(error) => {
+                place.records = Some(opened.records());
+                *whole = None;
+                self.ended_badly(place, complained, size, &error)
+            }
+        }
+    }
+
+    /// Says that a file cannot be read to its end. It is not looked at again before it changes.
+    fn ended_badly(&self, place: &mut Place, complained: &mut bool, size: u64, error: &std::io::Error) -> Option<Cut> {
+        if !std::mem::replace(complained, true) {
+            self.intake.say(&format!("`{}` was read only in part: {error}", place.path.display()));
+        }
+        place.offset = size;
+        Some(Cut { pieces: Vec::new(), bytes: 0, next: Read::default(), more: false })
+    }
+
     /// Lets go of what nothing more comes from.
     fn forget(&self, files: &mut BTreeMap<Id, Open>, follow: bool) {
         files.retain(|_, file| match file.gone {
@@ -230,6 +333,11 @@ impl Reader {
             files.values_mut().filter(|file| file.gone.is_none()).for_each(|file| file.handle = None);
         }
     }
+}
+
+/// Nanoseconds since 1970.
+fn nanos(time: Option<std::time::SystemTime>) -> Option<i64> {
+    i64::try_from(time?.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok()
 }
 
 fn position(files: &BTreeMap<Id, Open>) -> Vec<u8> {

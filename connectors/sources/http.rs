@@ -1,5 +1,5 @@
-//! Events that are sent here: a POST of lines of JSON, an array, an envelope, or what the API server of Kubernetes sends to
-//! a webhook of its audit log; answered once they are committed.
+//! Events that are sent here: a POST of lines of JSON or of another format, an array, an envelope, or what the API server of
+//! Kubernetes sends to a webhook of its audit log; answered once they are committed.
 
 mod audit;
 mod config;
@@ -14,21 +14,23 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tripline_formats::{Reader, decompress};
+use tripline_connect::clock;
+use tripline_formats::{Layout, Reader, decompress};
 use tripline_serve::unauthorised;
 
 use crate::push::{Events, Push, Received, Refusal, too_large, wrong};
 pub(crate) use config::KIND;
 
-fn router(push: Push, path: &str) -> Router {
-    Router::new().route(path, post(take)).with_state(Arc::new(push))
+fn router(push: Push, layout: &Layout, path: &str) -> Router {
+    Router::new().route(path, post(take)).with_state((Arc::new(push), layout.clone()))
 }
 
-async fn take(State(push): State<Arc<Push>>, request: Request) -> Response {
+async fn take(State((push, layout)): State<(Arc<Push>, Layout)>, request: Request) -> Response {
     if !push.token.admits(request.headers()) {
         return unauthorised();
     }
-    match push.take(request, cut).await {
+    let layout = Layout { near: Some(clock::now()), ..layout };
+    match push.take(request, move |received, events| cut(received, layout, events)).await {
         Ok((done, ())) => {
             let told = serde_json::json!({
                 "events": done.events, "unparsed": done.unparsed, "repeated": done.repeated
@@ -44,7 +46,7 @@ async fn take(State(push): State<Arc<Push>>, request: Request) -> Response {
 }
 
 /// Cuts a body into events. What is compressed is known by its first bytes, whatever its head says.
-pub(crate) fn cut(received: Received, events: &mut Events) -> Result<(), Refusal> {
+pub(crate) fn cut(received: Received, layout: Layout, events: &mut Events) -> Result<(), Refusal> {
     let most = received.most;
     let bad = |error: std::io::Error| wrong(StatusCode::BAD_REQUEST, error.to_string());
     let mut input = decompress(Cursor::new(received.body)).map_err(bad)?;
@@ -59,7 +61,7 @@ pub(crate) fn cut(received: Received, events: &mut Events) -> Result<(), Refusal
         return audit::cut(&head, events);
     }
     first.map_err(bad)?;
-    let mut reader = Reader::new(Cursor::new(head).chain(input).take(most + 1));
+    let mut reader = Reader::with_format(Cursor::new(head).chain(input).take(most + 1), layout);
     while let Some(batch) = reader.next_batch().map_err(bad)? {
         events.counts(reader.bytes_read())?;
         events.batch(batch)?;

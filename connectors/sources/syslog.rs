@@ -14,6 +14,5 @@ mod message;
 mod source;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 pub(crate) use config::KIND;

@@ -84,11 +84,12 @@ pub fn run(args: &Args) -> Outcome {
     if ruleset.active().next().is_none() {
         return Err("there is no rule to evaluate".into());
     }
+    let layout = args.how.input.layout()?;
     let source = replay::source(&ruleset, args.how.source.as_deref())?;
     let wanted = Wanted { source, findings: true, lines: false };
     let mut backtest = Backtest::new(&ruleset, period);
     let mut routing = args.config.as_ref().map(|config| Routing::new(&ruleset, config)).transpose()?;
-    let replayed = replay::replay(&ruleset, &files, &wanted, &mut |_, told| {
+    let replayed = replay::replay(&ruleset, &files, &layout, &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told {
             if let Some(routing) = routing.as_mut().filter(|_| period.holds(finding.time)) {
                 routing.take(&finding);

@@ -96,18 +96,22 @@ fn list(args: &List) -> Outcome {
 }
 
 /// What was found out of a destination.
-struct Tried {
-    found: Vec<String>,
+pub struct Tried {
+    /// What it says of itself.
+    pub found: Vec<String>,
     /// Whether a test was sent and taken.
     sent: bool,
-    wrong: Option<String>,
+    /// The first thing that is wrong.
+    pub wrong: Option<String>,
 }
 
 fn test(args: &Test) -> Outcome {
     let desk = args.at.open()?;
     let outlet = desk.config.destinations.iter().find(|outlet| outlet.name == args.name);
     let outlet = outlet.ok_or_else(|| unknown(&desk, &args.name))?;
-    let tried = tried(&desk, outlet, args.check_only)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("the network cannot be used: {error}"))?;
+    let tried = tried(&desk, outlet, args.check_only, &runtime)?;
     match args.format {
         Format::Json => {
             let out = json!({
@@ -138,15 +142,20 @@ fn unknown(desk: &Desk, name: &str) -> String {
     format!("there is no destination `{name}`{hint} ({there})")
 }
 
-fn tried(desk: &Desk, outlet: &Outlet, check_only: bool) -> Result<Tried, String> {
+/// Opens a destination or an output and has it look whether it works; sends it a test, unless it is to be looked at
+/// only.
+pub fn tried(
+    desk: &Desk,
+    outlet: &Outlet,
+    check_only: bool,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Tried, String> {
     let secrets = Secrets::read(outlet.settings.secrets(), &desk.config.folder).map_err(|said| {
         load::say(&said, &desk.sources, true);
         format!("the destination `{}` cannot be tried without its secrets", outlet.name)
     })?;
     let mut tried = Tried { found: Vec::new(), sent: false, wrong: None };
     // Destinations begin what they need where a runtime is.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("the network cannot be used: {error}"))?;
     let entered = runtime.enter();
     let destination = match outlet.settings.open(&secrets, &desk.config.folder, &outlet.pace) {
         Ok(destination) => destination,

@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Outcome {
     let (before, _, mut failed) = found(args, &base)?;
     let (after, totals, _) = found(args, &head)?;
     let rules = compare((&base.ruleset, before), (&head.ruleset, after));
-    let samples = samples::read(&rules, &args.files);
+    let samples = samples::read(&rules, &args.files, &args.how.input.layout()?);
     failed.dedup();
     let done = Done { base, head, totals, rules, samples };
     match args.format {
@@ -151,10 +151,11 @@ fn told(args: &Args, name: String, commit: Option<String>, ruleset: Ruleset) -> 
 
 /// What a revision finds.
 fn found(args: &Args, revision: &Revision) -> Result<(Side, Totals, Vec<String>), String> {
+    let layout = args.how.input.layout()?;
     let source = replay::source(&revision.ruleset, args.how.source.as_deref())?;
     let wanted = Wanted { source, findings: true, lines: false };
     let mut side = Side::default();
-    let replayed = replay::replay(&revision.ruleset, &args.files, &wanted, &mut |_, told| {
+    let replayed = replay::replay(&revision.ruleset, &args.files, &layout, &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told {
             side.take(&revision.ruleset, *finding);
         }

@@ -6,8 +6,10 @@ use tripline_base::terminal::visible;
 use tripline_detect::{Detector, Ruleset, Shape, SourceChoice};
 use tripline_eval::explain::{Seen, see};
 use tripline_eval::normalize;
+use tripline_formats::{Layout, Reader};
 
 use super::Outcome;
+use crate::input::Input;
 use crate::load;
 
 /// Show why a rule matches an event or not.
@@ -23,6 +25,8 @@ pub struct Args {
     /// The event's source; told from the event where it is left out
     #[arg(long)]
     source: Option<String>,
+    #[command(flatten)]
+    input: Input,
 }
 
 /// Runs the command.
@@ -33,7 +37,7 @@ pub fn run(args: &Args) -> Outcome {
     let Some(at) = names().position(|name| name == args.rule) else {
         return Err(load::no_rule(&args.rule, names()));
     };
-    let bytes = event(&args.event)?;
+    let bytes = event(&args.event, &args.input.layout()?)?;
     let raw = tripline_formats::parse(&bytes)?;
     let detector = Detector::new(&ruleset);
     let choice = args.source.clone().map_or(SourceChoice::Detect, SourceChoice::Named);
@@ -91,7 +95,7 @@ fn tree(ruleset: &Ruleset, seen: &Seen, depth: usize) {
 }
 
 /// The bytes of one event: the first of a file, or the N-th with `FILE:N`.
-pub fn event(given: &str) -> Result<Vec<u8>, String> {
+fn event(given: &str, layout: &Layout) -> Result<Vec<u8>, String> {
     let (path, number) = match given.rsplit_once(':') {
         Some((path, number)) if !Path::new(given).exists() => match number.parse::<usize>() {
             Ok(number) if number > 0 => (path, number),
@@ -99,8 +103,8 @@ pub fn event(given: &str) -> Result<Vec<u8>, String> {
         },
         _ => (given, 1),
     };
-    let input = tripline_formats::open(Path::new(path)).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
-    let mut reader = tripline_formats::Reader::new(input);
+    let opened = Reader::open(Path::new(path), layout);
+    let mut reader = opened.map_err(|error| format!("`{path}` cannot be read: {error}"))?;
     let mut left = number;
     while let Some(batch) = reader.next_batch().map_err(|error| format!("`{path}` cannot be read: {error}"))? {
         for record in batch.iter() {

@@ -16,6 +16,7 @@ use tripline_runtime::features::{Build, Built, Step, build, held};
 
 use super::alerts::Format;
 use super::{Outcome, run};
+use crate::input::Input;
 use crate::{load, replay};
 
 /// How many keys and values are listed.
@@ -41,12 +42,14 @@ struct BuildArgs {
     /// The service's configuration
     #[arg(short, long, value_name = "FILE", default_value = "tripline.toml")]
     config: PathBuf,
-    /// The archive: JSON or Windows event logs, plain or compressed with gzip or zstd
+    /// The archive: files of logs, plain or compressed with gzip or zstd
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     from: Vec<PathBuf>,
     /// The source of every event, such as aws.cloudtrail; told from each event where it is left out
     #[arg(long)]
     source: Option<String>,
+    #[command(flatten)]
+    input: Input,
     /// Forget what features hold in the store, and begin anew
     #[arg(long)]
     replace: bool,
@@ -84,6 +87,7 @@ fn build_from(args: &BuildArgs) -> Outcome {
     }
     let files = archive(&args.from)?;
     let choice = replay::source(&rules.ruleset, args.source.as_deref())?;
+    let layout = args.input.layout()?;
     let begun = Instant::now();
     let on = std::io::stderr().is_terminal();
     let mut tell = |step: Step| {
@@ -92,7 +96,8 @@ fn build_from(args: &BuildArgs) -> Outcome {
         }
     };
     let ruleset = &rules.ruleset;
-    let built = build(&Build { config: &config, ruleset, files: &files, choice, replace: args.replace }, &mut tell);
+    let built =
+        build(&Build { config: &config, ruleset, files: &files, layout, choice, replace: args.replace }, &mut tell);
     if on {
         eprint!("\r\x1b[K");
     }

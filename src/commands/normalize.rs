@@ -9,6 +9,7 @@ use tripline_eval::normalize;
 use tripline_event::Value;
 
 use super::Outcome;
+use crate::input::Input;
 use crate::load;
 
 /// Show the OCSF form of raw events.
@@ -23,6 +24,8 @@ pub struct Args {
     /// The source of every event; told from each event where it is left out
     #[arg(long)]
     source: Option<String>,
+    #[command(flatten)]
+    input: Input,
     /// Hold every event against the schema; print violations instead of events
     #[arg(long)]
     validate: bool,
@@ -54,12 +57,13 @@ pub fn run(args: &Args) -> Outcome {
         let hint = load::hint(name, ruleset.source_names());
         return Err(format!("nothing knows a source `{name}`{hint} (there are {})", load::sources(&ruleset)));
     }
+    let layout = args.input.layout()?;
     let read = raw_paths(&ruleset);
     let mut counts = Counts::default();
     for path in &args.files {
         let name = path.display().to_string();
         let failed = |error: std::io::Error| format!("`{name}` cannot be read: {error}");
-        let mut reader = tripline_formats::Reader::new(tripline_formats::open(path).map_err(failed)?);
+        let mut reader = tripline_formats::Reader::open(path, &layout).map_err(failed)?;
         while let Some(batch) = reader.next_batch().map_err(failed)? {
             counts.unparsed += batch.unparsed.len() as u64;
             for record in batch.iter() {

@@ -113,7 +113,7 @@ impl Load for Program {
             taxonomies: rules.taxonomies.clone(),
             ..load::Sigma::default()
         };
-        let (compiler, _) = load::compiler(&rules.paths, &sigma)?;
+        let (compiler, _) = load::compiler_of(&load::service_texts(&rules.paths)?, &sigma)?;
         let read = Recorded::default();
         let ruleset = compiler.compile(&read, load::now());
         load::say(&ruleset.diagnostics, &ruleset.sources, false);

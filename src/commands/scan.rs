@@ -32,7 +32,7 @@ pub struct Args {
     strict: bool,
     #[command(flatten)]
     how: replay::How,
-    /// Log files: JSON or Windows event logs, plain or compressed with gzip or zstd; `-` is standard input
+    /// Log files, plain or compressed with gzip or zstd; `-` is standard input
     files: Vec<PathBuf>,
 }
 
@@ -63,11 +63,12 @@ pub fn run(args: &Args) -> Outcome {
     if ruleset.active().next().is_none() {
         return Err("there is no rule to evaluate".into());
     }
+    let layout = args.how.input.layout()?;
     let source = replay::source(&ruleset, args.how.source.as_deref())?;
     let wanted = Wanted { source, findings: args.format != Format::Summary, lines: args.format == Format::Ndjson };
     let colour = colour::stdout();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let replayed = replay::replay(&ruleset, &files, &wanted, &mut |name, told| match told {
+    let replayed = replay::replay(&ruleset, &files, &layout, &wanted, &mut |name, told| match told {
         Told::Unparsed { line, reason, excerpt } => {
             if args.show_unparsed {
                 eprintln!("{}:{line}: not an event: {}: {}", visible(name), visible(&reason), visible(&excerpt));

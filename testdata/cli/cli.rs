@@ -4,6 +4,7 @@
 
 mod backtest;
 mod coverage;
+mod formats;
 mod import;
 mod routes;
 #[cfg(unix)]

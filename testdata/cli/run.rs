@@ -7,6 +7,7 @@
 mod alerts;
 mod api;
 mod desk;
+mod doctor;
 mod enrich;
 mod features;
 mod given_up;
@@ -18,6 +19,7 @@ mod reload;
 mod s3;
 mod syslog;
 mod tune;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};

@@ -14,7 +14,7 @@ use tripline_connect::{Content, Destination, Pace, Parcel, Settings};
 use super::destination::{Security, Smtp};
 use super::encode::{digest, opened};
 use crate::facts::{FINDINGS, Wording};
-use crate::trust::{Trust, Trusted};
+use tripline_connect::{Trust, Trusted};
 
 /// The most recipients.
 const MOST: usize = 100;

@@ -12,7 +12,7 @@ use super::encode::{digest, issue};
 use crate::api::{Api, Auth};
 use crate::facts::{FINDINGS, Wording};
 use crate::ticket::{Tickets, id_of};
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 /// Where the API of github.com is.
 const PUBLIC: &str = "https://api.github.com";

@@ -14,7 +14,7 @@ use super::encode::{digest, issue};
 use crate::api::{Api, Auth};
 use crate::facts::{FINDINGS, Wording};
 use crate::ticket::{Tickets, id_of};
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 /// The longest label (Jira's limit of a label).
 const LABEL: usize = 255;

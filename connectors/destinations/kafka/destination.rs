@@ -12,6 +12,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 use rdkafka::statistics::Statistics;
 use tokio::sync::oneshot::{Receiver, Sender, channel};
 use tokio::time::{Instant, timeout_at};
+use tripline_connect::kafka::{Behind, creation};
 use tripline_connect::{Destination, Made, Outcome, Parcel, Sending};
 
 use super::encode::{record, too_long};
@@ -43,18 +44,7 @@ pub(super) struct Topic {
 /// Listens to what librdkafka tells.
 #[derive(Clone, Default)]
 struct Watch {
-    /// Why a connection failed last.
-    behind: Arc<Mutex<Option<&'static str>>>,
-}
-
-impl Watch {
-    fn behind(&self) -> Option<&'static str> {
-        *self.behind.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, why: Option<&'static str>) {
-        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    }
+    behind: Behind,
 }
 
 impl ClientContext for Watch {
@@ -64,10 +54,7 @@ impl ClientContext for Watch {
     fn stats(&self, _: Statistics) {}
 
     fn error(&self, error: KafkaError, text: &str) {
-        let why = error.rdkafka_error_code().and_then(|code| trouble::connection(code, text));
-        if why.is_some() {
-            self.set(why);
-        }
+        self.behind.told(&error, text);
     }
 }
 
@@ -77,7 +64,7 @@ impl ProducerContext for Watch {
     fn delivery(&self, result: &DeliveryResult<'_>, report: Self::DeliveryOpaque) {
         let told = match result {
             Ok(_) => {
-                self.set(None);
+                self.behind.set(None);
                 Ok(())
             }
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
@@ -110,7 +97,7 @@ impl Topic {
             return Ok(Arc::clone(producer));
         }
         let made = self.config.create_with_context(self.watch.clone());
-        let made: Arc<Producer> = Arc::new(made.map_err(|error| trouble::creation(&error))?);
+        let made: Arc<Producer> = Arc::new(made.map_err(|error| creation(&error))?);
         *producer = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -191,7 +178,7 @@ impl Topic {
             Code::Fatal | Code::PurgeQueue | Code::PurgeInflight => broken().unwrap_or(code),
             code => code,
         };
-        trouble::outcome(code, self.watch.behind())
+        trouble::outcome(code, self.watch.behind.why())
     }
 }
 
@@ -225,7 +212,7 @@ impl Destination for Topic {
             let refused = made.iter().all(|made| matches!(made.outcome, Outcome::Later { .. }));
             if refused || self.producer().is_ok_and(|producer| producer.client().fatal_error().is_some()) {
                 self.forget();
-                self.watch.set(None);
+                self.watch.behind.set(None);
             }
             made
         })
@@ -255,7 +242,7 @@ impl Destination for Topic {
                     let brokers = if brokers == 1 { "1 broker".into() } else { format!("{brokers} brokers") };
                     Ok(vec![format!("the topic has {partitions}, the cluster {brokers}")])
                 }
-                Err(code) => Err(trouble::words(code, self.watch.behind())),
+                Err(code) => Err(trouble::words(code, self.watch.behind.why())),
             }
         })
     }

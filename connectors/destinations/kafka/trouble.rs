@@ -1,32 +1,10 @@
-//! What librdkafka and brokers say is wrong, in words that tell what to do. Their own texts name addresses, so nothing of
+//! What librdkafka and brokers say is wrong with a delivery, in words that tell what to do. Their own texts name addresses, so nothing of
 //! them is passed on.
 
 use std::time::Duration;
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use tripline_connect::Outcome;
-
-/// Why a connection failed; none where that is not known. librdkafka's text is looked at, and not shown.
-pub fn connection(code: Code, text: &str) -> Option<&'static str> {
-    let text = text.to_ascii_lowercase();
-    let has = |word: &str| text.contains(word);
-    match code {
-        Code::Authentication | Code::SaslAuthenticationFailed => {
-            Some("the broker does not know the account: check `user`, `password` and `mechanism`")
-        }
-        Code::UnsupportedSASLMechanism => Some("the broker does not take this `mechanism`"),
-        Code::Resolve => Some("the name of a broker is not known to DNS"),
-        Code::SSL if has("certificate verify") || has("verification failed") => {
-            Some("its TLS certificate is not trusted: check the address, or name its authority in `ca`")
-        }
-        Code::SSL => Some("TLS cannot be agreed on: is this an address for TLS, and does it want a `certificate`?"),
-        _ if has("refused") => Some("the connection is refused"),
-        Code::BrokerTransportFailure if has("disconnected") => {
-            Some("the broker closed the connection: does it want TLS or an account?")
-        }
-        _ => None,
-    }
-}
+use rdkafka::error::RDKafkaErrorCode as Code;
+use tripline_connect::{Outcome, kafka};
 
 /// What a code means for a delivery; `behind` is why the connection failed last.
 pub fn outcome(code: Code, behind: Option<&'static str>) -> Outcome {
@@ -70,21 +48,7 @@ pub fn words(code: Code, behind: Option<&'static str>) -> String {
         | Code::AllBrokersDown
         | Code::PurgeQueue
         | Code::PurgeInflight => behind.unwrap_or("no broker answers in time"),
-        code => return connection(code, "").map_or_else(|| format!("Kafka says {code:?}"), str::to_string),
+        code => return kafka::connection(code, "").map_or_else(|| format!("Kafka says {code:?}"), str::to_string),
     }
     .to_string()
-}
-
-/// Why a producer cannot be made, without any value.
-pub fn creation(error: &KafkaError) -> String {
-    match error {
-        KafkaError::ClientCreation(text) if text.contains("ssl.ca") => "the certificates of `ca` cannot be read".into(),
-        KafkaError::ClientCreation(text) | KafkaError::ClientConfig(_, _, text, _)
-            if text.contains("ssl.certificate") || text.contains("ssl.key") || text.contains("private key") =>
-        {
-            "the client's certificate and key cannot be read".into()
-        }
-        KafkaError::ClientConfig(_, _, key, _) => format!("librdkafka does not take the value of its setting `{key}`"),
-        _ => "a client of Kafka cannot be started".into(),
-    }
 }

@@ -13,7 +13,7 @@ use super::encode::{digest, record};
 use crate::api::{Api, Auth};
 use crate::facts::{FINDINGS, Wording};
 use crate::ticket::{Tickets, id_of};
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 /// Fields that are ours.
 const OURS: [&str; 11] = [

@@ -8,7 +8,7 @@ use tripline_connect::{Destination, Pace, Parcel, Settings};
 
 use super::destination::{Line, Transport, tls};
 use super::encode::{Format, Layout};
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 #[derive(Debug)]
 struct Syslog {

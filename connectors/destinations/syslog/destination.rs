@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tripline_connect::{Destination, Made, Outcome, Parcel, Sending, plainly};
 
 use super::encode::Layout;
-use crate::trust::Trusted;
+use tripline_connect::Trusted;
 
 /// The most that a datagram of UDP over IPv4 carries (bytes).
 pub(super) const DATAGRAM: u64 = 65_507;

@@ -9,7 +9,7 @@ use tripline_connect::{Content, Destination, Http, Pace, Parcel, Settings, endpo
 use super::destination::Workflow;
 use super::encode::{digest, opened};
 use crate::facts::{FINDINGS, Wording};
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 #[derive(Debug)]
 struct Teams {

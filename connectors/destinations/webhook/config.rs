@@ -11,7 +11,7 @@ use tripline_semantic::Program;
 use super::callback::Signed;
 use super::destination::Sender;
 use super::encode::body;
-use crate::trust::Trust;
+use tripline_connect::Trust;
 
 #[derive(Debug)]
 struct Webhook {

@@ -57,6 +57,19 @@ fn hash(file: &File, length: u64) -> io::Result<String> {
     Ok(Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Whether a file is one that is read as a whole.
+pub(super) fn is_whole(file: &File) -> bool {
+    head(file, 8).is_ok_and(|head| tripline_formats::is_whole(&head))
+}
+
+/// The first bytes of a file, as many as there are.
+pub(super) fn head(file: &File, most: usize) -> io::Result<Vec<u8>> {
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; most.min(size)];
+    read_at(file, &mut bytes, 0)?;
+    Ok(bytes)
+}
+
 /// Reads at a place.
 pub(super) fn read_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     use io::{Read as _, Seek as _};

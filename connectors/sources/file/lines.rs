@@ -1,11 +1,12 @@
-//! Lines of a file to batches of records, by byte: where a batch ends is where reading goes on.
+//! Lines of a file to batches of records, by byte: where a batch ends is where reading goes on. Lines that are no JSON
+//! go through a decoder.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tripline_formats::{Batch, MAX_RECORD, RecordRange, UnparsedLine, excerpt};
+use tripline_formats::{Batch, Decoder, MAX_BATCH, MAX_RECORD, RecordRange, UnparsedLine, excerpt};
 
 use super::identity::read_at;
 
@@ -35,8 +36,8 @@ pub(super) struct Cut {
     pub more: bool,
 }
 
-/// Cuts whole lines, about a megabyte of them.
-pub(super) fn cut(file: &File, path: &Path, from: &Read) -> io::Result<Cut> {
+/// Cuts whole lines, about a megabyte of them; a decoder has taken those before.
+pub(super) fn cut(file: &File, path: &Path, from: &Read, decoder: Option<&mut Decoder>) -> io::Result<Cut> {
     let left = usize::try_from(from.size.saturating_sub(from.offset)).unwrap_or(usize::MAX);
     let mut want = CHUNK.min(left);
     loop {
@@ -45,34 +46,48 @@ pub(super) fn cut(file: &File, path: &Path, from: &Read) -> io::Result<Cut> {
         let all = want == left;
         let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let end = if all && from.last {
-            // Half an event stays where it is, for who writes it on.
+            // Half an event stays where it is, for who writes it on. Of a line of text nobody knows whether it is whole.
             let rest = bytes.get(lines..).unwrap_or_default().trim_ascii();
-            let whole = from.skipping && lines == 0 || rest.is_empty() || tripline_formats::parse(rest).is_ok();
+            let whole = decoder.is_some()
+                || from.skipping && lines == 0
+                || rest.is_empty()
+                || tripline_formats::parse(rest).is_ok();
             if whole { bytes.len() } else { lines }
         } else {
             lines
         };
         if end == 0 && want >= MAX_RECORD {
-            return Ok(too_long(path, from, &bytes));
+            return Ok(too_long(path, from, &bytes, decoder));
         }
         if end == 0 && !all {
             want = want.saturating_mul(4).min(left).min(MAX_RECORD);
             continue;
         }
         bytes.truncate(end);
-        return Ok(records(path, from, bytes, !all));
+        return Ok(match decoder {
+            None => records(path, from, bytes, !all),
+            Some(decoder) => decoded(path, from, &bytes, !all, decoder),
+        });
     }
 }
 
 /// A line that is longer than a record may be: what was read of it is passed over.
-fn too_long(path: &Path, from: &Read, bytes: &[u8]) -> Cut {
+fn too_long(path: &Path, from: &Read, bytes: &[u8], decoder: Option<&mut Decoder>) -> Cut {
     let mut batch = Batch::default();
-    if !from.skipping {
-        let reason = format!("the line is longer than {} MiB", MAX_RECORD >> 20);
-        batch.unparsed.push(UnparsedLine { line: from.line + 1, reason, excerpt: excerpt(bytes) });
+    let mut line = from.line;
+    match decoder {
+        _ if from.skipping => {}
+        Some(decoder) => {
+            decoder.pass_over(bytes, &mut batch);
+            line = decoder.line();
+        }
+        None => {
+            let reason = format!("the line is longer than {} MiB", MAX_RECORD >> 20);
+            batch.unparsed.push(UnparsedLine { line: line + 1, reason, excerpt: excerpt(bytes) });
+        }
     }
     let bytes = bytes.len() as u64;
-    let next = Read { offset: from.offset + bytes, skipping: true, ..*from };
+    let next = Read { offset: from.offset + bytes, line, skipping: true, ..*from };
     Cut { pieces: vec![(path.to_string_lossy().into(), batch)], bytes, next, more: true }
 }
 
@@ -110,6 +125,25 @@ fn records(path: &Path, from: &Read, buffer: Vec<u8>, more: bool) -> Cut {
     Cut { pieces, bytes, next, more }
 }
 
+/// Lines of text; not more of them than make a batch.
+fn decoded(path: &Path, from: &Read, bytes: &[u8], more: bool, decoder: &mut Decoder) -> Cut {
+    let mut batch = Batch::default();
+    // What is left of a line that is passed over; it was counted as it began.
+    let passed = match from.skipping {
+        true => bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1),
+        false => 0,
+    };
+    let lines = bytes.get(passed..).unwrap_or_default();
+    let taken = decoder.feed(lines, &mut batch, MAX_BATCH);
+    let more = more || taken < lines.len();
+    if from.last && !more {
+        decoder.finish(&mut batch);
+    }
+    let bytes = (passed + taken) as u64;
+    let next = Read { offset: from.offset + bytes, line: decoder.line(), skipping: false, ..*from };
+    Cut { pieces: vec![(path.to_string_lossy().into(), batch)], bytes, next, more }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,7 +153,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text).unwrap();
         let from = Read { size: text.len() as u64, last, ..Read::default() };
-        let cut = cut(&file, Path::new("a.jsonl"), &from).unwrap();
+        let cut = cut(&file, Path::new("a.jsonl"), &from, None).unwrap();
         let mut told = Vec::new();
         for (name, batch) in &cut.pieces {
             for record in batch.iter() {

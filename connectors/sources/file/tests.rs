@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tripline_connect::source::SourceSettings;
+use tripline_formats::{Format, Layout};
 
 use super::config::Files;
 use crate::compliance::{self, Peer};
@@ -28,7 +29,12 @@ impl Folder {
 
 impl Peer for Folder {
     fn settings(&self) -> Arc<dyn SourceSettings> {
-        Arc::new(Files { path: "*.jsonl".into(), follow: true, poll: Duration::from_millis(10) })
+        Arc::new(Files {
+            path: "*.jsonl".into(),
+            layout: Layout::of(Format::Json),
+            follow: true,
+            poll: Duration::from_millis(10),
+        })
     }
 
     fn folder(&self) -> &Path {
@@ -68,4 +74,182 @@ fn a_poison_record_is_set_aside_with_its_reason() {
 #[test]
 fn a_slow_engine_slows_the_source() {
     compliance::a_slow_engine_slows_the_source(&mut Folder::new(), 5_000);
+}
+
+/// A log that grows under a header: what is kept with the position.
+struct Table(Folder, bool);
+
+impl Peer for Table {
+    fn settings(&self) -> Arc<dyn SourceSettings> {
+        let layout = Layout::of(Format::Csv);
+        Arc::new(Files { path: "*.csv".into(), layout, follow: true, poll: Duration::from_millis(10) })
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.folder()
+    }
+
+    fn offer(&mut self, numbers: std::ops::Range<u64>) {
+        let fill = "x".repeat(4_000);
+        let head = if std::mem::replace(&mut self.1, true) { "" } else { "n,fill\n" };
+        let rows = numbers.map(|n| format!("{n},\"{fill}\n\"\n")).collect::<String>();
+        append(&self.0.0.path().join("live.csv"), &format!("{head}{rows}"));
+    }
+
+    fn offer_poison(&mut self) {
+        append(&self.0.0.path().join("live.csv"), "one value\n");
+    }
+
+    fn most_ahead(&self) -> u64 {
+        0
+    }
+
+    fn taken(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Files that are put there compressed.
+struct Archive(Folder, u64);
+
+impl Archive {
+    fn put(&mut self, text: &str) {
+        self.1 += 1;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        let path = self.0.0.path().join(format!("{:04}.tmp", self.1));
+        std::fs::write(&path, encoder.finish().unwrap()).unwrap();
+        // As if nobody had written it for a while.
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
+        std::fs::rename(&path, path.with_extension("gz")).unwrap();
+    }
+}
+
+impl Peer for Archive {
+    fn settings(&self) -> Arc<dyn SourceSettings> {
+        let layout = Layout::of(Format::Kv);
+        Arc::new(Files { path: "*.gz".into(), layout, follow: true, poll: Duration::from_millis(10) })
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.folder()
+    }
+
+    fn offer(&mut self, numbers: std::ops::Range<u64>) {
+        let fill = "x".repeat(4_000);
+        self.put(&numbers.map(|n| format!("n={n} fill={fill}\n")).collect::<String>());
+    }
+
+    fn offer_poison(&mut self) {
+        self.put("no pair\n");
+    }
+
+    fn most_ahead(&self) -> u64 {
+        0
+    }
+
+    fn taken(&self) -> Option<u64> {
+        None
+    }
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn rows_under_a_header_survive_a_restart_too() {
+    compliance::a_restart_in_mid_stream_loses_and_doubles_nothing(&mut Table(Folder::new(), false));
+    compliance::a_poison_record_is_set_aside_with_its_reason(&mut Table(Folder::new(), false));
+}
+
+#[test]
+fn compressed_files_survive_a_restart_too() {
+    compliance::a_restart_in_mid_stream_loses_and_doubles_nothing(&mut Archive(Folder::new(), 0));
+    compliance::a_poison_record_is_set_aside_with_its_reason(&mut Archive(Folder::new(), 0));
+}
+
+/// What a source that is opened anew hands over, and its position after it.
+fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) -> (Vec<String>, Option<Vec<u8>>) {
+    let files = Files { path: "*.log*".into(), layout, follow: !once, poll: Duration::from_millis(10) };
+    let (intake, arrivals) = tripline_connect::source::Intake::channel("a", 1000);
+    let secrets = tripline_config::Secrets::default();
+    let opening = tripline_connect::source::Opening {
+        secrets: &secrets,
+        folder,
+        once,
+        position: position.clone(),
+        intake: intake.clone(),
+    };
+    let source = files.open(opening).unwrap();
+    let thread = std::thread::spawn(move || source.run());
+    if !once {
+        std::thread::sleep(Duration::from_millis(300));
+        intake.stop().now();
+    }
+    thread.join().unwrap();
+    drop(intake);
+    let (mut out, mut after) = (Vec::new(), position);
+    for arrival in arrivals.try_iter() {
+        for (_, batch) in &arrival.pieces {
+            out.extend(batch.iter().map(|record| String::from_utf8_lossy(record.bytes).into_owned()));
+            out.extend(batch.unparsed.iter().map(|piece| format!("! {}", piece.reason)));
+        }
+        after = arrival.position.or(after);
+    }
+    (out, after)
+}
+
+#[test]
+fn records_of_an_audit_event_are_joined_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.log");
+    let layout = || Layout::of(Format::Auto);
+    append(&log, "type=SYSCALL msg=audit(1.000:7): syscall=59\ntype=CWD msg=audit(1.000:7): cwd=\"/a\"\n");
+    let (told, position) = handed(folder.path(), layout(), false, None);
+    assert!(told.is_empty(), "{told:?}");
+    append(&log, "type=PROCTITLE msg=audit(1.000:7): proctitle=6C73\ntype=SYSCALL msg=audit(1.000:8): syscall=1\n");
+    let (told, position) = handed(folder.path(), layout(), false, position);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("\"syscall\":\"59\",\"cwd\":\"/a\",\"proctitle\":\"ls\""), "{told:?}");
+    // Who reads to the end waits for nothing.
+    let (told, position) = handed(folder.path(), layout(), true, position);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(handed(folder.path(), layout(), true, position).0.is_empty());
+}
+
+#[test]
+fn a_truncated_file_has_a_header_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    std::fs::write(&log, "user,action\nalice,login\n").unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Csv), false, None);
+    assert_eq!(told, ["{\"user\":\"alice\",\"action\":\"login\"}"]);
+    std::fs::write(&log, "ip\n192.0.2.1\n").unwrap();
+    let (told, _) = handed(folder.path(), Layout::of(Format::Csv), false, position);
+    assert_eq!(told, ["{\"ip\":\"192.0.2.1\"}"]);
+}
+
+#[test]
+fn a_compressed_file_that_is_cut_off_is_read_on_once_it_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log.zst");
+    // Lines that do not compress to nothing.
+    let text: String = (0..50_000u64).map(|n| format!("n={n} x={}\n", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    let bytes = encoder.finish().unwrap();
+    std::fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
+    let (before, position) = handed(folder.path(), Layout::of(Format::Kv), true, None);
+    assert!(before.len() > 1000 && before.len() < 49_000, "{}", before.len());
+    let (told, position) = handed(folder.path(), Layout::of(Format::Kv), true, position);
+    assert!(told.is_empty(), "it has not changed");
+    std::fs::write(&log, &bytes).unwrap();
+    let (after, position) = handed(folder.path(), Layout::of(Format::Kv), true, position);
+    let numbers: Vec<String> = before.iter().chain(&after).map(|r| r.split('"').nth(3).unwrap().to_string()).collect();
+    assert!(numbers.iter().enumerate().all(|(at, n)| *n == at.to_string()), "{} and {}", before.len(), after.len());
+    assert_eq!(numbers.len(), 50_000);
+    assert!(handed(folder.path(), Layout::of(Format::Kv), true, position).0.is_empty());
 }

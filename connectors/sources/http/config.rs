@@ -7,7 +7,9 @@ use tripline_base::Diagnostic;
 use tripline_config::{Place, Said, Secrets, Table};
 use tripline_connect::Sending;
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
+use tripline_formats::Layout;
 
+use crate::layout::layout;
 use crate::push::{Common, bind};
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "http", read };
@@ -19,6 +21,8 @@ pub struct Http {
     pub common: Common,
     /// The path of the URL.
     pub path: String,
+    /// What bodies are.
+    pub layout: Layout,
 }
 
 fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSettings>> {
@@ -31,7 +35,8 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
         return None;
     }
     let path = path.map_or_else(|| "/events".to_string(), |path| path.value);
-    Some(Arc::new(Http { common: common?, path }))
+    let layout = layout(table, said)?;
+    Some(Arc::new(Http { common: common?, path, layout }))
 }
 
 impl SourceSettings for Http {
@@ -48,7 +53,7 @@ impl SourceSettings for Http {
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
-        bind(&self.common, opening, &self.path, |push| super::router(push, &self.path))
+        bind(&self.common, opening, &self.path, |push| super::router(push, &self.layout, &self.path))
     }
 
     fn check<'a>(&'a self, _secrets: &'a Secrets, folder: &'a Path) -> Sending<'a, Result<Vec<String>, String>> {

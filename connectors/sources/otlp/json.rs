@@ -307,12 +307,15 @@ fn put(value: &AnyValue<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Unwr
     Ok(())
 }
 
+/// Writes one value as JSON.
+type Write<'w> = &'w mut dyn FnMut(&RawValue, &mut Vec<u8>) -> Result<(), Unwritten>;
+
 /// Writes elements between brackets.
 fn put_all(
     list: Option<&RawValue>,
     (open, close): (u8, u8),
     out: &mut Vec<u8>,
-    write: &mut dyn FnMut(&RawValue, &mut Vec<u8>) -> Result<(), Unwritten>,
+    write: Write<'_>,
 ) -> Result<(), Unwritten> {
     out.push(open);
     let mut first = true;

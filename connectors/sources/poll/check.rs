@@ -8,7 +8,7 @@ use tripline_connect::clock::nanos;
 use super::poller::Poller;
 use super::position::Mark;
 use super::service::Service;
-use super::spec::{Checkpoint, Stream};
+use super::spec::{Checkpoint, Means, Stream};
 
 /// How far back is looked.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -47,10 +47,14 @@ async fn stream_at(service: &Service, stream: &Stream, now: i64) -> Result<Strin
             at = turn.due.max(at);
             continue;
         }
-        if let Some(why) = turn.failed {
-            return Err(why);
-        }
         let name = &stream.name;
+        match turn.failed {
+            Some((Means::Restart, _)) if !stream.before.is_empty() => {
+                return Ok(format!("the stream `{name}`: signed in; nothing was begun yet, which the service does"));
+            }
+            Some((_, why)) => return Err(why),
+            None => {}
+        }
         let count = poller.mark.taken;
         let more = if poller.mark.next.is_some() && stream.checkpoint == Checkpoint::Time { " or more" } else { "" };
         let what = if stream.fetch.is_some() { "pieces of content" } else { "events" };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tripline_base::{Level, SourceMap, did_you_mean};
+use tripline_base::{Level, SourceMap, Span, did_you_mean};
 use tripline_config::{At, Place, Said, Secrets, Table};
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
 use tripline_connect::{Http, Pace, Sending};
@@ -46,11 +46,19 @@ pub struct Settled {
     pub timeout: Duration,
     /// The largest answer, in bytes.
     pub max_body: usize,
+    /// Where it is written.
+    pub span: Span,
 }
 
 fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSettings>> {
+    if table.has("source") {
+        said.bad(table.span, "a source of the kind `poll` has no `source`: each stream of its connector has its own");
+    }
     let named = table.needed("connector", "\"okta\"", said)?;
-    let connector = named_connector(&named, said)?;
+    let Some(connector) = named_connector(&named, said) else {
+        table.leave();
+        return None;
+    };
     Some(Arc::new(settled_of(connector, false, table, said)?))
 }
 
@@ -61,7 +69,7 @@ pub fn settled_of(
     table: &mut Table<'_>,
     said: &mut Said<'_>,
 ) -> Option<Settled> {
-    let span = table.span;
+    let (span, before) = (table.span, said.diagnostics.len());
     let url = table.text("url", said);
     let token_url = table.text("token_url", said);
     for one in [&url, &token_url].into_iter().flatten() {
@@ -128,8 +136,12 @@ pub fn settled_of(
         timeout,
         max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
         connector,
+        span,
     };
-    if let Err(why) = settled.places() {
+    // What is said already may be why.
+    if said.diagnostics.len() == before
+        && let Err(why) = settled.places()
+    {
         said.bad(span, why);
     }
     Some(settled)
@@ -220,7 +232,10 @@ fn fits(setting: &Setting, value: &str) -> Result<(), String> {
 fn lacks(table: &mut Table<'_>, setting: &Setting, said: &mut Said<'_>) {
     let example =
         if setting.kind.is_secret() { "{ env = \"NAME\" }".to_string() } else { format!("\"{}\"", setting.example) };
-    table.lacks(&setting.name, &format!("{example}: {}", setting.help), said);
+    table.lacks(&setting.name, &example, said);
+    if let Some(said) = said.diagnostics.last_mut() {
+        said.help.push(setting.help.clone());
+    }
 }
 
 /// The first sign-in whose settings are all there; where there is none, what is said of that, or the settings that the
@@ -325,8 +340,12 @@ impl SourceSettings for Settled {
         self.secrets.values().collect()
     }
 
-    fn streams(&self) -> Vec<&str> {
-        self.connector.streams.iter().map(|stream| stream.source.as_str()).collect()
+    fn event_sources(&self) -> Vec<(String, Span)> {
+        self.connector.streams.iter().map(|stream| (stream.source.clone(), self.span)).collect()
+    }
+
+    fn names_all(&self) -> bool {
+        true
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {

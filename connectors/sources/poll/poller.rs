@@ -4,7 +4,7 @@
 
 mod window;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,6 @@ use super::web::{Answer, next_link};
 
 /// How many pages of a window are read, or of a cursor before `every` passes.
 const MOST_PAGES: u32 = 10_000;
-/// How many listed addresses wait to be fetched.
-const MOST_LISTED: usize = 100_000;
 /// The waits after failures: the first, and the longest.
 const LATER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 const DENIED: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));
@@ -48,8 +46,8 @@ pub struct Turn {
     pub gaps: u64,
     /// Whether a request was made.
     pub asked: bool,
-    /// Why it came to nothing, where it did.
-    pub failed: Option<String>,
+    /// What it means that it came to nothing, and why, where it did.
+    pub failed: Option<(Means, String)>,
 }
 
 /// What is listed and is to be fetched.
@@ -75,12 +73,14 @@ pub struct Poller {
     /// What follows once that is done.
     after: Option<(Option<Next>, bool)>,
     failures: u32,
+    /// Whether it was said that ids do not suffice.
+    full: bool,
 }
 
 impl Poller {
     /// A stream that goes on at its mark.
     pub fn new(spec: Arc<Stream>, mark: Mark) -> Self {
-        Poller { spec, mark, failing: None, before: 0, listed: VecDeque::new(), after: None, failures: 0 }
+        Poller { spec, mark, failing: None, before: 0, listed: VecDeque::new(), after: None, failures: 0, full: false }
     }
 
     /// Like [`Poller::new`], without the requests that come first.
@@ -215,23 +215,31 @@ impl Poller {
         let mut unparsed = Vec::new();
         let spec = Arc::clone(&self.spec);
         let Some(fetch) = &spec.fetch else { return unparsed };
+        let (mut again, mut waiting) = (HashSet::new(), HashSet::new());
         for item in found {
             self.mark.taken += 1;
             match (fetch.url.text(item), fetch.id.text(item)) {
                 (Some(url), Some(id)) => {
-                    let known = self.mark.seen.knows(&print_of(&[b"listed", id.as_bytes()]));
-                    let waits = self.listed.iter().any(|one| one.id == id);
-                    if !known && !waits && self.listed.len() < MOST_LISTED {
+                    let print = print_of(&[b"listed", id.as_bytes()]);
+                    if self.mark.seen.knows(&print) {
+                        again.insert(print);
+                    } else if waiting.insert(id.to_string()) {
                         self.listed.push_back(Listed { url: url.into_owned(), id: id.into_owned() });
                     }
                 }
-                _ => unparsed.push(UnparsedLine {
-                    line: self.mark.taken,
-                    reason: "what is listed has no address or no id".into(),
-                    excerpt: excerpt(item.get().as_bytes()),
-                }),
+                _ => {
+                    let text = item.get().as_bytes();
+                    let print = print_of(&[b"aside", text]);
+                    if self.mark.seen.is_new(print, self.since().unwrap_or(0), spec.remember) {
+                        let reason = "what is listed has no address or no id".into();
+                        unparsed.push(UnparsedLine { line: self.mark.taken, reason, excerpt: excerpt(text) });
+                    } else {
+                        again.insert(print);
+                    }
+                }
             }
         }
+        self.mark.seen.refresh(&again, self.since().unwrap_or(0));
         unparsed
     }
 
@@ -266,8 +274,8 @@ impl Poller {
     }
 
     /// Says once that more ids came than are remembered.
-    fn full(&self, wanted: usize, turn: &mut Turn) {
-        if wanted > self.spec.remember && self.mark.seen.len() >= self.spec.remember {
+    fn full(&mut self, wanted: usize, turn: &mut Turn) {
+        if wanted > self.spec.remember && !std::mem::replace(&mut self.full, true) {
             turn.said.push(format!(
                 "the stream `{}` has more events in its overlap than the {} ids it remembers: some may come twice",
                 self.spec.name, self.spec.remember
@@ -280,7 +288,7 @@ impl Poller {
         let name = self.spec.name.clone();
         let failures = self.failures;
         self.failures += 1;
-        turn.failed = Some(why.clone());
+        turn.failed = Some((means, why.clone()));
         let (first, most) = match means {
             Means::Denied | Means::SignedOut | Means::Skip => DENIED,
             Means::Limited => (service.connector.limit.wait, LIMITED.max(service.connector.limit.wait)),

@@ -102,10 +102,10 @@ impl<'de> Deserialize<'de> for Seen {
         let mut seen = Seen::default();
         for entry in bytes.chunks_exact(ENTRY) {
             let (print, at) = entry.split_at(size_of::<Print>());
-            if let (Ok(print), Ok(at)) = (Print::try_from(print), <[u8; 4]>::try_from(at)) {
-                if seen.prints.insert(print) {
-                    seen.order.push_back((print, u32::from_le_bytes(at)));
-                }
+            if let (Ok(print), Ok(at)) = (Print::try_from(print), <[u8; 4]>::try_from(at))
+                && seen.prints.insert(print)
+            {
+                seen.order.push_back((print, u32::from_le_bytes(at)));
             }
         }
         Ok(seen)

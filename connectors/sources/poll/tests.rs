@@ -1,6 +1,13 @@
+//! Connectors against their own scripts, settings, and a real listener.
+
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use tripline_base::SourceMap;
 
 use super::{kit, shipped, spec};
+
+mod peer;
+mod settings;
 
 fn parsed(name: &str, text: &str) -> spec::Connector {
     let mut sources = SourceMap::new();

@@ -57,6 +57,9 @@ pub async fn send(client: &Client, ask: &Ask, max_body: usize) -> Result<Answer,
     }
     if let Some((what, body)) = &ask.body {
         request = request.header("content-type", *what).body(body.clone());
+    } else if ask.post {
+        // Some services refuse a POST that does not say how long it is.
+        request = request.header("content-length", "0");
     }
     let mut response = request.send().await.map_err(|error| trouble(&error))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());

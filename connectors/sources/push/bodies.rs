@@ -1,7 +1,7 @@
 //! Bodies by themselves, without a listener: for whoever asks what any bytes would become.
 
 use axum::http::HeaderMap;
-use tripline_formats::Batch;
+use tripline_formats::{Batch, Format, Layout};
 
 use super::{Events, Received, Refusal, Room};
 
@@ -29,7 +29,7 @@ pub fn cut(protocol: Protocol, body: &[u8], most: u64) -> Result<Vec<Batch>, Str
     let mut events = Events::new("body".into(), room);
     let received = Received { headers: HeaderMap::new(), body: body.to_vec().into(), most };
     let cut = match protocol {
-        Protocol::Http => crate::http::cut(received, &mut events),
+        Protocol::Http => crate::http::cut(received, Layout::of(Format::Json), &mut events),
         Protocol::Bulk(parse_message) => crate::elasticsearch::cut(received, parse_message, &mut events),
         Protocol::Hec => crate::splunk_hec::cut(received, &mut events),
         Protocol::OtlpProtobuf => crate::otlp::cut_protobuf(received, &mut events),

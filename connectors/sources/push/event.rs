@@ -74,9 +74,9 @@ fn has(object: &[u8], name: &str) -> bool {
         }
     }
 
-    // A name with an escape in it is another to all but a parser, and nearly no event has one.
-    let plainly = name.as_bytes();
-    if !object.windows(plainly.len()).any(|part| part == plainly) && !object.contains(&b'\\') {
+    // A name may be written with escapes, which only a parser sees through. Nearly no event has either.
+    let contains = |part: &[u8]| object.windows(part.len()).any(|window| window == part);
+    if !contains(name.as_bytes()) && !contains(b"\\u") {
         return false;
     }
     serde_json::Deserializer::from_slice(object).deserialize_map(Has(name)).unwrap_or(false)

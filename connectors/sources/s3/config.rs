@@ -8,9 +8,11 @@ use jiff::civil::Date;
 use tripline_config::{At, Place, Said, Secrets, Table};
 use tripline_connect::Sending;
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
+use tripline_formats::Layout;
 
 use super::client::Clients;
 use super::{Bucket, queue};
+use crate::layout::layout;
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "s3", read };
 
@@ -32,6 +34,8 @@ pub(super) struct Settings {
     pub external_id: Option<Place>,
     /// Which keys are read; all where there is none.
     pub keys: Option<GlobMatcher>,
+    /// What objects are.
+    pub layout: Layout,
     /// Whether digests of CloudTrail are read as events.
     pub digests: bool,
     /// How many objects are read at once.
@@ -93,6 +97,7 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
         role,
         external_id,
         keys,
+        layout: layout(table, said)?,
         digests: table.flag("digests", false, said),
         objects: usize::try_from(table.number("objects", 4, 1..=64, said)).unwrap_or(4),
         visibility: table.duration("visibility", Duration::from_secs(300), ("5s", "12h"), said),

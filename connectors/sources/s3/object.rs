@@ -144,7 +144,8 @@ impl Cutting {
         let most = self.shared.settings.max_object;
         let bad = |error: io::Error| Failure::Object(error.to_string());
         let input = tripline_formats::decompress(input).map_err(bad)?;
-        let mut reader = Reader::with_limits(input.take(most.saturating_add(1)), PIECE, MAX_RECORD);
+        let layout = self.shared.settings.layout.clone();
+        let mut reader = Reader::limited(input.take(most.saturating_add(1)), layout, PIECE, MAX_RECORD);
         let mut committed = Vec::new();
         let (mut number, mut bytes) = (0, 0);
         // A piece is handed over once the next one was read: one that was cut short by an error must not be taken for

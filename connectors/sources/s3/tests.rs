@@ -74,6 +74,7 @@ impl Cloud {
         let (id, key) = (place("testing", 0), place("testing", 1));
         let secrets = Secrets::read([&id, &key], std::path::Path::new(".")).unwrap();
         let settings = Settings {
+            layout: tripline_formats::Layout::of(tripline_formats::Format::Json),
             queue: Some(format!("{endpoint}/123456789012/new")),
             region: Some("us-east-1".into()),
             endpoint: Some(endpoint),

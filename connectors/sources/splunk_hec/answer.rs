@@ -71,20 +71,22 @@ impl Code {
 /// What of a request is no event: the first reason, and its number among the events, from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    pub wrong: Option<(Code, u64)>,
+    pub wrong: Option<(Code, usize)>,
 }
 
 impl Found {
     /// Remembers the first.
-    pub fn note(&mut self, code: Code, number: u64) {
-        self.wrong.get_or_insert((code, number));
+    pub fn note(&mut self, code: Code, number: usize) {
+        if self.wrong.is_none_or(|(_, first)| number < first) {
+            self.wrong = Some((code, number));
+        }
     }
 
     /// The answer, once the events are taken.
     pub fn answer(self, ack: Option<u64>) -> Response {
         match (self.wrong, ack) {
             (Some((Code::NoData, _)), _) => Code::NoData.answer(),
-            (Some((code, number)), _) => code.with(&[("invalid-event-number", number)]),
+            (Some((code, number)), _) => code.with(&[("invalid-event-number", number as u64)]),
             (None, Some(id)) => Code::Success.with(&[("ackId", id)]),
             (None, None) => Code::Success.answer(),
         }

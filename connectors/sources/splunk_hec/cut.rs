@@ -76,18 +76,19 @@ pub(super) fn objects(received: Received, takes: &Takes, events: &mut Events) ->
     let mut number = 0;
     while let Some(batch) = reader.next_batch().map_err(bad)? {
         events.counts(reader.bytes_read())?;
-        for record in batch.iter() {
+        // Both are in the order of their lines.
+        let (records, broken) = (&batch.records, &batch.unparsed);
+        for (at, record) in batch.iter().enumerate() {
             if let Err((code, reason)) = object(record.bytes, takes, events)? {
-                found.note(code, number);
+                found.note(code, number + at + broken.partition_point(|piece| piece.line < record.line));
                 events.unparsed(&reason, record.bytes)?;
             }
-            number += 1;
         }
-        for unparsed in &batch.unparsed {
-            found.note(Code::BadData, number);
-            events.unparsed(&unparsed.reason, unparsed.excerpt.as_bytes())?;
-            number += 1;
+        for (at, piece) in broken.iter().enumerate() {
+            found.note(Code::BadData, number + at + records.partition_point(|record| record.line <= piece.line));
+            events.unparsed(&piece.reason, piece.excerpt.as_bytes())?;
         }
+        number += records.len() + broken.len();
     }
     if reader.bytes_read() > most {
         return Err(too_large(most));

@@ -69,6 +69,7 @@ fn what_is_no_event_is_told_by_its_number_and_the_others_are_taken() {
     assert_eq!(wrong("{\"event\":1,\"fields\":[]}"), (Some((15, 0)), 0, 1));
     assert_eq!(wrong("{\"event\":1,\"index\":\"other\"}{\"event\":1}"), (Some((7, 0)), 1, 1));
     assert_eq!(wrong("{\"event\":1}\n{\"event\":\n{\"event\":3}"), (Some((6, 1)), 2, 1));
+    assert_eq!(wrong("{\"event\":1}\n{\"event\":2}\nno\n{}\n{\"event\":3}"), (Some((6, 2)), 3, 2));
     assert_eq!(wrong("{\"event\":1,\"host\":7}"), (Some((6, 0)), 0, 1));
 }
 

@@ -1,21 +1,23 @@
 //! `kind = "syslog"` in the configuration.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use tripline_config::{Said, Secrets, Table};
 use tripline_connect::Sending;
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
+use tripline_serve::Tls;
 
 use super::source::{Listening, Socket};
-use super::tls;
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "syslog", read };
 
 /// How much the system is asked to hold where nothing is said (bytes).
 const RECEIVE: u64 = 4 << 20;
+/// The keys of TLS.
+const FILES: [&str; 3] = ["certificate", "key", "client_ca"];
 
 /// How messages come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,23 +27,12 @@ pub(super) enum Protocol {
     Tls,
 }
 
-/// The files of TLS, as they are written.
-#[derive(Clone, Debug)]
-pub(super) struct Files {
-    /// The certificate that is shown, with those above it.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// The authorities of senders' certificates; senders need none where there are none.
-    pub client_ca: Option<PathBuf>,
-}
-
 /// A place where syslog is sent to.
 #[derive(Clone, Debug)]
 pub(super) struct Listener {
     pub listen: SocketAddr,
     pub protocol: Protocol,
-    pub tls: Option<Files>,
+    pub tls: Option<Tls>,
     /// The networks that may send; all where there are none.
     pub allow: Vec<IpNet>,
     /// The longest message (bytes).
@@ -67,29 +58,35 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
     let max_connections = table.number("max_connections", 1_024, 1..=10_000, said);
     let written = table.has("receive_buffer");
     let receive_buffer = table.size("receive_buffer", RECEIVE, ("64KiB", "1GiB"), said);
-    let of = |key: &str| table.has(key);
-    let (files, client_ca) = (of("certificate") || of("key"), of("client_ca"));
-    let connections = of("max_connections");
-    let tls = files_of(table, said);
+    let connections = table.has("max_connections");
+    let files = FILES.iter().any(|key| table.has(key));
+    let tls = match protocol {
+        Some(Protocol::Tls) => Some(Tls::keys(table, said)?),
+        _ => {
+            FILES.into_iter().for_each(|key| drop(table.text(key, said)));
+            None
+        }
+    };
     let (listen, protocol) = (listen?, protocol?);
     let wrong = match protocol {
+        Protocol::Udp | Protocol::Tcp if files => {
+            Some("`certificate`, `key` and `client_ca` are for `protocol = \"tls\"`")
+        }
         Protocol::Udp if connections => Some("`max_connections` is for `tcp` and `tls`: datagrams have no connections"),
         Protocol::Tcp | Protocol::Tls if written => {
             Some("`receive_buffer` is for `udp`: the other protocols lose nothing there")
         }
-        Protocol::Udp | Protocol::Tcp if files || client_ca => {
-            Some("`certificate`, `key` and `client_ca` are for `protocol = \"tls\"`")
-        }
-        Protocol::Tls if !files => Some(
-            "`protocol = \"tls\"` needs `certificate` and `key`: the files of the certificate that is shown to senders",
-        ),
         _ => None,
     };
     if let Some(wrong) = wrong {
         said.bad(table.span, wrong);
         return None;
     }
-    if !listen.value.ip().is_loopback() && allow.is_empty() && !client_ca && !table.has("allow") {
+    if !listen.value.ip().is_loopback()
+        && allow.is_empty()
+        && !tls.as_ref().is_some_and(Tls::asks)
+        && !table.has("allow")
+    {
         let help = "syslog knows no passwords: name the networks that may send, as in `allow = [\"192.0.2.0/24\"]`";
         let also = "; over TLS `client_ca` does, too: senders then show a certificate";
         let also = if protocol == Protocol::Tls { also } else { "" };
@@ -126,23 +123,6 @@ fn networks(table: &mut Table<'_>, said: &mut Said<'_>) -> Vec<IpNet> {
     out
 }
 
-fn files_of(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Files> {
-    let mut path = |key| table.text(key, said);
-    let (certificate, key, client_ca) = (path("certificate"), path("key"), path("client_ca"));
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => Some(Files {
-            certificate: certificate.value.into(),
-            key: key.value.into(),
-            client_ca: client_ca.map(|path| path.value.into()),
-        }),
-        (Some(one), None) | (None, Some(one)) => {
-            said.bad(one.span, "a `certificate` is shown with its `key`: name both files");
-            None
-        }
-        (None, None) => None,
-    }
-}
-
 impl Listener {
     /// Whether somebody may send.
     pub fn admits(&self, sender: IpAddr) -> bool {
@@ -169,7 +149,8 @@ impl SourceSettings for Listener {
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
         let Opening { folder, intake, .. } = opening;
         let what = format!("the source `{}`", intake.name());
-        let tls = self.tls.as_ref().map(|files| tls::acceptor(files, folder));
+        let telling = intake.clone();
+        let tls = self.tls.as_ref().map(|tls| tls.open(folder, move |what| telling.say(what)));
         let tls = tls.transpose().map_err(|why| format!("{what}: {why}"))?;
         let socket = Socket::bind(self).map_err(|why| format!("{what} {why}"))?;
         Ok(Box::new(Listening::new(self.clone(), socket, tls, intake)))
@@ -178,8 +159,10 @@ impl SourceSettings for Listener {
     fn check<'a>(&'a self, _: &'a Secrets, folder: &'a Path) -> Sending<'a, Result<Vec<String>, String>> {
         Box::pin(async move {
             let mut said = Vec::new();
-            if let Some(files) = &self.tls {
-                tls::acceptor(files, folder)?;
+            if let Some(tls) = &self.tls {
+                if let Some(wrong) = tls.look(folder) {
+                    return Err(wrong.message);
+                }
                 said.push("its certificate and key go together".to_string());
             }
             match Socket::bind(self) {

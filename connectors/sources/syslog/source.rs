@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tripline_connect::source::{Arrival, Intake, Source};
 use tripline_formats::{Batch, MAX_BATCH, UnparsedLine, excerpt};
+use tripline_serve::Identity;
 
 use super::config::{Listener, Protocol};
 use super::drops::Drops;
@@ -91,7 +92,7 @@ impl Socket {
 /// A listener that is bound.
 pub(super) struct Listening {
     pub socket: Socket,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Identity>,
     shared: Arc<Shared>,
 }
 
@@ -111,7 +112,7 @@ struct Piece {
 }
 
 impl Listening {
-    pub fn new(config: Listener, socket: Socket, tls: Option<TlsAcceptor>, intake: Intake) -> Self {
+    pub fn new(config: Listener, socket: Socket, tls: Option<Identity>, intake: Intake) -> Self {
         Listening { socket, tls, shared: Arc::new(Shared { config, intake, messages: AtomicU64::new(0) }) }
     }
 }
@@ -294,7 +295,7 @@ fn too_long(most: usize) -> String {
 
 async fn connections(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Identity>,
     shared: &Arc<Shared>,
     send: mpsc::Sender<Piece>,
     mut stop: watch::Receiver<bool>,
@@ -347,10 +348,10 @@ struct Sender {
     _place: OwnedSemaphorePermit,
 }
 
-async fn converse(stream: TcpStream, tls: Option<TlsAcceptor>, sender: Sender, mut stop: watch::Receiver<bool>) {
+async fn converse(stream: TcpStream, tls: Option<Identity>, sender: Sender, mut stop: watch::Receiver<bool>) {
     let Some(tls) = tls else { return sender.read(stream, stop).await };
     let shaken = tokio::select! {
-        shaken = tokio::time::timeout(HANDSHAKE, tls.accept(stream)) => shaken,
+        shaken = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls.config()).accept(stream)) => shaken,
         _ = stop.wait_for(|stop| *stop) => return,
     };
     match shaken {

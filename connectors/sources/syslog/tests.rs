@@ -40,8 +40,8 @@ fn a_configuration_is_helped() {
     );
     let on = |protocol: &str, more: &str| said(&format!("listen = \"127.0.0.1:1\"\nprotocol = \"{protocol}\"\n{more}"));
     assert!(on("relp", "").contains("it is one of udp, tcp, tls"));
-    assert!(on("tls", "").contains("needs `certificate` and `key`"));
-    assert!(on("tls", "certificate = \"a\"").contains("name both files"));
+    assert!(on("tls", "").contains("has no `certificate`"));
+    assert!(on("tls", "certificate = \"a\"").contains("has no `key`"));
     assert!(on("tcp", "certificate = \"a\"\nkey = \"b\"").contains("are for `protocol = \"tls\"`"));
     assert!(on("tcp", "client_ca = \"a\"").contains("are for `protocol = \"tls\"`"));
     assert!(on("udp", "max_connections = 5").contains("`max_connections` is for `tcp` and `tls`"));
@@ -147,7 +147,11 @@ impl Work {
             for (name, batch) in &arrival.pieces {
                 let text = |bytes: &[u8]| {
                     let event: serde_json::Value = serde_json::from_slice(bytes).unwrap();
-                    event["message"].as_str().map_or_else(|| event.to_string(), str::to_string)
+                    match (event["priority"].as_u64(), event["message"].as_str()) {
+                        (Some(priority), Some(message)) => format!("<{priority}>{message}"),
+                        (None, Some(message)) => message.to_string(),
+                        _ => event.to_string(),
+                    }
                 };
                 came.extend(batch.iter().map(|record| (name.to_string(), record.line, text(record.bytes))));
                 reasons.extend(batch.unparsed.iter().map(|one| format!("{}: {}", one.reason, one.excerpt)));

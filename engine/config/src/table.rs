@@ -397,6 +397,11 @@ impl<'t> Table<'t> {
         out
     }
 
+    /// Leaves what nobody asked for: it cannot be known what it means.
+    pub fn leave(&mut self) {
+        self.asked.extend(self.entries.iter().map(|(name, ..)| (*name).to_string()));
+    }
+
     /// Says what nobody asked for.
     pub fn finish(&self, said: &mut Said<'_>) {
         for (name, at, _) in &self.entries {

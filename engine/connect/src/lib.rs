@@ -21,9 +21,11 @@ pub mod callback;
 pub mod clock;
 mod destination;
 mod http;
+pub mod kafka;
 mod pace;
 pub mod source;
 mod texts;
+mod trust;
 
 use std::fmt;
 use std::path::Path;
@@ -36,6 +38,7 @@ pub use destination::{Content, Destination, Handle, Made, Outcome, Parcel, Sendi
 pub use http::{Answer, Http, Trouble, endpoint, plainly, retry_after};
 pub use pace::Pace;
 pub use texts::Texts;
+pub use trust::{Trust, Trusted};
 
 /// A kind of destination: what `kind = "…"` names.
 #[derive(Clone, Copy)]

@@ -67,14 +67,14 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether everything that comes is of the event sources that it names; otherwise its events tell that themselves.
+    fn names_all(&self) -> bool {
+        self.event_source().is_some()
+    }
+
     /// What is wrong with the files that its table names; relative paths begin at `folder`. Nothing is taken or sent.
     fn files(&self, _folder: &Path) -> Vec<Diagnostic> {
         Vec::new()
-    }
-
-    /// The event sources of what comes, where it has several and says with each piece which it is of.
-    fn streams(&self) -> Vec<&str> {
-        self.event_source().into_iter().collect()
     }
 
     /// Whether it comes to an end where a service is run once.
@@ -123,7 +123,8 @@ pub trait Source: Send {
 
 /// Events that came together, and what is committed with them.
 pub struct Arrival {
-    /// The events, each piece under the name that its events are known by (a file, a batch).
+    /// The events, each piece under the name that its events are known by (a file, a batch). A piece may say of which
+    /// event source it is: that goes before what the configuration says of the source.
     pub pieces: Vec<(Arc<str>, Batch)>,
     /// How many bytes they were, decompressed.
     pub bytes: u64,

@@ -31,7 +31,7 @@ pub struct Coverage<'p> {
     pub tactics: Vec<Column>,
     /// Every technique in scope once, by id.
     pub techniques: Vec<Cell>,
-    /// Rules that count and name no technique.
+    /// Rules that count and name no technique, without saying that none fits.
     pub without_attack: Vec<usize>,
     /// Rules that are deprecated, by name.
     pub deprecated: Vec<&'p Rule>,
@@ -177,7 +177,10 @@ pub fn coverage<'p>(program: &'p Program, scope: &Scope) -> Coverage<'p> {
     });
     let tactics = tactics.collect();
     let techniques = attack().techniques().filter(|t| in_scope(t)).map(|technique| cell(technique, &all)).collect();
-    let unnamed = |(at, rule): (usize, &Counted<'_>)| rule.rule.header.attack.is_empty().then_some(at);
+    let unnamed = |(at, rule): (usize, &Counted<'_>)| {
+        let header = &rule.rule.header;
+        (header.attack.is_empty() && !header.no_attack).then_some(at)
+    };
     let without_attack = rules.iter().enumerate().filter_map(unnamed).collect();
     Coverage { rules, sources, platforms, unplaced, tactics, techniques, without_attack, deprecated, left_out }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tripline_eval::time::{Finding as Handed, Observation};
 use tripline_eval::{Indexed, Match, Matcher};
-use tripline_event::{Origin, Value};
+use tripline_event::{Origin, Path, Value, to_text};
 use tripline_formats::parse;
 use tripline_ir::Source;
 
@@ -68,6 +68,18 @@ pub struct Detector<'r> {
     names: HashMap<&'r str, Arc<str>>,
     /// Where an event stands of which nothing is known.
     nowhere: Origin,
+    /// The number of the event that was judged last, and what is numbered.
+    number: Option<i64>,
+    numbered: String,
+}
+
+/// What an event is that was looked at as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// When it happened, nanoseconds since 1970, where that can be told.
+    pub time: Option<i64>,
+    /// Whether a mapping gives it a class other than `base_event`; none where its source has no mapping.
+    pub mapped: Option<bool>,
 }
 
 impl<'r> Detector<'r> {
@@ -86,7 +98,36 @@ impl<'r> Detector<'r> {
                 .map(|source| (source.name.as_str(), source.name.as_str().into()))
                 .collect(),
             nowhere: Origin { file: "".into(), line: 0 },
+            number: None,
+            numbered: String::new(),
         }
+    }
+
+    /// The number of the event that was judged last, where its source numbers events, and what is numbered (texts
+    /// joined by tabs).
+    pub fn number(&self) -> Option<(i64, &str)> {
+        self.number.map(|number| (number, self.numbered.as_str()))
+    }
+
+    /// Looks at an event as a whole.
+    pub fn look(&self, source: &'r Source, raw: &Value<'_>) -> Looked {
+        let evaluator = self.matcher.evaluator();
+        evaluator.next_event();
+        let (time, _) = time_and_id(evaluator, source, raw);
+        let class = || arm_of(evaluator, source, raw).is_some_and(|arm| arm.class.name != "base_event");
+        Looked { time, mapped: (!source.arms.is_empty()).then(class) }
+    }
+
+    /// The number of an event that was parsed as a whole.
+    fn number_of(&mut self, source: &Source, raw: &Value<'_>) {
+        let Some(counter) = &source.counter else { return };
+        let first = |places: &[Path]| {
+            let found = places.iter().filter_map(|place| place.get(raw));
+            found.filter(|value| matches!(value, Value::Text(_) | Value::Int(_))).find_map(to_text).map(Cow::into_owned)
+        };
+        let keys: Vec<String> = counter.by.iter().map(|by| first(by).unwrap_or_default()).collect();
+        self.number = first(&counter.value).and_then(|number| number.parse().ok()).filter(|number: &i64| *number >= 0);
+        self.numbered = keys.join("\t");
     }
 
     /// The ruleset.
@@ -146,11 +187,18 @@ impl<'r> Detector<'r> {
             SourceChoice::Detect => None,
             SourceChoice::Named(name) => Some(self.ruleset.ir.source(name).unwrap_or(usize::MAX)),
         };
+        self.number = None;
         let through_index = self.indexed.as_mut().and_then(|indexed| indexed.judge(&record, wanted).ok());
         let mut found: Vec<Match<'r>> = Vec::new();
         let raw;
         let source = match (through_index, &self.indexed) {
             (Some(source), Some(indexed)) => {
+                if let Some(source) = source
+                    && source.counter.is_some()
+                    && let Some(at) = self.ruleset.ir.source(&source.name)
+                {
+                    self.number = indexed.number(at, &record, &mut self.numbered);
+                }
                 let watched = self.watched(source);
                 if indexed.matches().is_empty() && watched.is_none() {
                     return Ok(Judged { source, ..Judged::default() });
@@ -167,6 +215,9 @@ impl<'r> Detector<'r> {
             _ => {
                 raw = parse(bytes)?;
                 let source = self.source(choice, &raw);
+                if let Some(source) = source {
+                    self.number_of(source, &raw);
+                }
                 if let Some(source) = source {
                     self.matcher.matches(source, &raw, &mut |one| found.push(one));
                     found.sort_by_key(|found| found.plan.rule);

@@ -15,6 +15,7 @@ mod detector;
 pub mod diff;
 mod files;
 mod finding;
+pub mod fires;
 pub mod harness;
 mod line;
 pub mod mutate;
@@ -27,7 +28,7 @@ mod told;
 
 pub use alert::{Alert, group};
 pub use compiler::{Compiler, Ruleset, all_codes};
-pub use detector::{Detector, Judged, SourceChoice, Taken};
+pub use detector::{Detector, Judged, Looked, SourceChoice, Taken};
 pub use files::DiskFiles;
 pub use finding::{Finding, Several, Shown, uid};
 pub use line::{finding_line, json_line};

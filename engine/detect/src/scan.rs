@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tripline_event::Origin;
-use tripline_formats::{Batch, Reader};
+use tripline_formats::{Batch, Format, Reader};
 
 use crate::{Detector, End, Finding, Ruleset, SourceChoice, Stream, Taken, finding_line};
 
@@ -17,6 +17,8 @@ use crate::{Detector, End, Finding, Ruleset, SourceChoice, Stream, Taken, findin
 pub struct Totals {
     /// Events read.
     pub events: u64,
+    /// What inputs were read as, and how many.
+    pub formats: BTreeMap<Format, u64>,
     /// Bytes read, decompressed.
     pub bytes: u64,
     /// Findings, also where only counted.
@@ -185,6 +187,8 @@ pub fn scan_batches(
             }
         }
     });
+    let format = input.into_inner().unwrap_or_else(PoisonError::into_inner).reader.format();
+    *totals.formats.entry(format).or_default() += 1;
     totals.bytes += bytes;
     error.map_or(Ok(()), Err)
 }

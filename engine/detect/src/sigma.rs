@@ -97,8 +97,9 @@ fn info(source: &SourceView) -> SourceInfo {
         (Path(View::steps(field)), values)
     };
     let detect = source.detect.iter().map(|fields| fields.iter().map(wanted).collect()).collect();
-    let paths = |fields: &[String]| fields.iter().map(|field| Path(View::steps(field))).collect();
-    SourceInfo { view, detect, time: paths(&source.time), id: paths(&source.id) }
+    let paths = |fields: &[String]| -> Vec<Path> { fields.iter().map(|field| Path(View::steps(field))).collect() };
+    let counter = source.gap.as_ref().map(|gap| (Path(View::steps(&gap.counter)), paths(&gap.by)));
+    SourceInfo { view, detect, time: paths(&source.time), id: paths(&source.id), counter }
 }
 
 /// Adds where the fields of a source stand.
@@ -127,5 +128,5 @@ fn everything(taxonomy: &Taxonomy) -> SourceInfo {
             time.push(path);
         }
     }
-    SourceInfo { view, detect: Vec::new(), time, id: Vec::new() }
+    SourceInfo { view, time, ..SourceInfo::default() }
 }

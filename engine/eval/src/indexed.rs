@@ -138,6 +138,29 @@ impl<'p> Indexed<'p> {
         Ok(self.program.sources.get(source))
     }
 
+    /// The number of the event that was judged last, which is this record, where its source numbers events. What is
+    /// numbered is written to `key`: its values, joined by tabs.
+    pub fn number(&self, source: usize, record: &str, key: &mut String) -> Option<i64> {
+        let counter = self.index.counters.get(source)?.as_ref()?;
+        let number = self.text(counter.value, record)?.parse().ok().filter(|number| *number >= 0)?;
+        key.clear();
+        for (at, field) in counter.by.iter().enumerate() {
+            if at > 0 {
+                key.push('\t');
+            }
+            key.push_str(self.text(*field, record).unwrap_or_default());
+        }
+        Some(number)
+    }
+
+    /// The text of a field that is one scalar, as it is written.
+    fn text<'e>(&self, field: u32, record: &'e str) -> Option<&'e str> {
+        let slots = self.index.slots.get(field as usize)?.iter().map(|slot| self.slots.get(*slot));
+        let mut scalars = slots.filter(|slot| matches!(slot.found, Found::Text | Found::Escaped | Found::Number));
+        let slot = scalars.next()?;
+        record.get(slot.start as usize..slot.end as usize)
+    }
+
     fn found(&self, entry: &tripline_plan::index::Entry) -> Option<Match<'p>> {
         let source = self.program.sources.get(entry.source as usize)?;
         match entry.arm {

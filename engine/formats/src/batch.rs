@@ -94,3 +94,13 @@ pub fn excerpt(bytes: &[u8]) -> String {
     }
     text
 }
+
+/// Why a record that is longer than this (bytes) is none.
+pub(crate) fn too_long(limit: usize) -> String {
+    const MIB: usize = 1 << 20;
+    if limit.is_multiple_of(MIB) {
+        format!("longer than {} MiB", limit / MIB)
+    } else {
+        format!("longer than {limit} bytes")
+    }
+}

@@ -25,7 +25,14 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     if path.as_os_str() == "-" {
         return unwrapped(decompress(io::stdin())?);
     }
-    let mut file = File::open(path)?;
+    open_file(File::open(path)?)
+}
+
+/// As [`open`], of a file that is open, from its beginning.
+///
+/// # Errors
+/// Where its first bytes cannot be read.
+pub fn open_file(mut file: File) -> io::Result<Box<dyn Read + Send>> {
     let mut head = Vec::with_capacity(MAGIC.len());
     // A pipe cannot be rewound; what is read from it is put back in front.
     file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut head)?;
@@ -33,6 +40,22 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
         return Ok(Box::new(EventLog::new(file)?));
     }
     unwrapped(decompress(io::Cursor::new(head).chain(file))?)
+}
+
+/// Whether a file that begins with these bytes is read as a whole: it is compressed, or an event log of Windows. Eight
+/// bytes tell.
+pub fn is_whole(head: &[u8]) -> bool {
+    head.starts_with(MAGIC) || !compression(head).is_empty()
+}
+
+/// What data that begins with these bytes is compressed with; nothing where it is not.
+fn compression(head: &[u8]) -> &'static str {
+    match head {
+        [0x1F, 0x8B, ..] => "gzip",
+        // A frame, or a frame to skip (which parallel compressors write first).
+        [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => "zstd",
+        _ => "",
+    }
 }
 
 /// An event log that came compressed or through a pipe is read into memory first.
@@ -48,12 +71,12 @@ fn unwrapped(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>
 }
 
 /// Gives the error that came before, then the input.
-struct Failing {
-    error: Option<io::Error>,
-    input: Box<dyn Read + Send>,
+pub(crate) struct Failing<R> {
+    pub error: Option<io::Error>,
+    pub input: R,
 }
 
-impl Read for Failing {
+impl<R: Read> Read for Failing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.error.take() {
             Some(error) => Err(error),
@@ -69,12 +92,7 @@ impl Read for Failing {
 pub fn decompress(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut head = Vec::with_capacity(4);
     input.by_ref().take(4).read_to_end(&mut head)?;
-    let format = match *head.as_slice() {
-        [0x1F, 0x8B, ..] => "gzip",
-        // A frame, or a frame to skip (which parallel compressors write first).
-        [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => "zstd",
-        _ => "",
-    };
+    let format = compression(&head);
     let input = io::Cursor::new(head).chain(input);
     Ok(match format {
         "gzip" => Box::new(Named { format, inner: MultiGzDecoder::new(BufReader::new(input)) }),

@@ -391,6 +391,17 @@ pub struct Source {
     pub time: Option<Id>,
     /// What names an event, where no arm does.
     pub id: Option<Id>,
+    /// What numbers its events.
+    pub counter: Option<Counter>,
+}
+
+/// A number that goes up by one with every event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// Where it may stand, in the order in which that is tried.
+    pub value: Vec<Path>,
+    /// The same for each of the fields whose values together say what is numbered by itself.
+    pub by: Vec<Vec<Path>>,
 }
 
 /// An arm of a mapping, and the rules that look at its class.

@@ -134,6 +134,17 @@ pub struct Index {
     pub always: Vec<Vec<u32>>,
     /// Entries that tell sources and have no anchors.
     pub detect: Vec<u32>,
+    /// Per source, the fields that number its events.
+    pub counters: Vec<Option<CounterFields>>,
+}
+
+/// The fields of a [`tripline_ir::Counter`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CounterFields {
+    /// The number.
+    pub value: u32,
+    /// What says what is numbered.
+    pub by: Vec<u32>,
 }
 
 impl Index {
@@ -144,6 +155,7 @@ impl Index {
         loop {
             let mut builder = Builder::new(program, &refused);
             let mut entries = conditions(program, &mut builder);
+            let counters = counters(program, &refused, &mut builder.fields);
             let (placed, more) = places(&builder.fields);
             let Builder { fields, predicates, mut shared, keywords, .. } = builder;
             if !more.is_empty() {
@@ -167,9 +179,24 @@ impl Index {
                 anchored,
                 always,
                 detect,
+                counters,
             };
         }
     }
+}
+
+/// The fields of counters, beside those of predicates.
+fn counters(program: &ir::Program, refused: &HashSet<Path>, fields: &mut Vec<Field>) -> Vec<Option<CounterFields>> {
+    let mut field = |places: &[Path]| {
+        let places: Vec<Path> = places.iter().filter(|place| !refused.contains(*place)).cloned().collect();
+        fields.push(Field { places, loose: false });
+        number(fields.len() - 1)
+    };
+    let of = |source: &ir::Source| {
+        let counter = source.counter.as_ref()?;
+        Some(CounterFields { value: field(&counter.value), by: counter.by.iter().map(|by| field(by)).collect() })
+    };
+    program.sources.iter().map(of).collect()
 }
 
 fn number(n: usize) -> u32 {

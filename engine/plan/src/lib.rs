@@ -14,6 +14,7 @@ mod time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tripline_event::Path;
 use tripline_ir as ir;
 use tripline_semantic::Program;
 use tripline_semantic::typed::{self, Subject};
@@ -153,7 +154,12 @@ impl Content<'_, '_> {
             let rules = self.plans(at, name, Some(u64::from(arm.class.uid)), guard, &wanted, &mut lowering);
             arms.push(ir::Arm { guard, class: arm.class, definitions, rules });
         }
-        ir::Source { name: name.to_string(), detect, arms, rules: of_events, time, id }
+        let counter = info.and_then(|info| {
+            let (value, by) = info.counter.as_ref()?;
+            let places = |path: &Path| info.view.places(path, false);
+            Some(ir::Counter { value: places(value), by: by.iter().map(places).collect() })
+        });
+        ir::Source { name: name.to_string(), detect, arms, rules: of_events, time, id, counter }
     }
 
     /// The plans of the rules that look at an arm, or at events as they came.

@@ -104,8 +104,21 @@ pub struct Source {
     pub event_source: Option<(String, Span)>,
     /// What it is.
     pub kind: &'static str,
+    /// Whether its completeness is watched, and by what.
+    pub watch: Watching,
     /// What its kind read of it.
     pub settings: Arc<dyn SourceSettings>,
+}
+
+/// How the completeness of a source is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watching {
+    /// Whether it is.
+    pub on: bool,
+    /// After how long without an event it is silent; by its own rhythm where that is not said.
+    pub silence: Option<Duration>,
+    /// How late its events may come; not judged where that is not said.
+    pub max_lag: Option<Duration>,
 }
 
 /// Somewhere that findings or alerts go.

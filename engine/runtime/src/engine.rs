@@ -1,6 +1,7 @@
 //! The one thread that judges and commits: what sources send goes in, and positions, state, findings and deliveries
 //! that follow from it are written together.
 
+mod complete;
 pub(crate) mod desk;
 mod enrich;
 mod feed;
@@ -28,6 +29,7 @@ use crate::log::say;
 use crate::metrics::Metrics;
 use crate::parcel::{Message, Parcel};
 use crate::reload::Running;
+use crate::watch::{Watch, Written};
 use desk::Rules;
 use feed::Feed;
 pub(crate) use ids::Ids;
@@ -79,6 +81,8 @@ pub(crate) struct Engine<'c> {
     pub ids: Ids,
     /// When what is old enough was deleted last.
     pub retained: Option<Instant>,
+    /// Watches whether events are complete.
+    pub watch: Watch,
 }
 
 /// The store, also where a thread that had it has gone.
@@ -94,7 +98,8 @@ impl Engine<'_> {
         let mut ticked: Option<Instant> = None;
         let mut stream = Stream::new(ruleset);
         let mut feed = Feed::new(ruleset, self.config, Arc::clone(&self.metrics));
-        restore::restore(&locked(&self.store), stream.as_mut(), &mut feed, &mut self.ids)?;
+        let mut complete = false;
+        restore::restore(&locked(&self.store), stream.as_mut(), &mut feed, &mut self.ids, &mut self.watch)?;
         restore::tidy(&mut locked(&self.store), ruleset, stream.as_mut())?;
         feed.begin(stream.as_mut());
         self.metrics.rules.set(i64::try_from(ruleset.active().count()).unwrap_or(i64::MAX));
@@ -114,6 +119,11 @@ impl Engine<'_> {
             // Time passes for alerts too.
             let tick = ticked.is_none_or(|at| at.elapsed() >= DESK_TICK);
             let mut work = Work { parcels, notes: idle, ..Work::default() };
+            // Where nothing more comes, it is looked at once more.
+            let last = self.to_end == Some(0) && work.parcels.is_empty() && !std::mem::replace(&mut complete, true);
+            if last || self.watch.is_due() {
+                self.look(last, &mut work);
+            }
             if tick || !asked.is_empty() || !answered.is_empty() {
                 ticked = Some(Instant::now());
                 self.answered(&rules, answered, &mut work)?;
@@ -128,6 +138,10 @@ impl Engine<'_> {
                 }
                 wanted.into_iter().for_each(|wanted| self.asker.ask(wanted));
             } else if self.stop.asked() || self.to_end == Some(0) && !self.asker.waits() {
+                complete::put(self.watch.finish(), &mut work);
+                if !work.is_empty() {
+                    self.commit(work)?;
+                }
                 return Ok(Exit::Stop);
             } else if self.to_end == Some(0) {
                 // Alerts wait for answers, and nothing else comes.
@@ -197,21 +211,27 @@ impl Engine<'_> {
     ) -> Result<(), String> {
         let now = clock::now();
         work.commit.at = now;
+        let mut watched = Written::default();
         for parcel in &work.parcels {
             let repeated = parcel.arrival.id.as_ref().is_some_and(|id| !self.ids.take(&parcel.source, id, now));
             if repeated {
+                self.watch.repeated(&parcel.source, &mut watched);
                 self.metrics.repeated.with_label_values(&[&parcel.source]).inc();
             }
             work.done.push(Done { repeated, ..Done::default() });
         }
         let fresh: Vec<&Parcel> =
             work.parcels.iter().zip(&work.done).filter(|(_, done)| !done.repeated).map(|(parcel, _)| parcel).collect();
-        let judged = self.pool.install(|| judge::judge(ruleset, detectors, &fresh));
+        let numbered = self.numbered(&fresh);
+        let mut judged = self.pool.install(|| judge::judge(ruleset, detectors, &numbered));
+        let taken = self.watch(&fresh, &mut judged, now);
         let mut rows = Vec::new();
         let told = feed.take(stream, &fresh, judged, now, &mut rows, &mut work.notes, &mut work.commit.state);
         for (done, told) in work.done.iter_mut().filter(|done| !done.repeated).zip(told) {
             *done = told;
         }
+        complete::put(watched, work);
+        complete::put(taken, work);
         self.ids.expire(now);
         work.commit.state.extend(self.ids.changes());
         let mut positions: BTreeMap<&str, &[u8]> = BTreeMap::new();

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use tripline_detect::{Detector, Ruleset, SourceChoice, Stream, Taken};
+use tripline_formats::Layout;
 use tripline_ir::time::Owner;
 use tripline_store::{Change, Commit, Durability, Note, Options, Space, Store};
 
@@ -33,6 +34,8 @@ pub struct Build<'b> {
     pub ruleset: &'b Ruleset,
     /// The archive.
     pub files: &'b [PathBuf],
+    /// How its files are read.
+    pub layout: Layout,
     /// How the source of each event is told.
     pub choice: SourceChoice,
     /// Whether what features held before is forgotten.
@@ -100,7 +103,7 @@ pub fn build(build: &Build<'_>, tell: &mut dyn FnMut(Step)) -> Result<Built, Str
     let detectors: Vec<Mutex<Detector<'_>>> =
         (0..pool.current_num_threads()).map(|_| Mutex::new(Detector::new(ruleset))).collect();
     let judging = Judging { pool: &pool, detectors: &detectors, choice: &build.choice, ruleset };
-    let archive = Archive::open(build.files, &progress.read, judging)?;
+    let archive = Archive::open(build.files, &build.layout, &progress.read, judging)?;
     let mut building =
         Building { build, store, stream, spaces, archive, progress, built: Built::default(), changed: 0 };
     building.built.resumed = resumed;

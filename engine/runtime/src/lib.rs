@@ -30,13 +30,13 @@ mod parcel;
 mod reload;
 mod signals;
 mod tested;
+pub mod watch;
 
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tripline_alert::Enrichments;
 pub use tripline_alert::Routing;
 use tripline_connect::source::{Intake, Opening, Stop};
@@ -74,6 +74,8 @@ use log::say;
 use metrics::Metrics;
 use parcel::{Door, Message, WAITING};
 use reload::Running;
+use tripline_connect::clock;
+use watch::{Failing, Watch};
 
 /// How many requests of people wait for the engine at most.
 const ASKED: usize = 256;
@@ -151,14 +153,15 @@ pub fn run(service: Service) -> Result<(), String> {
     let (send, receive) = sync_channel(WAITING);
     let (reload, reloaded) = sync_channel(1);
     let (asks, requests) = sync_channel(ASKED);
+    let failing = Arc::new(Failing::default());
     let mut sources = Vec::new();
     for source in &config.sources {
         let choice = match &source.event_source {
             Some((name, _)) => SourceChoice::Named(name.clone()),
             None => SourceChoice::Detect,
         };
-        let (send, metrics) = (send.clone(), Arc::clone(&metrics));
-        let door = Door { name: source.name.as_str().into(), choice, send: send.clone(), metrics };
+        let (send, metrics, failing) = (send.clone(), Arc::clone(&metrics), Arc::clone(&failing));
+        let door = Door { name: source.name.as_str().into(), choice, send: send.clone(), metrics, failing };
         let intake = Intake::new(&source.name, Arc::new(door), stop.clone());
         let position = locked(&store).position(&source.name).map_err(|error| error.to_string())?;
         let opening = Opening { secrets: &secrets, folder: &config.folder, once, position, intake };
@@ -187,7 +190,7 @@ pub fn run(service: Service) -> Result<(), String> {
         let at = listeners.bind("the API", listen.at, listening.max_connections, tls, api.router())?;
         say(&format!("the API is on {}://{at}", listen.scheme()));
     }
-    let (stopping, stopped) = watch::channel(false);
+    let (stopping, stopped) = tokio::sync::watch::channel(false);
     let serving = listeners.serve(stopped)?;
     // Events are taken from here on: whatever could fail at the beginning has not.
     let to_end = once.then_some(sources.len());
@@ -211,6 +214,7 @@ pub fn run(service: Service) -> Result<(), String> {
     std::thread::spawn(move || watcher.run());
     let ids = engine::Ids::default();
     let retained = None;
+    let watch = Watch::new(&config, failing, clock::now());
     let engine = Engine {
         config: &config,
         store,
@@ -226,6 +230,7 @@ pub fn run(service: Service) -> Result<(), String> {
         to_end,
         ids,
         retained,
+        watch,
     };
     let running = Running {
         ruleset: rules.ruleset,

@@ -45,6 +45,13 @@ pub(crate) struct Metrics {
     pub source_failing: IntGaugeVec,
     pub requests: IntCounterVec,
     pub lookups: IntCounterVec,
+    pub quiet: GaugeVec,
+    pub source_lag: GaugeVec,
+    pub usual: GaugeVec,
+    pub missing: IntGaugeVec,
+    pub conditions: IntGaugeVec,
+    pub sampled: IntCounterVec,
+    pub unmapped: IntCounterVec,
 }
 
 impl Metrics {
@@ -80,12 +87,11 @@ impl Metrics {
                 &["rule"],
             )?,
             waiting: one(r, IntGauge::new("tripline_waiting_events", "Events that wait for a watermark")?)?,
-            lag: one(
+            lag: floats(
                 r,
-                GaugeVec::new(
-                    Opts::new("tripline_lag_seconds", "How far the latest event of a source lies behind the clock"),
-                    &["event_source"],
-                )?,
+                "lag_seconds",
+                "How far the latest event of a source lies behind the clock",
+                &["event_source"],
             )?,
             commit: seconds(r, "commit_seconds", "How long commits take")?,
             latency: seconds(r, "finding_latency_seconds", "From an event's arrival to the commit of its finding")?,
@@ -103,6 +109,18 @@ impl Metrics {
             lost: counters(r, "lost_datagrams_total", "Datagrams that the system threw away", &["source"])?,
             gaps: counters(r, "source_gaps_total", "Times whose events may be missing", &["source"])?,
             requests: counters(r, "api_requests_total", "Requests to the API", &["code"])?,
+            quiet: floats(r, "quiet_seconds", "How long ago a source sent its last event", &["source"])?,
+            source_lag: floats(
+                r,
+                "source_lag_seconds",
+                "How late events of this hour and the one before came",
+                &["source", "quantile"],
+            )?,
+            usual: floats(r, "usual_events", "Events that a source has in such an hour of the week", &["source"])?,
+            missing: gauges(r, "missing_events", "Events that their numbers show to be missing", &["event_source"])?,
+            conditions: gauges(r, "conditions", "Conditions of a source that hold", &["source", "condition"])?,
+            sampled: counters(r, "sampled_total", "Events that were looked at as a whole", &["source"])?,
+            unmapped: counters(r, "unmapped_total", "Of these, without a class of a mapping", &["source"])?,
             lookups: counters(r, "lookups_total", "Values that services were asked for", &["enrichment", "outcome"])?,
             registry,
         })
@@ -128,6 +146,10 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Res
 
 fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
     one(registry, IntGaugeVec::new(Opts::new(format!("tripline_{name}"), help), labels)?)
+}
+
+fn floats(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+    one(registry, GaugeVec::new(Opts::new(format!("tripline_{name}"), help), labels)?)
 }
 
 fn seconds(registry: &Registry, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {

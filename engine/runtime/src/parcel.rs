@@ -8,6 +8,7 @@ use tripline_detect::SourceChoice;
 
 use crate::log::say;
 use crate::metrics::Metrics;
+use crate::watch::Failing;
 
 /// How many parcels wait for the engine at most; each holds about as much as a batch may.
 pub(crate) const WAITING: usize = 8;
@@ -36,6 +37,7 @@ pub(crate) struct Door {
     pub choice: SourceChoice,
     pub send: SyncSender<Message>,
     pub metrics: Arc<Metrics>,
+    pub failing: Arc<Failing>,
 }
 
 impl source::Engine for Door {
@@ -56,6 +58,7 @@ impl source::Engine for Door {
             _ => {}
         }
         failing.set(i64::from(why.is_some()));
+        self.failing.set(&self.name, why);
     }
 
     fn rotated(&self) {

@@ -38,6 +38,8 @@ pub struct SourceInfo {
     pub time: Vec<Path>,
     /// What names an event, where no mapping does: the first of these that is there.
     pub id: Vec<Path>,
+    /// The number that goes up by one with every event, and what is numbered by itself: the values of these together.
+    pub counter: Option<(Path, Vec<Path>)>,
 }
 
 /// A declared name.

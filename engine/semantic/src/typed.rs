@@ -562,6 +562,8 @@ pub struct Header {
     pub id: Option<String>,
     pub author: Option<String>,
     pub attack: Vec<Technique>,
+    /// `attack: []`: it is said that no technique fits.
+    pub no_attack: bool,
     pub description: Option<String>,
     pub runbook: Option<String>,
     pub tags: Vec<String>,

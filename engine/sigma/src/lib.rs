@@ -32,4 +32,4 @@ pub use model::Document;
 pub use parse::{Parsed, parse};
 pub use pipeline::Pipeline;
 pub use print::rule_text;
-pub use taxonomy::{Detect, Literal, Provider, Resolved, SourceView, Taxonomy, TaxonomyError};
+pub use taxonomy::{Detect, Gap, Literal, Provider, Resolved, SourceView, Taxonomy, TaxonomyError};

@@ -31,6 +31,17 @@ pub struct SourceView {
     pub time: Vec<String>,
     /// Fields that name an event so that no other of the source has the name; the first that is there counts.
     pub id: Vec<String>,
+    /// What numbers the events, so that one that is missing is noticed.
+    pub gap: Option<Gap>,
+}
+
+/// A number that goes up by one with every event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gap {
+    /// The field that has it.
+    pub counter: String,
+    /// Fields whose values together say what is numbered: each combination counts by itself.
+    pub by: Vec<String>,
 }
 
 /// What a field must be for an event to be of a source.
@@ -102,6 +113,7 @@ impl Taxonomy {
             own.detect.extend(source.detect);
             own.time.extend(source.time.into_iter().filter(|field| !own.time.contains(field)).collect::<Vec<_>>());
             own.id.extend(source.id.into_iter().filter(|field| !own.id.contains(field)).collect::<Vec<_>>());
+            own.gap = source.gap.or(own.gap.take());
             for (field, paths) in source.fields {
                 let have = own.fields.entry(field).or_default();
                 have.extend(paths.into_iter().filter(|path| !have.contains(path)).collect::<Vec<_>>());

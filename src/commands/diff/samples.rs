@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tripline_detect::diff::{OfRule, Seen, mark};
-use tripline_formats::{Batch, Reader};
+use tripline_formats::{Batch, Layout, Reader};
 
 /// How many findings of a kind are shown for each rule.
 pub const SHOWN: usize = 3;
@@ -30,7 +30,7 @@ fn place(seen: &Seen) -> Place {
 }
 
 /// The events of the findings that are shown. What cannot be read any longer is left out.
-pub fn read(rules: &[OfRule], files: &[PathBuf]) -> Samples {
+pub fn read(rules: &[OfRule], files: &[PathBuf], layout: &Layout) -> Samples {
     let shown = rules.iter().flat_map(|of| {
         let changed = of.changed.iter().take(SHOWN).map(|(_, now)| now);
         of.gained.iter().take(SHOWN).chain(of.lost.iter().take(SHOWN)).chain(changed)
@@ -44,8 +44,7 @@ pub fn read(rules: &[OfRule], files: &[PathBuf]) -> Samples {
         let name: Arc<str> = path.display().to_string().into();
         let lines: HashSet<u64> = wanted.keys().filter(|(file, _)| *file == name).map(|(_, line)| *line).collect();
         let Some(last) = lines.iter().max() else { continue };
-        let Ok(input) = tripline_formats::open(path) else { continue };
-        let mut reader = Reader::new(input);
+        let Ok(mut reader) = Reader::open(path, layout) else { continue };
         let mut batch = Batch::default();
         let mut ended = false;
         while !ended && matches!(reader.next_into(&mut batch), Ok(true)) {

@@ -8,6 +8,7 @@ use tripline_detect::scan::{Told, Totals};
 use tripline_detect::{Finding, Ruleset, Several};
 use tripline_eval::explain::show;
 use tripline_event::{format_time, to_text};
+use tripline_formats::Format;
 use tripline_semantic::typed::Severity;
 
 /// Findings, as they are told.
@@ -134,6 +135,13 @@ pub fn summary(ruleset: &Ruleset, totals: &Totals, seconds: f64) {
         seconds,
         totals.events as f64 / seconds
     );
+    for (format, inputs) in totals.formats.iter().filter(|(format, _)| **format != Format::Json) {
+        eprintln!("{} read as {format}", counted(*inputs, "file"));
+    }
+    if totals.events == 0 && totals.unparsed > 0 && totals.formats.contains_key(&Format::Json) {
+        let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+        eprintln!("nothing in it is JSON; say what it is with --input ({})", names.join(", "));
+    }
     for ((rule, exception), count) in &totals.excepted {
         let Some(rule) = ruleset.program.rules.get(*rule) else { continue };
         let Some(exception) = rule.exceptions.get(*exception) else { continue };

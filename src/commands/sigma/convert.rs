@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tripline_base::SourceMap;
 use tripline_base::terminal::{counted, visible};
 use tripline_detect::{Converted, Detector, DiskFiles, Ruleset, SourceChoice};
-use tripline_formats::Reader;
+use tripline_formats::{Layout, Reader};
 
 use super::super::Outcome;
 use crate::load;
@@ -131,7 +131,7 @@ fn recorded(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
 /// The events of a file on which a rule fires, as text.
 fn fired(ruleset: &Ruleset, detector: &mut Detector<'_>, one: &Converted, path: &Path) -> Result<Vec<String>, String> {
     let unreadable = |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
-    let mut reader = Reader::new(tripline_formats::open(path).map_err(unreadable)?);
+    let mut reader = Reader::open(path, &Layout::default()).map_err(unreadable)?;
     let choice = SourceChoice::Named(one.source.clone());
     let fires = |rule: &usize| ruleset.program.rules.get(*rule).is_some_and(|rule| rule.name == one.name);
     let mut out = Vec::new();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tripline_detect::scan::{Told, Wanted};
 use tripline_detect::{Ruleset, SourceChoice};
+use tripline_formats::Layout;
 
 use crate::replay;
 
@@ -44,7 +45,7 @@ pub fn compare(
     let mut left = BTreeSet::new();
     let mut too_many = false;
     let at = of(after);
-    let replayed = replay::replay(after, files, &wanted, &mut |_, told| {
+    let replayed = replay::replay(after, files, &Layout::default(), &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told
             && Some(finding.rule) == at
         {
@@ -66,7 +67,7 @@ pub fn compare(
     // A finding over several events is told again with every update.
     let (mut known, mut removed) = (BTreeSet::new(), Vec::new());
     let at = of(before);
-    replay::replay(before, files, &wanted, &mut |_, told| {
+    replay::replay(before, files, &Layout::default(), &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told
             && Some(finding.rule) == at
         {

@@ -6,6 +6,8 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod corpus;
+mod formats;
+mod pushed;
 mod service;
 mod state;
 mod told;
@@ -42,6 +44,9 @@ struct Args {
     /// How often each stage is run; the quickest run counts
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Measure how fast each format becomes events instead, over `--count` events
+    #[arg(long)]
+    formats: bool,
     /// Measure rules over several events instead, with so many keys
     #[arg(long)]
     state: Option<usize>,
@@ -66,6 +71,10 @@ struct Args {
     /// Measure how soon a chat is told of alerts instead
     #[arg(long)]
     told: bool,
+    /// Measure how many events a second it takes over HTTP instead, with all shipped rules: by `http`, `splunk_hec`,
+    /// `elasticsearch` or `otlp`
+    #[arg(long, value_name = "KIND")]
+    pushed: Option<String>,
     /// Measure how many changes of state it commits instead, over so many events
     #[arg(long)]
     durable: Option<usize>,
@@ -133,6 +142,9 @@ impl Bench<'_> {
 }
 
 fn run(args: &Args) -> Result<(), String> {
+    if args.formats {
+        return formats::run(args.count, args.runs);
+    }
     if let Some(keys) = args.state {
         return state::run(keys.max(1), args.each.max(1), args.stage.as_deref().unwrap_or_default());
     }
@@ -144,6 +156,9 @@ fn run(args: &Args) -> Result<(), String> {
             seconds: args.seconds.max(1),
             http: args.http,
         };
+        if let Some(kind) = &args.pushed {
+            return pushed::run(&asked, kind);
+        }
         return match args.durable {
             Some(events) => service::durable(program, &args.folder, events, args.keys.max(1)),
             None if args.told => told::told(&asked),

@@ -5,12 +5,14 @@
 
 mod agreeing;
 mod content;
+mod lines;
 mod pushing;
 mod reading;
 mod scanning;
 
 pub use agreeing::agree;
 pub use content::{checker, formatter, parser};
+pub use lines::lines;
 pub use pushing::{bulk, hec, otlp};
 pub use reading::reader;
 pub use scanning::scan;
@@ -19,7 +21,7 @@ pub use scanning::scan;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("agree", agree),
     ("bulk", bulk),
     ("hec", hec),
@@ -27,6 +29,7 @@ pub const TARGETS: [Target; 9] = [
     ("parser", parser),
     ("formatter", formatter),
     ("checker", checker),
+    ("lines", lines),
     ("reader", reader),
     ("scan", scan),
 ];

@@ -12,7 +12,7 @@ fn seed() -> Chance {
 }
 
 /// Says that a client has ended, however it did.
-struct Done<'a>(&'a AtomicBool);
+pub(super) struct Done<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {

@@ -52,10 +52,17 @@ def otlp(lines):
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
     from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
     from opentelemetry.sdk.resources import Resource
 
-    exporter = OTLPLogExporter(
+    results = []
+
+    class Exporter(OTLPLogExporter):
+        def export(self, batch):
+            results.append(super().export(batch))
+            return results[-1]
+
+    exporter = Exporter(
         endpoint=f"https://localhost:{otlp_port}/v1/logs",
         certificate_file=ca,
         headers={"Authorization": f"Bearer {token}"},
@@ -72,9 +79,13 @@ def otlp(lines):
         logger.emit(LogRecord(body=body, severity_number=SeverityNumber.INFO, attributes={"at": at}))
     assert provider.force_flush()
     provider.shutdown()
+    assert results and all(result == LogRecordExportResult.SUCCESS for result in results), results
 
 
 os.environ["NO_PROXY"] = "localhost"
+# What the environment trusts would go before what is named here.
+for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    os.environ.pop(name, None)
 bulk(lines[:third])
 hec(lines[third : 2 * third])
 otlp(lines[2 * third :])

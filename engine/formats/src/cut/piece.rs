@@ -2,7 +2,7 @@
 //! piece there. Here are the limit on its length and its number.
 
 use super::{Cutter, Mode, is_blank};
-use crate::batch::{EXCERPT_BYTES, RecordRange, UnparsedLine, excerpt};
+use crate::batch::{EXCERPT_BYTES, RecordRange, UnparsedLine, excerpt, too_long};
 use crate::scan::{Head, Scan};
 
 /// What is being read into the end of the buffer.
@@ -84,14 +84,5 @@ impl Cutter {
         }
         self.count += 1;
         self.count
-    }
-}
-
-fn too_long(limit: usize) -> String {
-    const MIB: usize = 1 << 20;
-    if limit.is_multiple_of(MIB) {
-        format!("longer than {} MiB", limit / MIB)
-    } else {
-        format!("longer than {limit} bytes")
     }
 }

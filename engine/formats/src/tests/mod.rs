@@ -7,6 +7,7 @@ mod locating;
 mod parsing;
 mod property;
 mod shapes;
+mod text;
 
 use std::io::{self, Read};
 

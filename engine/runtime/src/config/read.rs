@@ -12,8 +12,9 @@ use tripline_connect::source::SourceKind;
 use tripline_connect::{Kind, Kinds, Pace};
 use tripline_serve::Listen;
 
-use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source};
+use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source, Watching};
 use crate::codes;
+use crate::watch::HEALTH;
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 const SECOND: Duration = Duration::from_secs(1);
@@ -152,15 +153,31 @@ fn source(
 ) -> Option<Source> {
     let span = table.span;
     let name = named(&mut table, names, "\"okta\"", said);
+    if name.as_deref() == Some(HEALTH) {
+        let message = format!("`{HEALTH}` is the name of what the service tells of itself");
+        said.push(Diagnostic::new(&BAD_VALUE, span, message).help("give the source another name"));
+        return None;
+    }
     let fit: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
     let kind = kind(&mut table, &fit, said)?;
     let kind = kinds.iter().find(|one| one.name == kind.value)?;
     let written = table.text("source", said).map(|source| (source.value, source.span));
+    if let Some((_, span)) = written.as_ref().filter(|(source, _)| source == HEALTH) {
+        let message = format!("`{HEALTH}` is what the service tells of itself, and of nothing else");
+        said.push(Diagnostic::new(&BAD_VALUE, *span, message));
+        return None;
+    }
+    let limit = |key, table: &mut Table<'_>, said: &mut Said<'_>| {
+        table.has(key).then(|| table.duration(key, SECOND, ("1s", "365d"), said))
+    };
+    let silence = limit("silence", &mut table, said);
+    let max_lag = limit("max_lag", &mut table, said);
+    let watch = Watching { on: table.flag("watch", true, said), silence, max_lag };
     let settings = (kind.read)(&mut table, said);
     table.finish(said);
     let settings = settings?;
     let event_source = written.or_else(|| Some((settings.event_source()?.to_string(), span)));
-    Some(Source { name: name?, event_source, kind: kind.name, settings })
+    Some(Source { name: name?, event_source, kind: kind.name, watch, settings })
 }
 
 fn outlet(

@@ -9,7 +9,7 @@ use tripline_connect::source::Done;
 use tripline_detect::{Load, Ruleset, Stream};
 use tripline_store::{Change, Note};
 
-use super::judge::{One, Row};
+use super::judge::{Piece, Row};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::parcel::Parcel;
@@ -78,11 +78,9 @@ impl<'c, 'r> Feed<'c, 'r> {
             let lateness = engine.lateness_of.get(&source.name).copied().unwrap_or(engine.lateness);
             stream.machine().set_lateness(*at, clock::nanos(lateness));
         }
-        let named = self.config.sources.iter().flat_map(|source| match &source.event_source {
-            Some((name, _)) => vec![name.as_str()],
-            None => source.settings.streams(),
-        });
-        for at in named.filter_map(|name| self.ruleset.ir.source(name)) {
+        let of_kinds = self.config.sources.iter().flat_map(|source| source.settings.event_sources());
+        let named = self.config.sources.iter().filter_map(|source| source.event_source.clone()).chain(of_kinds);
+        for at in named.filter_map(|(name, _)| self.ruleset.ir.source(&name)) {
             if watched.contains(&at) {
                 stream.machine().expect(at);
                 self.awaited.insert(at, Instant::now());
@@ -116,7 +114,7 @@ impl<'c, 'r> Feed<'c, 'r> {
         &mut self,
         mut stream: Option<&mut Stream<'r>>,
         parcels: &[&Parcel],
-        judged: Vec<Vec<One<'r>>>,
+        judged: Vec<Piece<'r>>,
         now: i64,
         rows: &mut Vec<Row>,
         notes: &mut Vec<Note>,
@@ -131,7 +129,7 @@ impl<'c, 'r> Feed<'c, 'r> {
         let limit = now.saturating_add(clock::nanos(self.config.engine.max_ahead));
         let mut ahead: BTreeMap<usize, (u64, Vec<String>)> = BTreeMap::new();
         let mut unknown = vec![0; parcels.len()];
-        for one in judged.into_iter().flatten() {
+        for one in judged.into_iter().flat_map(|piece| piece.ones) {
             let Some(done) = done.get_mut(one.parcel) else { continue };
             let Some(judged) = one.judged else {
                 done.unparsed += 1;

@@ -6,6 +6,7 @@ use tripline_store::Store;
 use super::feed::Feed;
 use super::ids::{Ids, SPACE};
 use crate::log::say;
+use crate::watch::{SPACE as NUMBERS, Watch};
 
 /// Rows of sources begin so, in the space of all zeros.
 const OF_SOURCE: u8 = b's';
@@ -16,12 +17,18 @@ pub(super) fn restore<'r>(
     mut stream: Option<&mut Stream<'r>>,
     feed: &mut Feed<'_, 'r>,
     ids: &mut Ids,
+    watch: &mut Watch,
 ) -> Result<(), String> {
     let mut bad = 0u64;
+    watch.restore(store)?;
     *ids = Ids::default();
     let each = |space: &[u8; 16], key: &[u8], value: &[u8]| {
         if *space == SPACE {
             ids.restore(key, value);
+            return;
+        }
+        if *space == NUMBERS {
+            watch.restore_numbers(key, value);
             return;
         }
         if let (true, Some((&OF_SOURCE, name))) = (*space == [0; 16], key.split_first())
@@ -49,6 +56,6 @@ pub(super) fn tidy(store: &mut Store, ruleset: &Ruleset, stream: Option<&mut Str
         return Ok(());
     }
     let mut keep = stream.map_or_else(|| vec![[0; 16]], |stream| stream.machine().spaces());
-    keep.push(SPACE);
+    keep.extend([SPACE, NUMBERS]);
     store.drop_spaces_except(&keep).map(|_| ()).map_err(|error| error.to_string())
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use rayon::prelude::*;
 use tripline_detect::{Detector, Ruleset, SourceChoice, Taken};
 use tripline_event::Origin;
-use tripline_formats::{Batch, Reader, RecordRange};
+use tripline_formats::{Batch, Layout, Reader, RecordRange};
 
 /// So many events are judged by a thread at a time.
 const PORTION: usize = 256;
@@ -40,6 +40,7 @@ pub(super) struct Judging<'r, 'j> {
 pub(super) struct Archive<'r, 'j> {
     judging: Judging<'r, 'j>,
     files: &'j [PathBuf],
+    layout: &'j Layout,
     /// How many records of each file were handed out; none once it was read to its end.
     read: Vec<Option<u64>>,
     /// Files that are still to be opened, by when they begin; the first to begin is the last.
@@ -68,11 +69,16 @@ impl<'r, 'j> Archive<'r, 'j> {
     ///
     /// # Errors
     /// Where one cannot be read.
-    pub fn open(files: &'j [PathBuf], read: &[Option<u64>], judging: Judging<'r, 'j>) -> Result<Self, String> {
+    pub fn open(
+        files: &'j [PathBuf],
+        layout: &'j Layout,
+        read: &[Option<u64>],
+        judging: Judging<'r, 'j>,
+    ) -> Result<Self, String> {
         let readers = files.iter().map(|_| None).collect();
         let (ahead, open) = (Vec::new(), BinaryHeap::new());
         let read = read.to_vec();
-        let mut archive = Archive { judging, files, read, ahead, open, readers, unparsed: 0, unknown: 0 };
+        let mut archive = Archive { judging, files, layout, read, ahead, open, readers, unparsed: 0, unknown: 0 };
         for (at, path) in files.iter().enumerate() {
             if let Some(before) = archive.read.get(at).copied().flatten() {
                 let begins = if before > 0 { i64::MIN } else { archive.begins(path)? };
@@ -85,7 +91,7 @@ impl<'r, 'j> Archive<'r, 'j> {
 
     /// The first time at the beginning of a file; the least of all where there is none.
     fn begins(&self, path: &Path) -> Result<i64, String> {
-        let mut opened = Opened::new(path, 0)?;
+        let mut opened = Opened::new(path, self.layout, 0)?;
         let batch = opened.next_batch()?;
         let items = batch.map_or_else(Vec::new, |batch| self.judging.items(&batch, &batch.records, &opened.name).0);
         Ok(items.iter().filter_map(|item| item.time).min().unwrap_or(i64::MIN))
@@ -106,7 +112,7 @@ impl<'r, 'j> Archive<'r, 'j> {
         {
             self.ahead.pop();
             let (Some(path), Some(slot)) = (self.files.get(at), self.readers.get_mut(at)) else { continue };
-            *slot = Some(Opened::new(path, self.read.get(at).copied().flatten().unwrap_or(0))?);
+            *slot = Some(Opened::new(path, self.layout, self.read.get(at).copied().flatten().unwrap_or(0))?);
             self.go_on(at)?;
         }
         let Some(Reverse((_, at))) = self.open.pop() else { return Ok(None) };
@@ -150,10 +156,10 @@ impl<'r, 'j> Archive<'r, 'j> {
 }
 
 impl Opened {
-    fn new(path: &Path, skip: u64) -> Result<Opened, String> {
+    fn new(path: &Path, layout: &Layout, skip: u64) -> Result<Opened, String> {
         let name: Arc<str> = path.to_string_lossy().into();
-        let input = tripline_formats::open(path).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
-        Ok(Opened { name, reader: Reader::new(input), skip, queue: VecDeque::new(), near: i64::MIN })
+        let reader = Reader::open(path, layout).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+        Ok(Opened { name, reader, skip, queue: VecDeque::new(), near: i64::MIN })
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch>, String> {

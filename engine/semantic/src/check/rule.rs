@@ -61,6 +61,7 @@ impl Checker<'_> {
             match clause {
                 RuleClause::Field(field) => self.header_field(field, &mut header),
                 RuleClause::Attack(attack) => {
+                    header.no_attack = attack.techniques.is_empty();
                     header.attack = attack.techniques.iter().filter_map(|name| self.technique(name)).collect();
                 }
                 _ => {}

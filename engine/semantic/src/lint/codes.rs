@@ -34,7 +34,7 @@ reason looked at again.";
 "Nobody is named who answers for the rule when it is noisy or silent. Add `owner: \"TEAM\"`.";
     NO_ATTACK = "T0309" warning "missing-attack" "a rule names no ATT&CK technique"
 "Coverage is counted by technique, and analysts sort by it. Add `attack: [T1078.004/initial-access]`; the tactic
-after the slash is needed only where the technique has several.";
+after the slash is needed only where the technique has several. Where none fits, say so: `attack: []`.";
     NO_TEST = "T0310" warning "missing-test" "a rule or mapping has no test"
 "Without a test nothing shows that the rule fires when it should and stays silent when it should, or that the
 mapping still reads what the product writes. Add one `test` that expects an alert and one that expects nothing;

@@ -13,10 +13,10 @@ pub(super) fn rule(rule: &Rule, out: &mut Vec<Diagnostic>) {
                 .help("add `owner: \"TEAM\"`"),
         );
     }
-    if rule.header.attack.is_empty() {
+    if rule.header.attack.is_empty() && !rule.header.no_attack {
         out.push(
             Diagnostic::new(&codes::NO_ATTACK, rule.name_span, format!("the rule `{name}` names no ATT&CK technique"))
-                .help("add `attack: [T…]`"),
+                .help("add `attack: [T…]`, or `attack: []` where none fits"),
         );
     }
     // What is not evaluated cannot be tested yet.

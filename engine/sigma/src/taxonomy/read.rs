@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::{Table, Value};
 use tripline_base::did_you_mean;
 
-use super::{Detect, Entry, Literal, Provider, Resolved, SourceView, Taxonomy};
+use super::{Detect, Entry, Gap, Literal, Provider, Resolved, SourceView, Taxonomy};
 
 /// What is wrong with a taxonomy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ fn taxonomy(table: &Table) -> Result<Taxonomy, Wrong> {
 }
 
 fn source(table: &Table) -> Result<SourceView, Wrong> {
-    only(table, &["name", "shapes", "fields", "detect", "time", "id"])?;
+    only(table, &["name", "shapes", "fields", "detect", "time", "id", "gap"])?;
     let name = source_name(needed(table, "name")?, "name")?;
     let shapes = texts(table, "shapes")?;
     if let Some(shape) = shapes.iter().find(|shape| !shape.contains("{}")) {
@@ -202,7 +202,13 @@ fn source(table: &Table) -> Result<SourceView, Wrong> {
         detect.push(tests);
     }
     let (time, id) = (texts(table, "time")?, texts(table, "id")?);
-    Ok(SourceView { name, shapes, fields, detect, time, id })
+    let gap = inner(table, "gap")?.map(|table| at("gap", gap(table))).transpose()?;
+    Ok(SourceView { name, shapes, fields, detect, time, id, gap })
+}
+
+fn gap(table: &Table) -> Result<Gap, Wrong> {
+    only(table, &["counter", "by"])?;
+    Ok(Gap { counter: needed(table, "counter")?, by: texts(table, "by")? })
 }
 
 fn logsource(table: &Table) -> Result<Entry, Wrong> {

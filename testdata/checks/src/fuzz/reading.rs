@@ -32,7 +32,7 @@ pub fn reader(bytes: &[u8]) {
 }
 
 /// Gives at most so many bytes at a time.
-struct Drip(io::Cursor<Vec<u8>>, usize);
+pub(super) struct Drip(pub io::Cursor<Vec<u8>>, pub usize);
 
 impl Read for Drip {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tripline_config::{Said, Table};
 
 /// Files of certificates.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Trust {
     ca: Option<PathBuf>,
     identity: Option<(PathBuf, PathBuf)>,
