@@ -141,6 +141,16 @@ impl Place {
 
 const TOKEN: &str = "hunter2-hunter2";
 
+/// Findings of two runs are the same but for where their events are said to have come from.
+fn alike(place: &Place, one: &str, other: &str) {
+    let found = |name: &str| {
+        let all = place.findings(name).into_iter();
+        all.map(|(uid, (rule, time, revision, _))| (uid, rule, time, revision)).collect::<Vec<_>>()
+    };
+    assert!(found(one).len() > 10, "there is little to compare");
+    assert_eq!(found(one), found(other));
+}
+
 /// Findings of two runs are the same, and there are some of each rule.
 fn same(place: &Place, one: &str, other: &str) {
     let (one, other) = (place.findings(one), place.findings(other));

@@ -55,7 +55,9 @@ impl SourceSettings for Files {
 
     fn check<'a>(&'a self, _secrets: &'a Secrets, folder: &'a Path) -> Sending<'a, Result<Vec<String>, String>> {
         Box::pin(async move {
-            let found = find::files(folder, &self.path, MOST_FILES);
+            let mut found = find::files(folder, &self.path, MOST_FILES);
+            // A path without a pattern names a file that may not be there.
+            found.retain(|path| path.exists());
             let unread = |path: &PathBuf| Some((path.clone(), File::open(path).err()?));
             match (found.len(), found.iter().find_map(unread)) {
                 (0, _) => Err(format!("there is no file under `{}`; look at the path, and at the folder", self.path)),

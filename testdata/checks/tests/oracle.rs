@@ -62,7 +62,8 @@ fn disagreement(ruleset: &mut Ruleset, events: &[Value<'static>]) -> Result<usiz
             let source = program.sources.iter().find(|s| s.name == mapping.source).ok_or("no such source")?;
             for raw in events {
                 let mut found = Vec::new();
-                matcher.matches(source, raw, &mut |m| found.push(m.plan.rule));
+                // What an event is to rules over several is another matter: that of `time_oracle`.
+                matcher.matches(source, raw, &mut |m| found.extend(m.plan.observe.is_none().then_some(m.plan.rule)));
                 found.sort_unstable();
                 let wanted = oracle::matches(&ruleset.program, mapping, raw);
                 hits += wanted.len();

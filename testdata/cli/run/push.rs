@@ -19,6 +19,8 @@ fn certificate(place: &Place) {
     place.write("key.pem", &made.signing_key.serialize_pem());
 }
 
+/// A token of the API has 16 characters or more.
+const ADMIN: &str = "hunter2-hunter2-hunter2";
 const TLS: &str = "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\n";
 const FILE: &str = "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"\nsource = \"demo.idp\"\n";
 
@@ -71,7 +73,7 @@ fn official_clients_send_over_tls_and_what_is_found_is_the_same() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && output.stdout.starts_with(b"sent"), "{said}\n{}", place.log("sent"));
     service.stop();
-    same(&place, "sent", "file");
+    super::alike(&place, "sent", "file");
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn what_was_not_acknowledged_is_sent_again_and_counts_once() {
             killed.fetch_add(1, Ordering::SeqCst);
         }
     });
-    same(&place, "killed", "undisturbed");
+    super::alike(&place, "killed", "undisturbed");
 }
 
 #[test]
@@ -180,7 +182,7 @@ fn the_api_and_the_page_of_metrics_speak_tls_and_commands_know_the_certificate()
     let place = Place::new();
     certificate(&place);
     let (api, page) = (port(), port());
-    place.write("token", TOKEN);
+    place.write("token", ADMIN);
     place.append("live.jsonl", &events(300).concat());
     place.configure(
         "a",

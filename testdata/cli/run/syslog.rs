@@ -48,11 +48,7 @@ fn a_stream_of_syslog_is_judged_as_a_file_is() {
     sent.stop();
     assert!(place.log("sent").contains(&format!("the source `edge` listens on tcp://127.0.0.1:{at}")));
     // They differ in where their events are said to have come from, and in nothing else.
-    let found = |name: &str| {
-        let all = place.findings(name).into_iter();
-        all.map(|(uid, (rule, time, revision, _))| (uid, rule, time, revision)).collect::<Vec<_>>()
-    };
-    assert_eq!(found("sent"), found("file"));
+    super::alike(&place, "sent", "file");
     assert!(place.findings("sent").values().any(|(.., body)| body.contains("\"edge/127.0.0.1:")));
 }
 
