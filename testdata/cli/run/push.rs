@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value as Json;
 
 use super::kill::Done as Ended;
-use super::{Chance, Place, TOKEN, events, kills, port, request, same, until};
+use super::{Chance, Place, TOKEN, events, kills, port, request, until};
 
 /// A certificate for `localhost` that signs itself, as `cert.pem` and `key.pem`.
 fn certificate(place: &Place) {
