@@ -281,7 +281,11 @@ impl<'w> World<'w> {
         out
     }
 
-    fn tell(&self, finding: Finding, at: At<'_>) -> Told {
+    fn tell(&self, mut finding: Finding, at: At<'_>) -> Told {
+        // Findings of one group are one alert, unless the rule says otherwise.
+        if finding.key.is_empty() && self.program.rules.get(finding.rule).is_some_and(|rule| rule.over.is_some()) {
+            finding.key.clone_from(&finding.group);
+        }
         let twins = match at {
             At::Event { input, id: None, .. } => self.twins(finding.rule, input),
             _ => 0,
