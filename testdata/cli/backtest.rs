@@ -153,7 +153,7 @@ fn the_page_of_a_backtest_stands_alone() {
     for word in ["default-src 'none'", "prefers-color-scheme: dark", "<svg class=\"large\"", "2026-02-11: 13</title>"] {
         assert!(page.contains(word), "{word}");
     }
-    assert_eq!(page.matches("<svg class=\"small\"").count(), 11);
+    assert_eq!(page.matches("<svg class=\"small\"").count(), 12);
 }
 
 #[test]
