@@ -227,5 +227,5 @@ fn the_api_and_the_page_of_metrics_speak_tls_and_commands_know_the_certificate()
     assert!(!said.contains("T0513"), "{code} {said}");
     place.write("key.pem", "");
     let (code, said) = check();
-    assert!(code == 1 && said.contains("T0513") && said.contains("holds no private key"), "{code} {said}");
+    assert!(code == 2 && said.contains("T0513") && said.contains("holds no private key"), "{code} {said}");
 }
