@@ -15,6 +15,28 @@ use std::time::{Duration, Instant};
 use tripline_config::Secrets;
 use tripline_connect::source::{Arrival, Done, Intake, Opening, SourceSettings};
 
+/// The tests that every kind passes, as tests: of what builds its other side, and with how many events a slow engine is
+/// tried.
+macro_rules! complies {
+    ($peer:expr, $events:expr) => {
+        #[test]
+        fn a_restart_in_mid_stream_loses_and_doubles_nothing() {
+            $crate::compliance::a_restart_in_mid_stream_loses_and_doubles_nothing(&mut $peer);
+        }
+
+        #[test]
+        fn a_poison_record_is_set_aside_with_its_reason() {
+            $crate::compliance::a_poison_record_is_set_aside_with_its_reason(&mut $peer);
+        }
+
+        #[test]
+        fn a_slow_engine_slows_the_source() {
+            $crate::compliance::a_slow_engine_slows_the_source(&mut $peer, $events);
+        }
+    };
+}
+pub(crate) use complies;
+
 /// How long nothing comes before the harness takes it that nothing more comes.
 const QUIET: Duration = Duration::from_millis(1_500);
 

@@ -20,6 +20,8 @@ mod s3;
 mod splunk_hec;
 mod stdin;
 mod syslog;
+#[cfg(test)]
+mod testing;
 
 pub use push::bodies;
 use tripline_connect::source::SourceKind;

@@ -61,20 +61,7 @@ impl Peer for Folder {
     }
 }
 
-#[test]
-fn a_restart_in_mid_stream_loses_and_doubles_nothing() {
-    compliance::a_restart_in_mid_stream_loses_and_doubles_nothing(&mut Folder::new());
-}
-
-#[test]
-fn a_poison_record_is_set_aside_with_its_reason() {
-    compliance::a_poison_record_is_set_aside_with_its_reason(&mut Folder::new());
-}
-
-#[test]
-fn a_slow_engine_slows_the_source() {
-    compliance::a_slow_engine_slows_the_source(&mut Folder::new(), 5_000);
-}
+compliance::complies!(Folder::new(), 5_000);
 
 /// A log that grows under a header: what is kept with the position.
 struct Table(Folder, bool);

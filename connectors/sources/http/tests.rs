@@ -110,17 +110,4 @@ fn client() -> Client {
     )
 }
 
-#[test]
-fn a_restart_in_mid_stream_loses_and_doubles_nothing() {
-    compliance::a_restart_in_mid_stream_loses_and_doubles_nothing(&mut client());
-}
-
-#[test]
-fn a_poison_record_is_set_aside_with_its_reason() {
-    compliance::a_poison_record_is_set_aside_with_its_reason(&mut client());
-}
-
-#[test]
-fn a_slow_engine_slows_the_source() {
-    compliance::a_slow_engine_slows_the_source(&mut client(), 500);
-}
+compliance::complies!(client(), 500);

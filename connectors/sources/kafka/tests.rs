@@ -8,15 +8,13 @@ use std::sync::Arc;
 use tripline_connect::source::SourceSettings;
 
 use super::KIND;
+use crate::testing;
 
 /// A table that every build with the feature takes.
 const PLAIN: &str = "topics = \"logs\"\ngroup = \"tripline\"\nsecurity = \"none\"\nbrokers = ";
 
 fn read(text: &str) -> (Option<Arc<dyn SourceSettings>>, String) {
-    let mut sources = tripline_base::SourceMap::new();
-    let (settings, said) = tripline_config::read(&mut sources, "t.toml", text, |table, said| (KIND.read)(table, said));
-    let said = said.iter().map(|one| [vec![one.message.clone()], one.help.clone()].concat().join("; "));
-    (settings, said.collect::<Vec<_>>().join("\n"))
+    testing::read(&KIND, text)
 }
 
 fn said(text: &str) -> String {

@@ -16,13 +16,11 @@ use tripline_connect::source::{Arrival, Engine, Intake, Opening, SourceSettings,
 
 use super::KIND;
 use crate::compliance::{self, Peer};
+use crate::testing;
 
 /// Reads a table; gives what was said of it.
 fn read(text: &str) -> (Option<Arc<dyn SourceSettings>>, String) {
-    let mut sources = tripline_base::SourceMap::new();
-    let (settings, said) = tripline_config::read(&mut sources, "t.toml", text, |table, said| (KIND.read)(table, said));
-    let said = said.iter().map(|one| [vec![one.message.clone()], one.help.clone()].concat().join("; "));
-    (settings, said.collect::<Vec<_>>().join("\n"))
+    testing::read(&KIND, text)
 }
 
 fn said(text: &str) -> String {

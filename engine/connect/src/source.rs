@@ -57,11 +57,6 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The event source of everything that comes, where the kind itself knows it.
-    fn event_source(&self) -> Option<&str> {
-        None
-    }
-
     /// Every event source that its table names, each where it is written.
     fn event_sources(&self) -> Vec<(String, Span)> {
         Vec::new()
@@ -69,7 +64,7 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
 
     /// Whether everything that comes is of the event sources that it names; otherwise its events tell that themselves.
     fn names_all(&self) -> bool {
-        self.event_source().is_some()
+        false
     }
 
     /// What is wrong with the files that its table names; relative paths begin at `folder`. Nothing is taken or sent.

@@ -11,8 +11,7 @@
 //! caps of rules, whatever sources send; a secret is in no message, finding or store; what the clock decides is
 //! recorded in the commit that it takes effect with; an output that is not reached delays no other.
 //!
-//! Deliberately lacks: several processes on one store, formats other than JSON, and knowledge of where rules come from
-//! (see [`Load`]).
+//! Deliberately lacks: several processes on one store, and knowledge of where rules come from (see [`Load`]).
 
 mod api;
 mod ask;

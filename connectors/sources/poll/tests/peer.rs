@@ -146,20 +146,7 @@ impl Peer for Service {
     }
 }
 
-#[test]
-fn a_restart_in_mid_stream_loses_and_doubles_nothing() {
-    compliance::a_restart_in_mid_stream_loses_and_doubles_nothing(&mut Service::new("numbers"));
-}
-
-#[test]
-fn a_poison_record_is_set_aside_with_its_reason() {
-    compliance::a_poison_record_is_set_aside_with_its_reason(&mut Service::new("numbers"));
-}
-
-#[test]
-fn a_slow_engine_slows_the_source() {
-    compliance::a_slow_engine_slows_the_source(&mut Service::new("numbers"), 500);
-}
+compliance::complies!(Service::new("numbers"), 500);
 
 fn looked(streams: &'static str) -> (Result<Vec<String>, String>, Service) {
     let mut service = Service::new(streams);

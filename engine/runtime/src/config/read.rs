@@ -176,8 +176,7 @@ fn source(
     let settings = (kind.read)(&mut table, said);
     table.finish(said);
     let settings = settings?;
-    let event_source = written.or_else(|| Some((settings.event_source()?.to_string(), span)));
-    Some(Source { name: name?, event_source, kind: kind.name, watch, settings })
+    Some(Source { name: name?, event_source: written, kind: kind.name, watch, settings })
 }
 
 fn outlet(
