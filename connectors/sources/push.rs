@@ -28,7 +28,7 @@ use tripline_connect::source::{Arrival, BatchId, Done, Intake, Source};
 use tripline_serve::{Listeners, Token};
 
 pub(crate) use config::Common;
-pub(crate) use event::{Text, beside, each, is_object, quoted, text_event};
+pub(crate) use event::{Text, beside, each, is_object, now, quoted, text_event};
 pub(crate) use events::Events;
 pub(crate) use room::Room;
 
