@@ -6,6 +6,7 @@
 
 mod alerts;
 mod api;
+mod canary;
 mod desk;
 mod doctor;
 mod enrich;

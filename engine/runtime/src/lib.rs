@@ -15,6 +15,7 @@
 
 mod api;
 mod ask;
+pub mod canary;
 pub mod codes;
 pub mod config;
 mod deliver;
@@ -66,6 +67,7 @@ pub fn all_codes() -> Vec<&'static tripline_base::Code> {
 }
 
 use api::{Api, Shown};
+use canary::schedule::Canaries;
 use engine::{Engine, Exit, locked};
 use enrich::ask::Asker;
 use health::{Health, READERS};
@@ -150,6 +152,8 @@ pub fn run(service: Service) -> Result<(), String> {
     let (outlets, workers) = deliver::start(&config, &secrets, &store, &metrics)?;
     let asker = Asker::start(&config.enrichments, &secrets, &config.folder, &metrics)?;
     let (send, receive) = sync_channel(WAITING);
+    // A service that reads to the end of its files has no time for them.
+    let canary = config.canary.filter(|_| !once);
     let (reload, reloaded) = sync_channel(1);
     let (asks, requests) = sync_channel(ASKED);
     let failing = Arc::new(Failing::default());
@@ -170,6 +174,8 @@ pub fn run(service: Service) -> Result<(), String> {
         }
         sources.push((opened, send));
     }
+    let canaries =
+        canary.map(|settings| Canaries::new(settings, send.clone(), Arc::clone(&load), Arc::clone(&failing)));
     drop(send);
     let mut listeners = Listeners::default();
     if let Some(page) = &config.metrics {
@@ -230,6 +236,7 @@ pub fn run(service: Service) -> Result<(), String> {
         ids,
         retained,
         watch,
+        canaries,
     };
     let running = Running {
         ruleset: rules.ruleset,

@@ -52,6 +52,9 @@ pub(crate) struct Metrics {
     pub conditions: IntGaugeVec,
     pub sampled: IntCounterVec,
     pub unmapped: IntCounterVec,
+    pub canaries: IntCounterVec,
+    pub canary_fires: IntGaugeVec,
+    pub canary_seconds: Histogram,
 }
 
 impl Metrics {
@@ -121,6 +124,9 @@ impl Metrics {
             conditions: gauges(r, "conditions", "Conditions of a source that hold", &["source", "condition"])?,
             sampled: counters(r, "sampled_total", "Events that were looked at as a whole", &["source"])?,
             unmapped: counters(r, "unmapped_total", "Of these, without a class of a mapping", &["source"])?,
+            canaries: counters(r, "canaries_total", "Canaries that came to their end", &["state"])?,
+            canary_fires: gauges(r, "canary_fires", "1 where the last canary of a rule came out", &["rule"])?,
+            canary_seconds: seconds(r, "canary_seconds", "From a canary's injection to its last destination")?,
             lookups: counters(r, "lookups_total", "Values that services were asked for", &["enrichment", "outcome"])?,
             registry,
         })

@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 use tripline_connect::source::{self, Arrival, Stopped};
 use tripline_detect::SourceChoice;
 
+use crate::canary::Marked;
 use crate::log::say;
 use crate::metrics::Metrics;
 use crate::watch::Failing;
@@ -27,6 +28,8 @@ pub(crate) struct Parcel {
 pub(crate) enum Message {
     /// Events.
     Parcel(Box<Parcel>),
+    /// Events of a canary. No source can send this.
+    Canary(Box<Marked>),
     /// A source has been read to its end.
     Ended,
 }

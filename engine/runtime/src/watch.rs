@@ -103,7 +103,8 @@ impl Failing {
         }
     }
 
-    fn of(&self, source: &str) -> Option<(String, i64)> {
+    /// Why a source does not work, and since when; none where it does.
+    pub fn of(&self, source: &str) -> Option<(String, i64)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
     }
 }
