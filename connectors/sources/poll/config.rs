@@ -349,9 +349,9 @@ impl SourceSettings for Settled {
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
-        let Opening { secrets, folder, position, intake, .. } = opening;
+        let Opening { secrets, folder, position, rows, intake, .. } = opening;
         let service = self.service(self.values(secrets), folder)?;
-        Ok(Box::new(Polling::new(service, position, intake)))
+        Ok(Box::new(Polling::new(service, position, rows, intake)))
     }
 
     fn check<'a>(&'a self, secrets: &'a Secrets, folder: &'a Path) -> Sending<'a, Result<Vec<String>, String>> {

@@ -85,6 +85,7 @@ impl Cloud {
             external_id: None,
             keys: None,
             digests: false,
+            digest_wait: None,
             objects: 3,
             visibility: Duration::from_secs(5),
             max_receives: 2,
@@ -190,8 +191,14 @@ impl Peer for Cloud {
 /// What came until nothing came for a while: numbers, in order, and why pieces were set aside.
 fn all(cloud: &Cloud, settings: &Settings, position: Option<Vec<u8>>) -> (Vec<u64>, Vec<String>, Option<Vec<u8>>) {
     let (intake, arrivals) = Intake::channel("s3", 4);
-    let opening =
-        Opening { secrets: &cloud.secrets, folder: ".".as_ref(), once: false, position, intake: intake.clone() };
+    let opening = Opening {
+        secrets: &cloud.secrets,
+        folder: ".".as_ref(),
+        once: false,
+        position,
+        rows: Vec::new(),
+        intake: intake.clone(),
+    };
     let source = settings.open(opening).unwrap();
     let thread = std::thread::spawn(move || source.run());
     let (mut numbers, mut aside, mut position, mut ids) =
@@ -242,8 +249,14 @@ fn a_message_that_takes_long_stays_hidden() {
     let Some(mut cloud) = Cloud::start() else { return };
     cloud.offer(0..EVENTS);
     let (intake, arrivals) = Intake::channel("s3", 4);
-    let opening =
-        Opening { secrets: &cloud.secrets, folder: ".".as_ref(), once: false, position: None, intake: intake.clone() };
+    let opening = Opening {
+        secrets: &cloud.secrets,
+        folder: ".".as_ref(),
+        once: false,
+        position: None,
+        rows: Vec::new(),
+        intake: intake.clone(),
+    };
     let source = cloud.settings.open(opening).unwrap();
     let thread = std::thread::spawn(move || source.run());
     let arrival = arrivals.recv_timeout(Duration::from_secs(20)).unwrap();

@@ -69,6 +69,7 @@ impl Topic {
                 folder: Path::new("."),
                 once: false,
                 position,
+                rows: Vec::new(),
                 intake: intake.clone(),
             };
             self.settings().open(opening).unwrap()
