@@ -320,6 +320,7 @@ impl Settled {
             max_body: self.max_body,
             pace: Mutex::default(),
             skew: Mutex::default(),
+            granted: Mutex::default(),
         })
     }
 
@@ -358,6 +359,13 @@ impl SourceSettings for Settled {
         Box::pin(async move {
             let service = self.service(self.values(secrets), folder)?;
             check::look(&service, tripline_connect::clock::now()).await
+        })
+    }
+
+    fn clock<'a>(&'a self, secrets: &'a Secrets, folder: &'a Path) -> Sending<'a, Option<i64>> {
+        Box::pin(async move {
+            let service = self.service(self.values(secrets), folder).ok()?;
+            crate::clock::ahead(&service.client, service.places.base.clone()).await
         })
     }
 }

@@ -1,5 +1,7 @@
 //! What is read from nats-server, where it is there (`.ci/peers`).
 
+mod accounts;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
