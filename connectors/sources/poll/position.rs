@@ -93,3 +93,51 @@ pub enum Next {
     /// After so many records.
     Offset(u64),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::seen::print_of;
+    use super::*;
+
+    /// Every commit wrote all ids that are remembered: 4 MB of 200,000.
+    #[test]
+    fn a_commit_writes_the_ids_that_changed_and_not_all_that_are_remembered() {
+        let (mut position, mut mark, mut kept) = (Position::default(), Mark::default(), BTreeMap::new());
+        let mut commit = |position: &mut Position, mark: &mut Mark| {
+            let rows = position.set("audit", mark);
+            let bytes = serde_json::to_vec(position).unwrap();
+            let written = bytes.len()
+                + rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+            for (key, value) in rows {
+                match value {
+                    Some(value) => drop(kept.insert(key, value)),
+                    None => drop(kept.remove(&key)),
+                }
+            }
+            (written, bytes, kept.clone())
+        };
+        let add = |mark: &mut Mark, numbers: std::ops::Range<u32>| {
+            numbers
+                .filter(|n| mark.seen.is_new(print_of(&[&n.to_le_bytes()]), i64::from(*n) * 1_000_000_000, 200_000))
+                .count()
+        };
+        assert_eq!(add(&mut mark, 0..200_000), 200_000);
+        commit(&mut position, &mut mark);
+        assert_eq!(add(&mut mark, 199_990..200_010), 10);
+        let (written, bytes, kept) = commit(&mut position, &mut mark);
+        assert!(written < 1_000, "{written} bytes are written for ten events");
+        assert_eq!(kept.len(), 200_000);
+        let rows = kept.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let mut back = Position::read(Some(&bytes), rows).unwrap();
+        let mark = back.streams.get_mut("audit").unwrap();
+        assert_eq!((add(mark, 10..200_010), add(mark, 0..10), mark.seen.len()), (0, 10, 200_000));
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_left_aside() {
+        let rows: [(&[u8], &[u8]); 4] =
+            [(b"", b""), (b"audit", b"1234"), (b"audit\0short", b"1234"), (b"\xff\x00123456789012", b"1")];
+        assert_eq!(Position::read(None, rows).unwrap(), Position::default());
+        assert!(Position::read(Some(b"no"), []).is_err());
+    }
+}
