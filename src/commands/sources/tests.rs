@@ -39,7 +39,9 @@ fn memos() -> Vec<(String, Option<String>)> {
          "to": "2026-11-21T00:00:00Z", "why": "the cursor has expired"}]});
     let open = json!({"subject": {"kind": "gap", "source": "idp", "event_source": "windows.event_log", "of": "DC01\tSecurity"},
         "since": ago(600), "expected": "every number of DC01 / Security", "seen": "2 missing: 5 to 6"});
-    let fields = json!({"by": "idp"});
+    let field = |gone: bool| json!({"types": {}, "first": ago(86_400), "last": ago(45), "from": 0, "upto": 9, "example": "a", "gone": gone});
+    let fields = json!({"samples": 1_400, "first": ago(86_400), "by": "idp", "forgotten": 0,
+        "paths": {"actor.id": field(false), "debugContext.risk": field(true)}});
     let all = [("source/idp", watched), ("gaps", gaps), ("told/idp", told), ("open/x", open), ("fields/okta", fields)];
     let week = ("watch/week/idp".to_string(), Some(Json::from(vec![slot; 168]).to_string()));
     all.into_iter().map(|(name, kept)| (format!("watch/{name}"), Some(kept.to_string()))).chain([week]).collect()
