@@ -5,6 +5,7 @@ mod fixtures;
 mod judge;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use rayon::prelude::*;
 use tripline_base::Span;
@@ -104,20 +105,22 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
     outcomes.into_iter().flatten().collect()
 }
 
-/// A rule with the rules whose findings it takes.
-fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
+/// A rule with the rules whose findings it takes, be it in a step, and those whose findings these take.
+pub(crate) fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
     let program = &ruleset.program;
     let mut wanted: BTreeMap<usize, &typed::Rule> = BTreeMap::from([(at, rule)]);
     let mut open = vec![rule];
     while let Some(rule) = open.pop() {
-        let Some(typed::Subject::Finding(names)) = &rule.subject else { continue };
-        let parents = program.rules.iter().enumerate().filter(|(_, parent)| {
-            let of_events = !matches!(parent.subject, Some(typed::Subject::Finding(_)));
-            !parent.broken && if names.is_empty() { of_events } else { names.contains(&parent.name) }
-        });
-        for (at, parent) in parents {
-            if wanted.insert(at, parent).is_none() {
-                open.push(parent);
+        for names in rule.taken() {
+            let parents = program.rules.iter().enumerate().filter(|(_, parent)| {
+                let of_events = parent.taken().next().is_none();
+                !parent.broken && if names.is_empty() { of_events } else { names.contains(&parent.name) }
+            });
+            for (at, parent) in parents {
+                if let Entry::Vacant(new) = wanted.entry(at) {
+                    new.insert(parent);
+                    open.push(parent);
+                }
             }
         }
     }
