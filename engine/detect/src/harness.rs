@@ -159,19 +159,17 @@ fn skip(item: &str, test: &typed::Test, why: &str) -> Outcome {
     }
 }
 
-/// Whether some test of a rule fails when the rule is replaced by `mutant`.
+/// Whether a test fails when the rule is replaced by `mutant`, whose plan this is.
 pub(crate) fn kills(
     ruleset: &Ruleset,
     files: &DiskFiles,
     fixtures: &mut fixtures::Fixtures,
-    at: usize,
-    mutant: &typed::Rule,
+    plan: &ir::Program,
+    (at, mutant): (usize, &typed::Rule),
+    test: &typed::Test,
 ) -> bool {
-    let plan = plan(ruleset, at, mutant);
     let telling = Telling { words: false, routes: None };
-    let fails =
-        |test: &typed::Test| !judge::rule_test(ruleset, files, fixtures, &plan, (at, mutant), test, telling).is_empty();
-    mutant.tests.iter().any(fails)
+    !judge::rule_test(ruleset, files, fixtures, plan, (at, mutant), test, telling).is_empty()
 }
 
 pub(crate) use fixtures::Fixtures;
