@@ -70,7 +70,7 @@ struct JudgedEvent<'p> {
     class: Option<&'static str>,
     seen: Option<Seen>,
     excepted: Option<String>,
-    /// Whether the rule waits for more with it.
+    /// Whether the rule, or one whose findings it takes, waits for more with it.
     kept: bool,
     findings: Vec<Finding>,
     source: &'p ir::Source,
@@ -142,13 +142,14 @@ fn judge<'p>(
             }
             let found = Match { plan, arm };
             if plan.observe.is_some() {
-                judged.kept |= mine;
+                judged.kept = true;
                 kept.push(found);
                 continue;
             }
             let Some(declared) = declared else { continue };
             let finding = finding(&context, &found, declared);
             if asked.rules.contains(&plan.rule) {
+                judged.kept = true;
                 for_others.handed.extend(handed(&finding, context.bytes));
             }
             if mine {
@@ -252,18 +253,25 @@ fn why_not(ruleset: &Ruleset, rule: &typed::Rule, event: &JudgedEvent<'_>) -> St
     if let Some(reason) = &event.excepted {
         return format!("matched, and the exception \"{reason}\" took it away");
     }
-    let looks_at = match &rule.subject {
-        Some(Subject::Class(class)) => Some(class.name),
-        Some(Subject::Event) => None,
-        _ => Some("finding"),
-    };
+    if event.kept {
+        return "it counts; what several events have to come to did not happen".into();
+    }
+    let steps = rule.over.iter().flat_map(|over| over.steps()).map(|step| &step.subject);
+    let subjects: Vec<&Subject> = rule.subject.iter().chain(steps).collect();
+    let looks_at: Option<BTreeSet<&str>> = subjects
+        .into_iter()
+        .map(|subject| match subject {
+            Subject::Class(class) => Some(class.name),
+            Subject::Event => None,
+            Subject::Finding(_) => Some("finding"),
+        })
+        .collect();
     match (event.class, &event.seen) {
         (None, _) if looks_at.is_some() => format!("the mapping of `{}` gives it no class", event.source.name),
-        (Some(class), _) if looks_at.is_some_and(|looks_at| class != looks_at) => {
-            let looks_at = looks_at.unwrap_or_default();
-            format!("the mapping makes it `{class}`, and the rule looks at `{looks_at}`")
+        (Some(class), _) if looks_at.as_ref().is_some_and(|looks_at| !looks_at.contains(class)) => {
+            let looks_at: Vec<&str> = looks_at.into_iter().flatten().collect();
+            format!("the mapping makes it `{class}`, and the rule looks at `{}`", looks_at.join("`, `"))
         }
-        _ if event.kept => "it counts; what several events have to come to did not happen".into(),
         (_, Some(seen)) if !seen.truth => {
             let tests: Vec<String> = reasons(seen, &ruleset.sources)
                 .iter()
