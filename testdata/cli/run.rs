@@ -14,6 +14,7 @@ mod given_up;
 mod http;
 mod kill;
 mod outputs;
+mod packs;
 mod push;
 mod reload;
 mod s3;
