@@ -78,6 +78,10 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
                 if rule.broken {
                     return tests.iter().map(|test| skip(&rule.name, test, "the rule has an error")).collect();
                 }
+                if rule.mode == typed::Mode::Off {
+                    let why = "the configuration switches the rule off";
+                    return tests.iter().map(|test| skip(&rule.name, test, why)).collect();
+                }
                 if tests.is_empty() {
                     return Vec::new();
                 }
@@ -107,7 +111,13 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
 
 /// A rule with the rules whose findings it takes.
 pub(crate) fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
-    let rules: Vec<(usize, &typed::Rule)> = family(ruleset, at, rule).into_iter().collect();
+    let family = family(ruleset, at, rule);
+    // A test is of the rule, and of those that it names, whatever a configuration makes of them.
+    let on = |rule: &typed::Rule| typed::Rule { mode: typed::Mode::On, ..rule.clone() };
+    let others: BTreeMap<usize, typed::Rule> =
+        family.iter().filter(|(_, rule)| rule.mode != typed::Mode::On).map(|(at, rule)| (*at, on(rule))).collect();
+    let rules: Vec<(usize, &typed::Rule)> =
+        family.into_iter().map(|(at, rule)| (at, others.get(&at).unwrap_or(rule))).collect();
     tripline_plan::plan_rules(&ruleset.program, &rules, Options::default())
 }
 
