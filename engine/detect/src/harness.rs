@@ -72,8 +72,8 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
                 tests.map(|test| judge::mapping_test(ruleset, files, mapping, test)).collect()
             }
             Job::Rule(at, rule) => {
-                let tests: Vec<&typed::Test> =
-                    rule.tests.iter().filter(|test| wanted(&rule.name, &test.name)).collect();
+                let all = rule.tests.iter().chain(&rule.canary);
+                let tests: Vec<&typed::Test> = all.filter(|test| wanted(&rule.name, &test.name)).collect();
                 if rule.broken {
                     return tests.iter().map(|test| skip(&rule.name, test, "the rule has an error")).collect();
                 }
@@ -106,6 +106,12 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
 
 /// A rule with the rules whose findings it takes.
 fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
+    let rules: Vec<(usize, &typed::Rule)> = family(ruleset, at, rule).into_iter().collect();
+    tripline_plan::plan_rules(&ruleset.program, &rules, Options::default())
+}
+
+/// A rule, and the rules whose findings it takes, by their indices.
+pub(crate) fn family<'r>(ruleset: &'r Ruleset, at: usize, rule: &'r typed::Rule) -> BTreeMap<usize, &'r typed::Rule> {
     let program = &ruleset.program;
     let mut wanted: BTreeMap<usize, &typed::Rule> = BTreeMap::from([(at, rule)]);
     let mut open = vec![rule];
@@ -121,8 +127,7 @@ fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
             }
         }
     }
-    let rules: Vec<(usize, &typed::Rule)> = wanted.into_iter().collect();
-    tripline_plan::plan_rules(program, &rules, Options::default())
+    wanted
 }
 
 fn asks_for_routes(statements: &[typed::Statement]) -> bool {
@@ -171,5 +176,6 @@ pub(crate) fn kills(
     mutant.tests.iter().any(fails)
 }
 
-pub(crate) use fixtures::Fixtures;
-pub use fixtures::bad_fixtures;
+pub use events::TestEvent;
+pub(crate) use events::play;
+pub use fixtures::{Fixtures, bad_fixtures};
