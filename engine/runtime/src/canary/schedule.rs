@@ -126,7 +126,8 @@ impl Canaries {
         // Where something cannot be read, a rule may be gone by mistake alone.
         let mut settled = Settled::default();
         if !ruleset.has_errors() {
-            let names: BTreeSet<&str> = self.wheel.iter().filter_map(|at| Some(rules.get(*at)?.name.as_str())).collect();
+            let names: BTreeSet<&str> =
+                self.wheel.iter().filter_map(|at| Some(rules.get(*at)?.name.as_str())).collect();
             let gone: Vec<String> = self.kept.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
             for name in gone {
                 self.kept.remove(&name);
