@@ -8,6 +8,7 @@ mod enrich;
 mod feed;
 mod ids;
 mod judge;
+pub(crate) mod kept;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -245,6 +246,10 @@ impl Engine<'_> {
         complete::put(taken, work);
         self.ids.expire(now);
         work.commit.state.extend(self.ids.changes());
+        for parcel in &mut work.parcels {
+            let rows = std::mem::take(&mut parcel.arrival.rows).into_iter();
+            work.commit.state.extend(rows.map(|(key, value)| kept::row(&parcel.source, &key, value)));
+        }
         let mut positions: BTreeMap<&str, &[u8]> = BTreeMap::new();
         for parcel in &work.parcels {
             if let Some(position) = &parcel.arrival.position {

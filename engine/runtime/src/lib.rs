@@ -158,6 +158,7 @@ pub fn run(service: Service) -> Result<(), String> {
     let (asks, requests) = sync_channel(ASKED);
     let failing = Arc::new(Failing::default());
     let mut sources = Vec::new();
+    let mut kept = engine::kept::rows(&locked(&store))?;
     for source in &config.sources {
         let choice = match &source.event_source {
             Some((name, _)) => SourceChoice::Named(name.clone()),
@@ -167,7 +168,8 @@ pub fn run(service: Service) -> Result<(), String> {
         let door = Door { name: source.name.as_str().into(), choice, send: send.clone(), metrics, failing };
         let intake = Intake::new(&source.name, Arc::new(door), stop.clone());
         let position = locked(&store).position(&source.name).map_err(|error| error.to_string())?;
-        let opening = Opening { secrets: &secrets, folder: &config.folder, once, position, intake };
+        let rows = kept.remove(&source.name).unwrap_or_default();
+        let opening = Opening { secrets: &secrets, folder: &config.folder, once, position, rows, intake };
         let opened = source.settings.open(opening)?;
         if let Some(said) = opened.announce() {
             say(&format!("the source `{}` {said}", source.name));

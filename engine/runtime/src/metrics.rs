@@ -42,6 +42,7 @@ pub(crate) struct Metrics {
     pub refused: IntCounterVec,
     pub lost: IntCounterVec,
     pub gaps: IntCounterVec,
+    pub source_missing: IntCounterVec,
     pub source_failing: IntGaugeVec,
     pub requests: IntCounterVec,
     pub lookups: IntCounterVec,
@@ -110,7 +111,13 @@ impl Metrics {
             delivered: counters(r, "outbox_delivered_total", "Deliveries that were made", &["output"])?,
             refused: counters(r, "refused_requests_total", "Requests and senders that were refused", &["source"])?,
             lost: counters(r, "lost_datagrams_total", "Datagrams that the system threw away", &["source"])?,
-            gaps: counters(r, "source_gaps_total", "Times whose events may be missing", &["source"])?,
+            gaps: counters(r, "source_gaps_total", "Gaps that a source told of", &["source"])?,
+            source_missing: counters(
+                r,
+                "source_missing_total",
+                "Events that were missing in these, where a source knows how many",
+                &["source"],
+            )?,
             requests: counters(r, "api_requests_total", "Requests to the API", &["code"])?,
             quiet: floats(r, "quiet_seconds", "How long ago a source sent its last event", &["source"])?,
             source_lag: floats(

@@ -74,9 +74,6 @@ impl source::Engine for Door {
 
     fn lost(&self, datagrams: u64) {
         self.metrics.lost.with_label_values(&[&self.name]).inc_by(datagrams);
-    }
-
-    fn gap(&self) {
-        self.metrics.gaps.with_label_values(&[&self.name]).inc();
+        self.failing.lost(&self.name, datagrams);
     }
 }

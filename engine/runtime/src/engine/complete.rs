@@ -65,6 +65,9 @@ impl Engine<'_> {
         }
         for (parcel, brought) in fresh.iter().zip(&brought) {
             touched.insert(&parcel.source);
+            if !parcel.arrival.gaps.is_empty() {
+                self.watch.gaps(&parcel.source, &parcel.arrival.gaps, now, &self.metrics);
+            }
             self.watch.take(&parcel.source, brought, now);
             for (name, batch) in &parcel.arrival.pieces {
                 for unparsed in batch.unparsed.iter().take(MOST_ASIDE) {
