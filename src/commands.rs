@@ -16,6 +16,7 @@ pub mod import;
 pub mod new;
 pub mod normalize;
 pub mod outbox;
+pub mod packs;
 pub mod route;
 pub mod rules;
 pub mod run;

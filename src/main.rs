@@ -31,7 +31,9 @@ mod html;
 mod input;
 mod load;
 mod replay;
+mod routed;
 mod times;
+mod write;
 
 use std::process::ExitCode;
 
@@ -70,6 +72,8 @@ enum Command {
     Outbox(commands::outbox::Args),
     /// Show how rules do: how much they tell, and how it was judged
     Rules(commands::rules::Args),
+    /// Show packs of rules and what a configuration makes of them, and promote what is in shadow
+    Packs(commands::packs::Args),
     /// Propose an exception for what was judged a false positive
     Tune(commands::tune::Args),
     /// Show where an alert would go, and why
@@ -143,6 +147,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Outbox(args) => commands::outbox::run(&args),
         Command::Rules(args) => commands::rules::run(&args),
+        Command::Packs(args) => commands::packs::run(&args),
         Command::Tune(args) => commands::tune::run(&args),
         Command::Route(args) => commands::route::run(&args),
         Command::Destinations(args) => commands::destinations::run(&args),

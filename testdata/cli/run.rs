@@ -15,6 +15,7 @@ mod given_up;
 mod http;
 mod kill;
 mod outputs;
+mod packs;
 mod poll;
 mod push;
 mod reload;

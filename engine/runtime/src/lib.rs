@@ -18,6 +18,7 @@ mod ask;
 pub mod canary;
 pub mod codes;
 pub mod config;
+pub mod content;
 mod deliver;
 pub mod direct;
 mod engine;
@@ -50,7 +51,7 @@ pub use api::routes::Scope;
 pub use ask::{Answer, Ask};
 pub use config::Config;
 pub use engine::desk::Kept;
-pub use engine::told;
+pub use engine::{is_in_shadow, told};
 pub use reload::{Load, Loaded, Look};
 pub use tested::Tested;
 pub use tripline_config::{Reference, Secret, Secrets};
@@ -257,13 +258,15 @@ pub fn run(service: Service) -> Result<(), String> {
 fn judge(mut engine: Engine<'_>, mut running: Running, shown: &Shown) -> Result<(), String> {
     let told = |running: &Running| tripline_base::terminal::counted(running.ruleset.active().count() as u64, "rule");
     say(&format!("{} at work", told(&running)));
+    engine.remember(&running, &[])?;
     engine.ask_again()?;
     loop {
         shown.set(&running);
         match engine.run(&running)? {
             Exit::Stop => return Ok(()),
             Exit::Reload(other) => {
-                engine.note_reload(&other)?;
+                let note = engine::reload_note(&other);
+                engine.remember(&other, &[note])?;
                 running = *other;
                 say(&format!("reloaded: {} at work", told(&running)));
             }

@@ -213,6 +213,14 @@ impl Store {
         self.wrap("read", findings::list(&self.conn, query, limit))
     }
 
+    /// Gives findings one after another, the latest first, without holding them all.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn each_finding(&self, query: &FindingQuery, each: &mut dyn FnMut(FindingRow)) -> Result<(), StoreError> {
+        self.wrap("read", findings::each(&self.conn, query, usize::MAX, each))
+    }
+
     /// Notes, of one kind or all, the latest first, at most so many.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use super::literal::a;
 use super::{Checker, Scope};
 use crate::codes;
 use crate::typed::{
-    Alert, DEFAULT_WINDOW, ENTITY_KINDS, Entity, Exception, Header, Kind, Over, Rule, Severity, Subject, Technique,
-    Template, TemplatePiece, Ty,
+    Alert, DEFAULT_WINDOW, ENTITY_KINDS, Entity, Exception, Header, Kind, Mode, Over, Rule, Severity, Subject,
+    Technique, Template, TemplatePiece, Ty,
 };
 
 const HEADER: [&str; 11] = [
@@ -98,6 +98,8 @@ impl Checker<'_> {
             broken: false,
             dialect: rule.dialect,
             silent: rule.silent,
+            mode: Mode::default(),
+            graded: false,
         };
         if let Some(scope) = looks.scope {
             self.rule_body(rule, &scope, looks.class, &mut out);
