@@ -121,11 +121,13 @@ pub fn trail(count: usize, until: u64) -> Vec<String> {
             }
             let at = random.below(CALLS.len() as u64) as usize;
             let (service, call, reads) = CALLS.get(at).copied().unwrap_or(("ec2", "DescribeInstances", true));
-            let role = format!("service-{}", random.below(200));
-            let session = format!("i-{:017x}", random.below(5_000));
+            // A machine has one role, one key and one address.
+            let machine = random.below(5_000);
+            let (role, session) = (format!("service-{}", machine % 200), format!("i-{machine:017x}"));
+            let ip = format!("10.{}.{}.10", machine / 250, machine % 250);
             format!(
                 r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AssumedRole","principalId":"AROAEXAMPLE{role}:{session}","arn":"arn:aws:sts::111122223333:assumed-role/{role}/{session}","accountId":"111122223333","accessKeyId":"ASIAEXAMPLE{:010}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAEXAMPLE{role}","arn":"arn:aws:iam::111122223333:role/{role}","accountId":"111122223333","userName":"{role}"}},"attributes":{{"creationDate":"2026-01-01T00:00:00Z","mfaAuthenticated":"false"}}}}}},"eventTime":"{time}","eventSource":"{service}.amazonaws.com","eventName":"{call}","awsRegion":"eu-central-1","sourceIPAddress":"{ip}","userAgent":"aws-sdk-go-v2/1.30 os/linux lang/go md/GOOS#linux md/GOARCH#arm64 api/{service}","requestParameters":{{"name":"{}","maxResults":100}},"responseElements":null,"requestID":"{id}","eventID":"{id}","readOnly":{reads},"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management"}}"#,
-                random.below(1_000_000),
+                machine,
                 random.word(),
             )
         })
