@@ -1,9 +1,10 @@
 //! What the kinds share that are sent events over HTTP: their listener, how bodies are read, what of them may wait, and
 //! how a request waits for its commit. What a body means, and how it is answered, is each kind's own.
 //!
-//! A request takes room for its body before it is read, and more as it turns out to hold more: decompressed bytes, and
-//! events that take more than the text they came in. Where there is no room, the client is told to come back. The room is
-//! given back once the events are committed, whether the client still waits or not.
+//! A request takes room for its body before it is read (as it grows, where it comes in chunks), and more as it turns out
+//! to hold more: decompressed bytes, and events that take more than the text they came in. Where there is no room, the
+//! client is told to come back. The room is given back once the events are committed, whether the client still waits or
+//! not.
 
 pub mod bodies;
 mod config;

@@ -224,3 +224,48 @@ impl Bench<'_> {
 fn way(outlet: &config::Outlet) -> Way<'_> {
     Way { name: &outlet.name, alerts: outlet.alerts, min_severity: outlet.min_severity }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tripline_detect::{Compiler, DiskFiles};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn what_is_known_of_a_rule_is_the_last_of_its_canaries_while_that_is_new() {
+        let mut compiler = Compiler::new();
+        let rule = |name: &str, more: &str| {
+            format!(
+                "rule {name} {{ title: \"a\" severity: low on event from demo.idp where raw.a == 1 alert {{}} {more} }}\n"
+            )
+        };
+        let mapping = "mapping idp from demo.idp { detect where exists raw.a time: timestamp(raw.at) otherwise -> base_event {} }\n";
+        let own = rule("own", "canary { event demo.idp { a: 1 } }");
+        let by_test = rule("by_test", "test \"t\" { event demo.idp { a: 1 } expect alert }");
+        compiler.add("a.trip", &[mapping, &own, &by_test, &rule("bare", ""), &rule("broken", "x: 1")].concat());
+        let ruleset = compiler.compile(&DiskFiles, 0);
+        let rules = &ruleset.program.rules;
+        let of = |name: &str| rules.iter().find(|rule| rule.name == name).unwrap();
+        let on = Some(config::Canary::default());
+        let last = |state| {
+            let (blamed, why, of) = (String::new(), String::new(), "canary".to_string());
+            Some(Kept { at: 0, state, step: None, blamed, why, to: Vec::new(), nanos: 1, since: 0, fired: None, of })
+        };
+        let state = |name: &str, settings, last, now| {
+            let report = known(of(name), settings, last, now);
+            (report.answer, report.state)
+        };
+        assert_eq!(state("own", on, None, 0), (Answer::Unknown, "waiting"));
+        assert_eq!(state("own", None, None, 0), (Answer::Unknown, "off"));
+        assert_eq!(state("own", on, last(State::Fires), 7_260 * SECOND), (Answer::Yes, "fires"));
+        assert_eq!(state("own", on, last(State::Fires), 7_261 * SECOND), (Answer::Unknown, "stale"));
+        assert_eq!(state("own", on, last(State::Unfed), 0), (Answer::No, "unfed"));
+        assert_eq!(state("own", on, last(State::Held), 0), (Answer::Held, "held"));
+        assert_eq!(state("by_test", on, None, 0), (Answer::Unknown, "waiting"));
+        let without = config::Canary { tests: false, ..config::Canary::default() };
+        assert_eq!(state("by_test", Some(without), None, 0), (Answer::Unknown, "none"));
+        assert_eq!(state("bare", on, None, 0), (Answer::Unknown, "none"));
+        assert_eq!(state("broken", on, last(State::Fires), 0), (Answer::No, "lost"));
+    }
+}

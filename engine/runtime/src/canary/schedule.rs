@@ -23,6 +23,10 @@ use tripline_connect::clock;
 /// How many canaries are under way at once.
 const AT_ONCE: usize = 16;
 
+/// How long it is waited, where none is due, before that is looked at anew.
+const LEAST: Duration = Duration::from_millis(100);
+const MOST_WAIT: Duration = Duration::from_secs(1);
+
 /// A canary that is under way.
 struct Flight {
     rule: String,
@@ -254,7 +258,10 @@ impl Canaries {
         }
         let now = clock::now();
         let between = self.settings.every / count;
-        let Some(at) = self.due(ruleset, now.saturating_add(clock::nanos(between))) else { return };
+        let Some(at) = self.due(ruleset, now.saturating_add(clock::nanos(between))) else {
+            self.next = Instant::now() + between.clamp(LEAST, MOST_WAIT);
+            return;
+        };
         self.next = (self.next + between).max(Instant::now());
         let Some(rule) = ruleset.program.rules.get(at) else { return };
         let Some(test) = canary::of(rule, self.settings.tests) else { return };
