@@ -48,9 +48,9 @@ pub fn fires(
             .filter_map(|(at, _)| rules.get(*at).map(|rule| rule.name.as_str()))
             .collect();
         let lost = |at: usize| -> Option<Vec<String>> {
-            let taken = taken(rules.get(at)?)?;
-            let can = taken.is_empty() || taken.iter().any(|name| names.contains(&name.as_str()));
-            (!can).then(|| taken.to_vec())
+            let cannot =
+                |taken: &&[String]| !taken.is_empty() && !taken.iter().any(|name| names.contains(&name.as_str()));
+            needed(rules.get(at)?).into_iter().find(cannot).map(<[String]>::to_vec)
         };
         let next: Vec<(usize, Vec<String>)> = out
             .iter()
@@ -69,12 +69,16 @@ pub fn fires(
     out
 }
 
-/// The rules whose findings a rule takes; all where none is named, and none where it takes events.
-fn taken(rule: &Rule) -> Option<&[String]> {
-    match &rule.subject {
-        Some(Subject::Finding(names)) => Some(names),
-        _ => None,
-    }
+/// The rules of which one must fire, for the rule itself and for each step that must be found; no name stands for all.
+fn needed(rule: &Rule) -> Vec<&[String]> {
+    let steps = rule.over.iter().flat_map(|over| over.steps()).filter(|step| step.name.is_some());
+    let subjects = rule.subject.iter().chain(steps.map(|step| &step.subject));
+    subjects
+        .filter_map(|subject| match subject {
+            Subject::Finding(names) => Some(names.as_slice()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn alone(
@@ -84,7 +88,7 @@ fn alone(
     comes: &dyn Fn(&str) -> bool,
     present: &dyn Fn(&str, &Path) -> bool,
 ) -> Fires {
-    if taken(rule).is_some() {
+    if matches!(rule.subject, Some(Subject::Finding(_))) {
         return Fires::Can;
     }
     let needed = sources_of(&ruleset.program, rule);
@@ -204,6 +208,10 @@ rule absent { title: "d" severity: low on authentication where not exists user.n
 rule of_okta { title: "e" severity: low on event from okta.system_log where raw.a == 1 alert {} }
 rule raw_field { title: "f" severity: low on event from demo.idp where raw.extra.deep == 1 alert {} }
 rule follows { title: "g" severity: low on finding from abroad group by entity within 1h having count() >= 2 alert {} }
+rule in_steps { title: "h" severity: low sequence by entity within 1h { a: finding from signed_in b: finding from abroad }
+  alert {} }
+rule not_after { title: "i" severity: low sequence by entity within 1h { a: finding from signed_in not finding from abroad }
+  alert {} }
 "#;
 
     fn told(comes: &[&str], present: &dyn Fn(&str, &Path) -> bool) -> Vec<(String, Fires)> {
@@ -230,6 +238,8 @@ rule follows { title: "g" severity: low on finding from abroad group by entity w
         assert_eq!(*of(&told, "abroad"), Fires::NoField { sources: vec!["demo.idp".into()], tests });
         assert_eq!(*of(&told, "of_okta"), Fires::NoSource(vec!["okta.system_log".into()]));
         assert_eq!(*of(&told, "follows"), Fires::NoFinding(vec!["abroad".into()]));
+        assert_eq!(*of(&told, "in_steps"), Fires::NoFinding(vec!["abroad".into()]));
+        assert_eq!(*of(&told, "not_after"), Fires::Can);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod fixtures;
 mod judge;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use rayon::prelude::*;
 use tripline_base::Span;
@@ -72,10 +73,14 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
                 tests.map(|test| judge::mapping_test(ruleset, files, mapping, test)).collect()
             }
             Job::Rule(at, rule) => {
-                let tests: Vec<&typed::Test> =
-                    rule.tests.iter().filter(|test| wanted(&rule.name, &test.name)).collect();
+                let all = rule.tests.iter().chain(&rule.canary);
+                let tests: Vec<&typed::Test> = all.filter(|test| wanted(&rule.name, &test.name)).collect();
                 if rule.broken {
                     return tests.iter().map(|test| skip(&rule.name, test, "the rule has an error")).collect();
+                }
+                if rule.mode == typed::Mode::Off {
+                    let why = "the configuration switches the rule off";
+                    return tests.iter().map(|test| skip(&rule.name, test, why)).collect();
                 }
                 if tests.is_empty() {
                     return Vec::new();
@@ -105,24 +110,37 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
 }
 
 /// A rule with the rules whose findings it takes.
-fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
+pub(crate) fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
+    let family = family(ruleset, at, rule);
+    // A test is of the rule, and of those that it names, whatever a configuration makes of them.
+    let on = |rule: &typed::Rule| typed::Rule { mode: typed::Mode::On, ..rule.clone() };
+    let others: BTreeMap<usize, typed::Rule> =
+        family.iter().filter(|(_, rule)| rule.mode != typed::Mode::On).map(|(at, rule)| (*at, on(rule))).collect();
+    let rules: Vec<(usize, &typed::Rule)> =
+        family.into_iter().map(|(at, rule)| (at, others.get(&at).unwrap_or(rule))).collect();
+    tripline_plan::plan_rules(&ruleset.program, &rules, Options::default())
+}
+
+/// A rule with the rules whose findings it takes, be it in a step, and those whose findings these take; by their indices.
+pub(crate) fn family<'r>(ruleset: &'r Ruleset, at: usize, rule: &'r typed::Rule) -> BTreeMap<usize, &'r typed::Rule> {
     let program = &ruleset.program;
     let mut wanted: BTreeMap<usize, &typed::Rule> = BTreeMap::from([(at, rule)]);
     let mut open = vec![rule];
     while let Some(rule) = open.pop() {
-        let Some(typed::Subject::Finding(names)) = &rule.subject else { continue };
-        let parents = program.rules.iter().enumerate().filter(|(_, parent)| {
-            let of_events = !matches!(parent.subject, Some(typed::Subject::Finding(_)));
-            !parent.broken && if names.is_empty() { of_events } else { names.contains(&parent.name) }
-        });
-        for (at, parent) in parents {
-            if wanted.insert(at, parent).is_none() {
-                open.push(parent);
+        for names in rule.taken() {
+            let parents = program.rules.iter().enumerate().filter(|(_, parent)| {
+                let of_events = parent.taken().next().is_none();
+                !parent.broken && if names.is_empty() { of_events } else { names.contains(&parent.name) }
+            });
+            for (at, parent) in parents {
+                if let Entry::Vacant(new) = wanted.entry(at) {
+                    new.insert(parent);
+                    open.push(parent);
+                }
             }
         }
     }
-    let rules: Vec<(usize, &typed::Rule)> = wanted.into_iter().collect();
-    tripline_plan::plan_rules(program, &rules, Options::default())
+    wanted
 }
 
 fn asks_for_routes(statements: &[typed::Statement]) -> bool {
@@ -156,20 +174,19 @@ fn skip(item: &str, test: &typed::Test, why: &str) -> Outcome {
     }
 }
 
-/// Whether some test of a rule fails when the rule is replaced by `mutant`.
+/// Whether a test fails when the rule is replaced by `mutant`, whose plan this is.
 pub(crate) fn kills(
     ruleset: &Ruleset,
     files: &DiskFiles,
     fixtures: &mut fixtures::Fixtures,
-    at: usize,
-    mutant: &typed::Rule,
+    plan: &ir::Program,
+    (at, mutant): (usize, &typed::Rule),
+    test: &typed::Test,
 ) -> bool {
-    let plan = plan(ruleset, at, mutant);
     let telling = Telling { words: false, routes: None };
-    let fails =
-        |test: &typed::Test| !judge::rule_test(ruleset, files, fixtures, &plan, (at, mutant), test, telling).is_empty();
-    mutant.tests.iter().any(fails)
+    !judge::rule_test(ruleset, files, fixtures, plan, (at, mutant), test, telling).is_empty()
 }
 
-pub(crate) use fixtures::Fixtures;
-pub use fixtures::bad_fixtures;
+pub use events::TestEvent;
+pub(crate) use events::play;
+pub use fixtures::{Fixtures, bad_fixtures};

@@ -1,16 +1,19 @@
 //! Mutants of rules: small changes that the rule's own tests should notice. The share that they notice
 //! is the rule's score.
 
+mod several;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use tripline_event::Value;
-use tripline_ir as ir;
+use tripline_ir::time::What;
+use tripline_ir::{self as ir, Id, Severity};
 use tripline_plan::{Options, is_planned};
 use tripline_semantic::typed::{Item, Kind, Negation, Op, Rule, Typed};
 
-use crate::harness::{Fixtures, kills};
+use crate::harness::{Fixtures, kills, plan};
 use crate::{DiskFiles, Ruleset};
 
 /// What became of a rule's mutants.
@@ -60,9 +63,9 @@ fn score(ruleset: &Ruleset, files: &DiskFiles, at: usize, rule: &Rule) -> Score 
         failing: Vec::new(),
     };
     let mut tests = Vec::new();
+    let planned = plan(ruleset, at, rule);
     for test in &rule.tests {
-        let alone = Rule { tests: vec![test.clone()], ..rule.clone() };
-        if kills(ruleset, files, &mut fixtures, at, &alone) {
+        if kills(ruleset, files, &mut fixtures, &planned, (at, rule), test) {
             out.failing.push(test.name.clone());
         } else {
             tests.push(test);
@@ -75,12 +78,12 @@ fn score(ruleset: &Ruleset, files: &DiskFiles, at: usize, rule: &Rule) -> Score 
             continue;
         }
         let mut killed = false;
+        let planned = plan(ruleset, at, &mutant);
         for (test, notice) in tests.iter().zip(&mut notices) {
             if killed && *notice {
                 continue;
             }
-            let alone = Rule { tests: vec![(*test).clone()], ..mutant.clone() };
-            if kills(ruleset, files, &mut fixtures, at, &alone) {
+            if kills(ruleset, files, &mut fixtures, &planned, (at, &mutant), test) {
                 *notice = true;
                 killed = true;
             }
@@ -109,18 +112,36 @@ fn score(ruleset: &Ruleset, files: &DiskFiles, at: usize, rule: &Rule) -> Score 
 fn shape(ruleset: &Ruleset, at: usize, rule: &Rule) -> String {
     let plan: ir::Program = tripline_plan::plan_rules(&ruleset.program, &[(at, rule)], Options::default());
     let mut out = String::new();
+    let severities = |arena: &ir::Arena, severity: &[(Severity, Option<Id>)]| -> String {
+        let of = |(severity, condition): &(Severity, Option<Id>)| {
+            format!("|{} {}", severity.name(), condition.map(|c| arena.print(c)).unwrap_or_default())
+        };
+        severity.iter().map(of).collect()
+    };
     for source in &plan.sources {
         for plan_of in source.rules.iter().chain(source.arms.iter().flat_map(|arm| &arm.rules)) {
             out.push_str(&plan.arena.print(plan_of.condition));
             for (_, exception) in &plan_of.exceptions {
                 out.push_str(&format!("|except {}", plan.arena.print(*exception)));
             }
-            for (severity, condition) in &plan_of.severity {
-                let condition = condition.map(|c| plan.arena.print(c)).unwrap_or_default();
-                out.push_str(&format!("|{} {condition}", severity.name()));
-            }
+            out.push_str(&severities(&plan.arena, &plan_of.severity));
             out.push('\n');
         }
+    }
+    for node in &plan.time.nodes {
+        // What it is over several events, and what it says of them.
+        let say = match &node.what {
+            What::Each(say) => Some(say),
+            What::Window(window) => Some(&window.say),
+            What::Sequence(sequence) => Some(&sequence.say),
+            What::Feature(_) => None,
+        };
+        out.push_str(&format!("{:?}", node.meaning));
+        out.extend(say.map(|say| severities(&plan.time.arena, &say.severity)));
+        out.push('\n');
+    }
+    for names in rule.taken() {
+        out.push_str(&format!("{names:?}\n"));
     }
     out
 }
@@ -128,10 +149,7 @@ fn shape(ruleset: &Ruleset, at: usize, rule: &Rule) -> String {
 /// Every mutant of a rule, with its label. Labels are unique within the rule.
 pub fn mutants(rule: &Rule, ruleset: &Ruleset) -> Vec<(String, Rule)> {
     let mut out: Vec<(String, Rule)> = Vec::new();
-    let text = |typed: &Typed| {
-        let words: Vec<&str> = ruleset.sources.slice(typed.span).split_whitespace().collect();
-        words.join(" ")
-    };
+    let text = |typed: &Typed| ruleset.words(typed.span);
     if let Some(condition) = &rule.condition {
         if !matches!(condition.kind, Kind::And(_)) {
             out.push((format!("drop: {}", text(condition)), Rule { condition: None, ..rule.clone() }));
@@ -140,6 +158,7 @@ pub fn mutants(rule: &Rule, ruleset: &Ruleset) -> Vec<(String, Rule)> {
             out.push((label, Rule { condition: Some(condition), ..rule.clone() }));
         }
     }
+    several::mutants(rule, &text, &mut out);
     for (at, exception) in rule.exceptions.iter().enumerate() {
         let mut without = rule.clone();
         without.exceptions.remove(at);

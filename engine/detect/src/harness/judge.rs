@@ -51,6 +51,12 @@ pub fn rule_test(
     }
     let alerts = group(ruleset, findings);
     let mut failures = Vec::new();
+    // A canary has to give a finding, and says no more.
+    if rule.canary.as_ref().is_some_and(|canary| std::ptr::eq(canary, test)) {
+        let what = Expected::Alerts(None);
+        let any = typed::Expectation { span: test.span, what, entries: Vec::new(), routed: None, rendered: Vec::new() };
+        failures.extend(expectation(ruleset, rule, &any, &alerts, &judged, telling));
+    }
     for (_, expect) in &played.expects {
         let failure = expectation(ruleset, rule, expect, &alerts, &judged, telling);
         failures.extend(failure);
@@ -64,7 +70,7 @@ struct JudgedEvent<'p> {
     class: Option<&'static str>,
     seen: Option<Seen>,
     excepted: Option<String>,
-    /// Whether the rule waits for more with it.
+    /// Whether the rule, or one whose findings it takes, waits for more with it.
     kept: bool,
     findings: Vec<Finding>,
     source: &'p ir::Source,
@@ -136,13 +142,14 @@ fn judge<'p>(
             }
             let found = Match { plan, arm };
             if plan.observe.is_some() {
-                judged.kept |= mine;
+                judged.kept = true;
                 kept.push(found);
                 continue;
             }
             let Some(declared) = declared else { continue };
             let finding = finding(&context, &found, declared);
             if asked.rules.contains(&plan.rule) {
+                judged.kept = true;
                 for_others.handed.extend(handed(&finding, context.bytes));
             }
             if mine {
@@ -246,18 +253,25 @@ fn why_not(ruleset: &Ruleset, rule: &typed::Rule, event: &JudgedEvent<'_>) -> St
     if let Some(reason) = &event.excepted {
         return format!("matched, and the exception \"{reason}\" took it away");
     }
-    let looks_at = match &rule.subject {
-        Some(Subject::Class(class)) => Some(class.name),
-        Some(Subject::Event) => None,
-        _ => Some("finding"),
-    };
+    if event.kept {
+        return "it counts; what several events have to come to did not happen".into();
+    }
+    let steps = rule.over.iter().flat_map(|over| over.steps()).map(|step| &step.subject);
+    let subjects: Vec<&Subject> = rule.subject.iter().chain(steps).collect();
+    let looks_at: Option<BTreeSet<&str>> = subjects
+        .into_iter()
+        .map(|subject| match subject {
+            Subject::Class(class) => Some(class.name),
+            Subject::Event => None,
+            Subject::Finding(_) => Some("finding"),
+        })
+        .collect();
     match (event.class, &event.seen) {
         (None, _) if looks_at.is_some() => format!("the mapping of `{}` gives it no class", event.source.name),
-        (Some(class), _) if looks_at.is_some_and(|looks_at| class != looks_at) => {
-            let looks_at = looks_at.unwrap_or_default();
-            format!("the mapping makes it `{class}`, and the rule looks at `{looks_at}`")
+        (Some(class), _) if looks_at.as_ref().is_some_and(|looks_at| !looks_at.contains(class)) => {
+            let looks_at: Vec<&str> = looks_at.into_iter().flatten().collect();
+            format!("the mapping makes it `{class}`, and the rule looks at `{}`", looks_at.join("`, `"))
         }
-        _ if event.kept => "it counts; what several events have to come to did not happen".into(),
         (_, Some(seen)) if !seen.truth => {
             let tests: Vec<String> = reasons(seen, &ruleset.sources)
                 .iter()
@@ -294,9 +308,12 @@ fn misfits(ruleset: &Ruleset, expect: &typed::Expectation, alert: &Alert, findin
         .filter(|mapping| mapping.source == finding.source)
         .flat_map(|mapping| arm_of(ruleset, mapping, &finding.raw))
         .next();
+    // What severity it has is not the rule's to say where a configuration says it.
+    let graded = ruleset.program.rules.get(finding.rule).is_some_and(|rule| rule.graded);
     expect
         .entries
         .iter()
+        .filter(|(_, condition)| !(graded && is_of_severity(condition)))
         .filter_map(|(text, condition)| {
             let concrete = with_alert(condition, alert, finding);
             let (truth, found) = evaluate(ruleset, &concrete, arm, &finding.source, &finding.raw);
@@ -372,6 +389,15 @@ fn left_side(condition: &Typed) -> Option<&Typed> {
         Kind::And(parts) | Kind::Or(parts) => parts.first().and_then(left_side),
         _ => None,
     }
+}
+
+/// Whether a condition asks for the severity of an alert.
+fn is_of_severity(condition: &Typed) -> bool {
+    let mut found = false;
+    condition.walk(&mut |node| {
+        found |= matches!(&node.kind, Kind::Path(Root::Finding, path) if *path == Path::keys(["severity"]));
+    });
+    found
 }
 
 /// Puts the alert's own fields into a condition.

@@ -1,16 +1,16 @@
-//! What the routes of a configuration would have sent: the desk of the service over the findings of a backtest, in the
-//! order of their times, with event time for the clock and nobody who does anything.
+//! What the routes of a configuration would have sent: the desk of the service over findings (of a backtest, or of rules in
+//! shadow), in the order of their times, with event time for the clock and nobody who does anything.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use tripline_alert::{About, Alert, Changes, Desk, Message, Occasion, Shelf, Told};
 use tripline_base::SourceMap;
 use tripline_detect::{Finding, Ruleset};
+use tripline_runtime::Config;
+use tripline_semantic::typed::Mode;
 
-use crate::commands::run::configuration;
 use crate::load;
 
 /// The most findings that are routed.
@@ -36,6 +36,8 @@ pub struct Sent {
 pub struct Routed {
     /// To each destination.
     pub to: BTreeMap<String, Sent>,
+    /// Alerts that would have been opened.
+    pub alerts: u64,
     /// Alerts that were told to nobody.
     pub untold: u64,
     /// Findings that were too many to be routed.
@@ -55,33 +57,34 @@ impl<'r> Routing<'r> {
     /// The routes of a configuration, over the lists and tables of these rules.
     ///
     /// # Errors
-    /// Where the configuration cannot be used; what is wrong is told.
-    pub fn new(ruleset: &'r Ruleset, config: &Path) -> Result<Self, String> {
-        let mut sources = SourceMap::new();
-        let (config, said) = configuration(&mut sources, config)?;
-        load::say(&said, &sources, false);
-        let config = config.ok_or("the configuration cannot be used")?;
-        let (routing, said) = config.routes.compile(&sources, &ruleset.program);
-        if load::say(&said, &sources, false) > 0 {
+    /// Where the routes do not go with the rules; what is wrong is told.
+    pub fn new(ruleset: &'r Ruleset, sources: &SourceMap, config: &Config) -> Result<Self, String> {
+        let (routing, said) = config.routes.compile(sources, &ruleset.program);
+        if load::say(&said, sources, false) > 0 {
             return Err("the routes do not go with these rules".into());
         }
         let destinations: Vec<String> = config.destinations.iter().map(|one| one.name.clone()).collect();
-        if destinations.is_empty() {
-            return Err("the configuration has no `[[destination]]`, so nothing would be sent".into());
-        }
         let (desk, _) = Desk::new(Arc::new(routing), Vec::new(), &ruleset.program);
         Ok(Routing { ruleset, desk, destinations, found: Vec::new(), left_out: 0 })
     }
 
-    /// Takes a finding.
+    /// Takes a finding that would have been told.
     pub fn take(&mut self, finding: &Finding) {
-        let silent = self.ruleset.program.rules.get(finding.rule).is_none_or(|rule| rule.silent);
-        let Some(time) = finding.time.filter(|_| !silent) else { return };
+        let rule = self.ruleset.program.rules.get(finding.rule);
+        if rule.is_some_and(|rule| rule.mode == Mode::On) {
+            self.take_told(finding.rule, tripline_runtime::told(self.ruleset, finding));
+        }
+    }
+
+    /// Takes a finding of a rule, told or not.
+    pub fn take_told(&mut self, rule: usize, told: Told) {
+        let silent = self.ruleset.program.rules.get(rule).is_none_or(|rule| rule.silent);
+        let Some(time) = told.time.filter(|_| !silent) else { return };
         if self.found.len() == MOST {
             self.left_out += 1;
             return;
         }
-        self.found.push((time, finding.rule, tripline_runtime::told(self.ruleset, finding)));
+        self.found.push((time, rule, told));
     }
 
     /// What would have been sent.
@@ -107,6 +110,7 @@ impl<'r> Routing<'r> {
         }
         self.pass(&memory, &mut routed, now, now.saturating_add(AFTERWARDS))?;
         let alerts = memory.0.borrow();
+        routed.alerts = alerts.alerts.len() as u64;
         routed.untold =
             alerts.alerts.values().filter(|alert| alert.tracks.iter().all(|track| track.to.is_empty())).count() as u64;
         Ok(routed)
