@@ -19,7 +19,7 @@ use tripline_detect::canary::Lost;
 use tripline_detect::harness::{Fixtures, TestEvent};
 use tripline_detect::{FixtureFiles, Ruleset, SourceChoice, canary};
 use tripline_formats::Reader;
-use tripline_semantic::typed::{Rule, Test};
+use tripline_semantic::typed::{Mode, Rule, Test};
 
 use crate::config::Config;
 use crate::parcel::Parcel;
@@ -29,6 +29,9 @@ use crate::watch::HEALTH;
 pub(crate) const KEPT: &str = "canary/";
 /// How many rules are remembered.
 pub(crate) const MOST: usize = 100_000;
+
+/// What is said of a rule that is not evaluated because somebody wants it so.
+pub(crate) const OFF: &str = "the configuration turns the rule off";
 
 /// The events of a canary on their way. Only the service makes them: what sources hand over is another message.
 pub(crate) struct Marked {
@@ -251,6 +254,9 @@ impl Maker<'_> {
         flight: u64,
         now: i64,
     ) -> Result<Marked, Came> {
+        if rule.mode == Mode::Off {
+            return Err(Came::other(State::Held, OFF));
+        }
         if rule.broken {
             let why = "it has an error and is left out; `tripline check` says what is wrong with it";
             return Err(Came::lost(Step::Rule, &rule.name, why));

@@ -14,9 +14,11 @@ use tripline_schema::{Attribute, Class};
 pub use tripline_syntax::ast::{ArithmeticOp, Dialect, Prefix, Quantifier};
 
 mod canary;
+mod mode;
 mod time;
 
 pub use canary::CANARY_EVENTS;
+pub use mode::Mode;
 pub(crate) use time::path_of;
 pub use time::{Ask, Caps, Feature, Memory, Over, Sequence, Step, Window, WindowKind};
 
@@ -626,38 +628,6 @@ pub struct Rule {
     pub mode: Mode,
     /// Whether a configuration gives its findings their severity, in place of the rule.
     pub graded: bool,
-}
-
-/// What becomes of a rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// It is evaluated, and told.
-    #[default]
-    On,
-    /// It is evaluated and counted; what it finds is kept, and told to nobody.
-    Shadow,
-    /// It is not evaluated.
-    Off,
-}
-
-impl Mode {
-    /// Its name in configurations and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::On => "on",
-            Mode::Shadow => "shadow",
-            Mode::Off => "off",
-        }
-    }
-
-    /// Whether a rule of this mode takes findings of a rule of another: what is in shadow is heard in shadow alone.
-    pub fn hears(self, other: Mode) -> bool {
-        match other {
-            Mode::On => true,
-            Mode::Shadow => self == Mode::Shadow,
-            Mode::Off => false,
-        }
-    }
 }
 
 impl Rule {

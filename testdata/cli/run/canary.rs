@@ -59,7 +59,7 @@ rule unfed {
 "#;
 
 /// A busy machine may take a while.
-const CANARY: &str = "[canary]\nevery = \"2s\"\nwithin = \"2s\"\n";
+const CANARY: &str = "[canary]\nevery = \"1s\"\nwithin = \"1m\"\n";
 
 /// An endpoint that counts requests, and takes them where it is let.
 struct Endpoint {

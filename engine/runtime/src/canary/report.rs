@@ -10,10 +10,10 @@ use tripline_alert::{Enrichments, Routing};
 use tripline_detect::harness::Fixtures;
 use tripline_detect::{Detector, FixtureFiles, Ruleset, canary};
 use tripline_event::format_time;
-use tripline_semantic::typed::Rule;
+use tripline_semantic::typed::{Mode, Rule};
 use tripline_store::Store;
 
-use super::{Came, KEPT, Kept, MOST, Maker, State, Step};
+use super::{Came, KEPT, Kept, MOST, Maker, OFF, State, Step};
 use crate::config::{self, Config};
 use crate::deliver;
 use crate::engine::canary::{Out, Way, judge};
@@ -114,6 +114,9 @@ fn known(rule: &Rule, settings: Option<config::Canary>, last: Option<Kept>, now:
         of: of.clone(),
         last: last.clone(),
     };
+    if rule.mode == Mode::Off {
+        return told(Answer::Held, "held", OFF);
+    }
     if rule.broken {
         return told(Answer::No, "lost", "the rule has an error and is left out; `tripline check` says which");
     }

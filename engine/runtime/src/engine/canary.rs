@@ -82,6 +82,10 @@ pub(crate) fn judge<'r>(
         Ok(rows) => rows,
         Err(came) => return Ok(Err(came)),
     };
+    if rows.iter().any(|row| row.shadow) {
+        let why = "the rule is in shadow: what it finds is kept, and told to nobody";
+        return Ok(Err(Came::other(State::Held, why)));
+    }
     // The findings of silent rules are for other rules alone.
     if rule.silent {
         return Ok(Ok(Vec::new()));
