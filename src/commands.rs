@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod backtest;
+pub mod canary;
 pub mod check;
 pub mod connectors;
 pub mod coverage;
@@ -15,6 +16,7 @@ pub mod import;
 pub mod new;
 pub mod normalize;
 pub mod outbox;
+pub mod packs;
 pub mod route;
 pub mod rules;
 pub mod run;

@@ -89,8 +89,9 @@ impl Desk {
     pub fn rules(&self) -> Result<(Ruleset, Arc<Routing>, Option<String>), String> {
         let loaded = Program.load(&self.config.rules)?;
         let (routing, said) = self.config.with(&self.sources, &loaded.ruleset);
+        let wrong = load::of_configuration(&loaded.ruleset, &self.config.rules);
         match load::say(&said, &self.sources, false) {
-            0 => Ok((loaded.ruleset, Arc::new(routing), loaded.revision)),
+            0 if !wrong => Ok((loaded.ruleset, Arc::new(routing), loaded.revision)),
             _ => Err("the configuration cannot be used with these rules".into()),
         }
     }

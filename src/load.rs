@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tripline_base::{Diagnostic, SourceMap, terminal};
-use tripline_detect::{Compiler, DiskFiles, Ruleset};
+use tripline_base::{Diagnostic, Level, SourceMap, terminal};
+use tripline_detect::{Compiler, DiskFiles, Local, Ruleset, packs};
+use tripline_runtime::config::Rules;
 use tripline_runtime::watch::HEALTH;
 
 use crate::colour;
@@ -15,6 +16,9 @@ mod content {
 
 /// Where the rules stand over what a service tells of itself.
 const OWN: &str = "rules/tripline/";
+
+/// What files of rules end with, native and Sigma.
+const RULES: &[&str] = &["trip", "yml", "yaml"];
 
 /// The most files that are loaded at once.
 const MOST_FILES: usize = 200_000;
@@ -63,7 +67,7 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), S
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         if kind.is_dir() && !hidden {
             walk(&path, endings, out)?;
-        } else if path.extension().is_some_and(|e| endings.iter().any(|ending| e == *ending)) && path.is_file() {
+        } else if is_one(&path, endings) && path.is_file() {
             out.push(path);
         }
         if out.len() > MOST_FILES {
@@ -71,6 +75,23 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// Whether a file has one of these endings, or is what says that a folder of rules is a pack.
+fn is_one(path: &Path, endings: &[&str]) -> bool {
+    let of_pack = endings == RULES && path.file_name().is_some_and(|name| name == packs::FILE);
+    of_pack || path.extension().is_some_and(|e| endings.iter().any(|ending| e == *ending))
+}
+
+/// The files of rules, mappings and packs in these files and folders. A file that is named is of the pack that its folder
+/// is.
+pub fn rule_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut all = files(paths, RULES)?;
+    let beside = paths.iter().filter(|path| path.is_file()).filter_map(|path| path.parent());
+    all.extend(beside.map(|folder| folder.join(packs::FILE)).filter(|path| path.is_file()));
+    all.sort();
+    all.dedup();
+    Ok(all)
 }
 
 /// What Sigma rules are read with.
@@ -88,6 +109,11 @@ pub struct Sigma {
 }
 
 impl Sigma {
+    /// What a configuration reads Sigma rules with.
+    pub fn of(rules: &Rules) -> Self {
+        Sigma { pipelines: rules.pipelines.clone(), taxonomies: rules.taxonomies.clone(), any_source: false }
+    }
+
     /// Prints what is wrong with the pipelines and taxonomies that were named. Without one of them the rules would
     /// mean something else, so nothing is run.
     pub fn usable(&self, ruleset: &Ruleset) -> Result<(), String> {
@@ -147,10 +173,36 @@ pub fn rule_texts(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
     if paths.is_empty() { Ok(shipped(false).collect()) } else { texts_of(paths) }
 }
 
-/// What a service judges by: the rules in these files and folders, the shipped ones where none are named, and those over
-/// what the service tells of itself, unless the user has rules over that.
-pub fn service_texts(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let mut texts = rule_texts(paths)?;
+/// The rules that a configuration names: those in its files and folders, the shipped ones where it names none, and shipped
+/// packs that it names by themselves.
+pub fn configured_texts(rules: &Rules) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut texts = rule_texts(&rules.paths)?;
+    if !rules.paths.is_empty() {
+        beside(&mut texts, &rules.local);
+    }
+    Ok(texts)
+}
+
+/// Takes in shipped packs that are named by themselves, where the user has none of that name.
+fn beside(texts: &mut Vec<(String, Vec<u8>)>, local: &Local) {
+    let files = texts.iter().filter(|(name, _)| packs::is_pack_file(name));
+    let own: Vec<String> = files.filter_map(|(_, bytes)| packs::name_in(std::str::from_utf8(bytes).ok()?)).collect();
+    for (file, text) in content::RULES.iter().filter(|(name, _)| packs::is_pack_file(name)) {
+        let folder = file.trim_end_matches(packs::FILE);
+        let wanted = packs::name_in(text).is_some_and(|name| local.wants(&name) && !own.contains(&name));
+        // Those over what a service tells of itself come by themselves.
+        if !wanted || folder == OWN {
+            continue;
+        }
+        let of_pack = content::RULES.iter().filter(|(file, _)| file.starts_with(folder));
+        texts.extend(of_pack.map(|(file, text)| ((*file).to_string(), text.as_bytes().to_vec())));
+    }
+}
+
+/// What a service judges by: the rules that its configuration names, and those over what the service tells of itself,
+/// unless the user has rules over that.
+pub fn service_texts(rules: &Rules) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut texts = configured_texts(rules)?;
     let reads = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| text.contains(HEALTH));
     if !texts.iter().any(|(_, bytes)| reads(bytes)) {
         texts.extend(shipped(true));
@@ -164,9 +216,18 @@ fn shipped(own: bool) -> impl Iterator<Item = (String, Vec<u8>)> {
     of.map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec()))
 }
 
+/// The text of a fixture that the `.trip` file `beside` names. Those of shipped rules are built in.
+pub fn fixture(beside: &str, name: &str) -> Result<String, String> {
+    let shipped = || {
+        let is_shipped = content::RULES.iter().any(|(rule, _)| *rule == beside);
+        content::FIXTURES.iter().find(|(known, _)| is_shipped && *known == name).map(|(_, text)| (*text).to_string())
+    };
+    DiskFiles.fixture(beside, name).or_else(|why| shipped().ok_or(why))
+}
+
 /// The rules in these files and folders: names and bytes.
 pub fn texts_of(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let files = files(paths, &["trip", "yml", "yaml"])?;
+    let files = rule_files(paths)?;
     files.iter().map(|path| Ok((path.display().to_string(), bytes(path)?))).collect()
 }
 
@@ -258,6 +319,13 @@ pub fn say(diagnostics: &[Diagnostic], sources: &SourceMap, all: bool) -> usize 
         }
     }
     errors
+}
+
+/// Whether an exception that a configuration has for a rule is wrong, which was said with the rules.
+pub fn of_configuration(ruleset: &Ruleset, rules: &Rules) -> bool {
+    let errors = ruleset.diagnostics.iter().filter(|said| said.level() == Level::Error);
+    let mut files = errors.map(|said| ruleset.sources.name(said.span().file));
+    files.any(|name| name == rules.local.name)
 }
 
 /// `; did you mean …?`, or nothing.

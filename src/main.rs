@@ -31,7 +31,9 @@ mod html;
 mod input;
 mod load;
 mod replay;
+mod routed;
 mod times;
+mod write;
 
 use std::process::ExitCode;
 
@@ -62,12 +64,16 @@ enum Command {
     Silence(commands::silence::Args),
     /// Show whether sources are complete: what came, when, how late, and what is missing
     Sources(commands::sources::Args),
+    /// Show whether each rule would fire now, by what became of its canary
+    Canary(commands::canary::Args),
     /// Check a configuration against reality
     Doctor(commands::doctor::Args),
     /// Show what is still to be delivered, and try or drop it
     Outbox(commands::outbox::Args),
     /// Show how rules do: how much they tell, and how it was judged
     Rules(commands::rules::Args),
+    /// Show packs of rules and what a configuration makes of them, and promote what is in shadow
+    Packs(commands::packs::Args),
     /// Propose an exception for what was judged a false positive
     Tune(commands::tune::Args),
     /// Show where an alert would go, and why
@@ -139,9 +145,11 @@ fn main() -> ExitCode {
         Command::Alerts(args) => commands::alerts::run(&args),
         Command::Silence(args) => commands::silence::run(&args),
         Command::Sources(args) => commands::sources::run(&args),
+        Command::Canary(args) => commands::canary::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Outbox(args) => commands::outbox::run(&args),
         Command::Rules(args) => commands::rules::run(&args),
+        Command::Packs(args) => commands::packs::run(&args),
         Command::Tune(args) => commands::tune::run(&args),
         Command::Route(args) => commands::route::run(&args),
         Command::Destinations(args) => commands::destinations::run(&args),

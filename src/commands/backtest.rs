@@ -2,26 +2,28 @@
 
 mod html;
 mod json;
-mod routing;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use tripline_base::SourceMap;
 use tripline_base::terminal::{counted, visible};
-use tripline_detect::Ruleset;
 use tripline_detect::backtest::{Backtest, Period, Report};
 use tripline_detect::scan::{Told, Wanted};
+use tripline_detect::{DiskFiles, Ruleset};
+use tripline_runtime::Config;
 
 use super::Outcome;
+use super::run::configuration;
 use crate::replay::Replayed;
+use crate::routed::{Routed, Routing};
 use crate::{load, replay};
-use routing::{Routed, Routing};
 
 /// Tell what rules would have found in archived logs: findings, keys and alerts per rule and day.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Files and folders of rules, native or Sigma; the shipped rules where none are named
+    /// Files and folders of rules, native or Sigma; where none are named those of the configuration, or the shipped ones
     #[arg(long, value_name = "PATH", num_args = 1..)]
     rules: Vec<PathBuf>,
     /// Report findings from this time on: RFC 3339 or a date, UTC. Events before it are judged all the same, so that
@@ -31,7 +33,8 @@ pub struct Args {
     /// Report findings before this time
     #[arg(long, value_name = "TIME", value_parser = crate::times::time)]
     to: Option<i64>,
-    /// Tell what the routes of this configuration would have sent, too, were nobody to do anything
+    /// Judge by the packs and overrides of this configuration, and tell what its routes would have sent, too, were
+    /// nobody to do anything
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How to print
@@ -74,10 +77,27 @@ pub fn run(args: &Args) -> Outcome {
     }
     replay::threads(args.how.threads)?;
     let (rules, files) = replay::rules_and_logs(&args.rules, &args.files)?;
-    let sigma = args.how.sigma();
-    let (ruleset, _) = load::ruleset_with(&rules, &sigma)?;
+    let config = args.config.as_ref().map(|path| usable(path)).transpose()?;
+    let ruleset = match &config {
+        None => load::ruleset_with(&rules, &args.how.sigma())?.0,
+        Some((_, config)) => {
+            let mut sigma = args.how.sigma();
+            sigma.pipelines.extend(config.rules.pipelines.iter().cloned());
+            sigma.taxonomies.extend(config.rules.taxonomies.iter().cloned());
+            let texts = match rules.is_empty() {
+                true => load::configured_texts(&config.rules)?,
+                false => load::texts_of(&rules)?,
+            };
+            let (mut compiler, _) = load::compiler_of(&texts, &sigma)?;
+            compiler.configure(&config.rules.local);
+            compiler.compile(&DiskFiles, load::now())
+        }
+    };
     args.how.sigma.usable(&ruleset)?;
     load::say(&ruleset.diagnostics, &ruleset.sources, false);
+    if config.as_ref().is_some_and(|(_, config)| load::of_configuration(&ruleset, &config.rules)) {
+        return Err("the configuration cannot be used".into());
+    }
     for name in ruleset.broken() {
         eprintln!("tripline: the rule `{}` has an error and is left out", visible(name));
     }
@@ -88,7 +108,10 @@ pub fn run(args: &Args) -> Outcome {
     let source = replay::source(&ruleset, args.how.source.as_deref())?;
     let wanted = Wanted { source, findings: true, lines: false };
     let mut backtest = Backtest::new(&ruleset, period);
-    let mut routing = args.config.as_ref().map(|config| Routing::new(&ruleset, config)).transpose()?;
+    let mut routing = match &config {
+        Some((sources, config)) if !config.destinations.is_empty() => Some(Routing::new(&ruleset, sources, config)?),
+        _ => None,
+    };
     let replayed = replay::replay(&ruleset, &files, &layout, &wanted, &mut |_, told| {
         if let Told::Finding(finding) = told {
             if let Some(routing) = routing.as_mut().filter(|_| period.holds(finding.time)) {
@@ -116,6 +139,15 @@ pub fn run(args: &Args) -> Outcome {
     }
     replayed.say_what_was_given_up();
     if replayed.failed.is_empty() { Ok(0) } else { Err(replayed.failed.join("\n")) }
+}
+
+/// The configuration without errors, and the text that messages point at.
+fn usable(path: &Path) -> Result<(SourceMap, Config), String> {
+    let mut sources = SourceMap::new();
+    let (config, said) = configuration(&mut sources, path)?;
+    load::say(&said, &sources, false);
+    let config = config.ok_or("the configuration cannot be used")?;
+    Ok((sources, config))
 }
 
 impl Done<'_> {

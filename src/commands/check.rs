@@ -1,11 +1,11 @@
 //! `tripline check`: everything that can be known about rules without running them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use tripline_base::{Diagnostic, Level, SourceMap, diagnostic, json, sarif, terminal};
 use tripline_detect::cost::{Cost, cost};
-use tripline_detect::{DiskFiles, harness};
+use tripline_detect::{DiskFiles, Local, harness, packs};
 
 use super::Outcome;
 use super::run::configuration;
@@ -56,17 +56,33 @@ pub fn run(args: &Args) -> Outcome {
         return Ok(0);
     }
     let (configurations, mut paths): (Vec<PathBuf>, Vec<PathBuf>) =
-        args.paths.iter().cloned().partition(|path| path.extension().is_some_and(|e| e == "toml"));
+        args.paths.iter().cloned().partition(|path| is_configuration(path));
+    if configurations.len() > 1 {
+        return Err("check one configuration at a time: each makes something else of the rules".into());
+    }
     let mut sigma = args.sigma.clone();
+    let (mut beside, mut local) = (Vec::new(), Local::default());
     for path in &configurations {
         // The rules that it names are checked with it.
         if let (Some(config), _) = configuration(&mut SourceMap::new(), path)? {
-            paths.extend(config.rules.paths);
-            sigma.pipelines.extend(config.rules.pipelines);
-            sigma.taxonomies.extend(config.rules.taxonomies);
+            paths.extend(config.rules.paths.iter().cloned());
+            sigma.pipelines.extend(config.rules.pipelines.iter().cloned());
+            sigma.taxonomies.extend(config.rules.taxonomies.iter().cloned());
+            if !config.rules.paths.is_empty() {
+                beside = load::configured_texts(&config.rules)?;
+            }
+            local = config.rules.local;
         }
     }
-    let (mut ruleset, mut own) = load::ruleset_with(&paths, &sigma)?;
+    let mut texts = load::rule_texts(&paths)?;
+    let known: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
+    texts.extend(beside.into_iter().filter(|(name, _)| !known.contains(name)));
+    let (mut compiler, mut own) = load::compiler_of(&texts, &sigma)?;
+    // Shipped packs that come beside are not what was asked about.
+    let of_sigma = sigma_names(&sigma);
+    own.retain(|name| known.contains(name) || of_sigma.contains(name));
+    compiler.configure(&local);
+    let mut ruleset = compiler.compile(&DiskFiles, load::now());
     if !configurations.is_empty() && paths.is_empty() {
         own.clear();
     }
@@ -171,6 +187,16 @@ pub(super) fn bytes(n: u64) -> String {
         }
     }
     if unit == "B" { format!("{n} B") } else { format!("{scaled:.1} {unit}") }
+}
+
+/// Whether a path is the configuration of a service, and not what says that a folder is a pack.
+fn is_configuration(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "toml") && path.file_name().is_none_or(|name| name != packs::FILE)
+}
+
+/// The pipelines and taxonomies that were named.
+fn sigma_names(sigma: &load::Sigma) -> Vec<String> {
+    sigma.pipelines.iter().chain(&sigma.taxonomies).map(|path| path.display().to_string()).collect()
 }
 
 fn reads_raw(rule: &tripline_semantic::typed::Rule) -> bool {

@@ -67,6 +67,9 @@ pub fn usable(sources: &mut SourceMap, path: &Path) -> Result<Config, String> {
 /// The rules that a configuration names, and where alerts go, as a service begins with them.
 pub fn rules(sources: &SourceMap, config: &Config) -> Result<(Loaded, Routing, Enrichments), String> {
     let rules = Program.load(&config.rules)?;
+    if load::of_configuration(&rules.ruleset, &config.rules) {
+        return Err(REFUSED.to_string());
+    }
     for name in rules.ruleset.broken() {
         eprintln!("tripline: the rule `{name}` has an error and is left out");
     }
@@ -100,7 +103,12 @@ fn absent(path: &Path, error: &std::io::Error) -> String {
 /// Reads a configuration, and says what there is to say of it.
 pub fn configuration(sources: &mut SourceMap, path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>), String> {
     let text = std::fs::read_to_string(path).map_err(|error| absent(path, &error))?;
-    Ok(Config::parse(sources, path, &text, KINDS))
+    Ok(parsed(sources, path, &text))
+}
+
+/// A configuration from its text.
+pub fn parsed(sources: &mut SourceMap, path: &Path, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+    Config::parse(sources, path, text, KINDS)
 }
 
 /// How this program loads rules.
@@ -108,12 +116,9 @@ pub struct Program;
 
 impl Load for Program {
     fn load(&self, rules: &Rules) -> Result<Loaded, String> {
-        let sigma = load::Sigma {
-            pipelines: rules.pipelines.clone(),
-            taxonomies: rules.taxonomies.clone(),
-            ..load::Sigma::default()
-        };
-        let (compiler, _) = load::compiler_of(&load::service_texts(&rules.paths)?, &sigma)?;
+        let sigma = load::Sigma::of(rules);
+        let (mut compiler, _) = load::compiler_of(&load::service_texts(rules)?, &sigma)?;
+        compiler.configure(&rules.local);
         let read = Recorded::default();
         let ruleset = compiler.compile(&read, load::now());
         load::say(&ruleset.diagnostics, &ruleset.sources, false);
@@ -122,11 +127,15 @@ impl Load for Program {
         Ok(Loaded { ruleset, beside, revision: load::revision(&rules.paths) })
     }
 
+    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
+        load::fixture(beside, name)
+    }
+
     fn files(&self, rules: &Rules) -> Vec<PathBuf> {
         let mut files = match rules.paths.is_empty() {
             true => Vec::new(),
             // What is not there any more is different from what was.
-            false => load::files(&rules.paths, &["trip", "yml", "yaml"]).unwrap_or_default(),
+            false => load::rule_files(&rules.paths).unwrap_or_default(),
         };
         files.extend(rules.pipelines.iter().chain(&rules.taxonomies).cloned());
         files

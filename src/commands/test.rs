@@ -9,7 +9,7 @@ use tripline_alert::{Enrichments, Routing};
 use tripline_base::SourceMap;
 use tripline_base::terminal::visible;
 use tripline_detect::harness::{self, Outcome as TestOutcome};
-use tripline_detect::{DiskFiles, Ruleset, mutate};
+use tripline_detect::{DiskFiles, Local, Ruleset, mutate};
 use tripline_runtime::{Config, Tested};
 
 use super::Outcome;
@@ -22,8 +22,8 @@ pub struct Args {
     /// Files and folders
     #[arg(required_unless_present = "config")]
     paths: Vec<PathBuf>,
-    /// A configuration of the service: its rules where no files are named, and its routes and destinations for tests
-    /// that expect something of them
+    /// A configuration of the service: its rules where no files are named, what it makes of packs and rules, and its routes
+    /// and destinations for tests that expect something of them
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Only tests whose RULE/TEST contains this
@@ -51,16 +51,22 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let (mut paths, mut sigma) = (args.paths.clone(), args.sigma.clone());
-    if let Some(path) = &args.config {
-        let (config, _) = configuration(&mut SourceMap::new(), path)?;
-        if let Some(config) = config.filter(|_| paths.is_empty()) {
-            paths = config.rules.paths;
+    let mut sigma = args.sigma.clone();
+    let mut texts = load::rule_texts(&args.paths)?;
+    let mut local = Local::default();
+    if let Some(path) = &args.config
+        && let (Some(config), _) = configuration(&mut SourceMap::new(), path)?
+    {
+        if args.paths.is_empty() {
+            texts = load::configured_texts(&config.rules)?;
             sigma.pipelines.extend(config.rules.pipelines);
             sigma.taxonomies.extend(config.rules.taxonomies);
         }
+        local = config.rules.local;
     }
-    let (mut ruleset, own) = load::ruleset_with(&paths, &sigma)?;
+    let (mut compiler, own) = load::compiler_of(&texts, &sigma)?;
+    compiler.configure(&local);
+    let mut ruleset = compiler.compile(&DiskFiles, load::now());
     sigma.usable(&ruleset)?;
     let config = args.config.as_ref().map(|path| configured(path, &mut ruleset)).transpose()?;
     let errors = load::say(&ruleset.diagnostics, &ruleset.sources, false);

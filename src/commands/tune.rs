@@ -112,7 +112,7 @@ pub fn run(args: &Args) -> Outcome {
         Found::Tests(tests) => tests,
         Found::Nothing(why) => return nothing(args, rule, &why),
     };
-    let texts = load::rule_texts(&desk.config.rules.paths)?;
+    let texts = load::configured_texts(&desk.config.rules)?;
     let answers = answers(args, rule, &samples, &tests);
     let (clause, changed) = if rule.dialect == Dialect::Sigma {
         let filter = sigma::filter(&ruleset, rule, &tests, answers.as_texts())?;
@@ -262,10 +262,7 @@ const FILES: DiskFiles = DiskFiles;
 /// Compiles texts as the service of a configuration does.
 fn compile(desk: &Desk, texts: &[(String, Vec<u8>)]) -> Result<Ruleset, String> {
     let rules = &desk.config.rules;
-    let sigma = load::Sigma {
-        pipelines: rules.pipelines.clone(),
-        taxonomies: rules.taxonomies.clone(),
-        ..load::Sigma::default()
-    };
-    Ok(load::compiler_of(texts, &sigma)?.0.compile(&FILES, load::now()))
+    let (mut compiler, _) = load::compiler_of(texts, &load::Sigma::of(rules))?;
+    compiler.configure(&rules.local);
+    Ok(compiler.compile(&FILES, load::now()))
 }

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod api;
+mod canary;
 mod desk;
 mod doctor;
 mod enrich;
@@ -14,6 +15,8 @@ mod given_up;
 mod http;
 mod kill;
 mod outputs;
+mod packs;
+mod poll;
 mod push;
 mod reload;
 mod s3;

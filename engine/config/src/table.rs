@@ -161,6 +161,17 @@ impl<'t> Table<'t> {
         );
     }
 
+    /// A day, as a text (`"2027-01-31"`) or as TOML writes it (`2027-01-31`).
+    pub fn day(&mut self, key: &str, said: &mut Said<'_>) -> Option<At<String>> {
+        let (_, value) = self.get(key, said)?;
+        let day = value.get_ref().as_datetime().filter(|at| at.date.is_some() && at.time.is_none());
+        let day = day.map(ToString::to_string).or_else(|| value.get_ref().as_str().map(str::to_string));
+        if day.is_none() {
+            self.wrong(key, value, "a day such as `2027-01-31`", said);
+        }
+        Some(At { value: day?, span: said.span(value.span()) })
+    }
+
     /// A text or a list of texts.
     pub fn texts(&mut self, key: &str, said: &mut Said<'_>) -> Option<Vec<At<String>>> {
         let (_, value) = self.get(key, said)?;
@@ -364,6 +375,16 @@ impl<'t> Table<'t> {
 
     /// One of some words, with help where it is none of them.
     pub fn choice(&mut self, key: &str, choices: &[&'static str], said: &mut Said<'_>) -> Option<&'static str> {
+        self.choice_at(key, choices, said).map(|(found, _)| found)
+    }
+
+    /// Like [`Table::choice`], with where it stands.
+    pub fn choice_at(
+        &mut self,
+        key: &str,
+        choices: &[&'static str],
+        said: &mut Said<'_>,
+    ) -> Option<(&'static str, Span)> {
         let found = self.text(key, said)?;
         let known = choices.iter().copied().find(|choice| *choice == found.value);
         if known.is_none() {
@@ -373,7 +394,7 @@ impl<'t> Table<'t> {
                     .help(format!("it is one of {}", choices.join(", "))),
             );
         }
-        known
+        known.map(|known| (known, found.span))
     }
 
     /// Names of a table with durations.

@@ -9,6 +9,7 @@ use tripline_plan::index::Index;
 use tripline_semantic::{Files, Program};
 use tripline_syntax::ast;
 
+use crate::packs::{self, Local, Pack};
 use crate::sigma::{self, Converted, Sigma};
 use crate::told::RuleTold;
 
@@ -20,6 +21,8 @@ pub struct Compiler {
     diagnostics: Vec<Diagnostic>,
     options: Options,
     sigma: Sigma,
+    packs: Vec<Pack>,
+    local: Local,
 }
 
 /// A compiled program. What could not be used is in `diagnostics`; the rest runs.
@@ -35,6 +38,8 @@ pub struct Ruleset {
     pub index: Option<Arc<Index>>,
     /// Everything said about the texts, in their order.
     pub diagnostics: Vec<Diagnostic>,
+    /// The packs that there are.
+    pub packs: Vec<Pack>,
     /// Per rule, what its findings tell alike.
     told: Vec<OnceLock<Option<Box<RuleTold>>>>,
 }
@@ -127,12 +132,27 @@ impl Compiler {
         id
     }
 
-    /// Takes a file's bytes in; what is no UTF-8 is a diagnostic.
-    pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> FileId {
+    /// Takes a file's bytes in: rules and mappings, or what says that a folder is a pack. What is no UTF-8 is a
+    /// diagnostic.
+    pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
         match std::str::from_utf8(bytes) {
-            Ok(text) => self.add(name, text),
-            Err(error) => self.not_text(name, bytes, error.valid_up_to()),
+            Ok(text) if packs::is_pack_file(name) => {
+                let (pack, said) = packs::read(&mut self.sources, &self.packs, name, text);
+                self.packs.extend(pack);
+                self.diagnostics.extend(said);
+            }
+            Ok(text) => {
+                self.add(name, text);
+            }
+            Err(error) => {
+                self.not_text(name, bytes, error.valid_up_to());
+            }
         }
+    }
+
+    /// What a configuration makes of packs and rules.
+    pub fn configure(&mut self, local: &Local) {
+        self.local = local.clone();
     }
 
     /// The Sigma rules that were taken in as text of this language, and what compiling them comes to.
@@ -150,21 +170,25 @@ impl Compiler {
 
     /// The tree of the rules that come from Sigma, where it is to be kept, and the whole.
     fn whole(self, read: &dyn Files, today: i64, keep: bool) -> (ast::File, Ruleset) {
-        let Compiler { sources, mut files, mut diagnostics, options, sigma } = self;
+        let Compiler { mut sources, mut files, mut diagnostics, options, sigma, packs, local } = self;
         let (of_sigma, known, said) = sigma.lower();
         files.push(of_sigma);
         diagnostics.extend(said);
-        let (program, found) = tripline_semantic::check(&files, &sources, read, known);
+        diagnostics.extend(local.except(&mut sources, &mut files));
+        let (mut program, found) = tripline_semantic::check(&files, &sources, read, known);
         diagnostics.extend(found);
+        local.apply(&packs, &sources, &mut program.rules);
         diagnostics.extend(tripline_semantic::lint::lint(&program, &sources, today));
         tripline_base::diagnostic::sort(&mut diagnostics);
+        // What is wrong with an exception of a configuration is wrong with each rule that it is of.
+        diagnostics.dedup_by(|a, b| (a.code.id, a.span(), &a.message) == (b.code.id, b.span(), &b.message));
         // The trees are as large as the program, and done with.
         let of_sigma = if keep { files.pop() } else { None };
         drop(files);
         let ir = Arc::new(tripline_plan::plan(&program, options));
         let index = options.index.then(|| Arc::new(Index::new(&ir)));
         let told = program.rules.iter().map(|_| OnceLock::new()).collect();
-        (of_sigma.unwrap_or_default(), Ruleset { sources, program, ir, index, diagnostics, told })
+        (of_sigma.unwrap_or_default(), Ruleset { sources, program, ir, index, diagnostics, packs, told })
     }
 }
 
@@ -183,6 +207,11 @@ impl Ruleset {
     /// What is written there, on one line.
     pub(crate) fn words(&self, span: Span) -> String {
         self.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The pack that a rule is of.
+    pub fn pack(&self, rule: &tripline_semantic::typed::Rule) -> Option<&Pack> {
+        packs::of(&self.packs, &self.sources, rule)
     }
 
     /// Rules that run.

@@ -73,10 +73,14 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
                 tests.map(|test| judge::mapping_test(ruleset, files, mapping, test)).collect()
             }
             Job::Rule(at, rule) => {
-                let tests: Vec<&typed::Test> =
-                    rule.tests.iter().filter(|test| wanted(&rule.name, &test.name)).collect();
+                let all = rule.tests.iter().chain(&rule.canary);
+                let tests: Vec<&typed::Test> = all.filter(|test| wanted(&rule.name, &test.name)).collect();
                 if rule.broken {
                     return tests.iter().map(|test| skip(&rule.name, test, "the rule has an error")).collect();
+                }
+                if rule.mode == typed::Mode::Off {
+                    let why = "the configuration switches the rule off";
+                    return tests.iter().map(|test| skip(&rule.name, test, why)).collect();
                 }
                 if tests.is_empty() {
                     return Vec::new();
@@ -105,8 +109,20 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
     outcomes.into_iter().flatten().collect()
 }
 
-/// A rule with the rules whose findings it takes, be it in a step, and those whose findings these take.
+/// A rule with the rules whose findings it takes.
 pub(crate) fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
+    let family = family(ruleset, at, rule);
+    // A test is of the rule, and of those that it names, whatever a configuration makes of them.
+    let on = |rule: &typed::Rule| typed::Rule { mode: typed::Mode::On, ..rule.clone() };
+    let others: BTreeMap<usize, typed::Rule> =
+        family.iter().filter(|(_, rule)| rule.mode != typed::Mode::On).map(|(at, rule)| (*at, on(rule))).collect();
+    let rules: Vec<(usize, &typed::Rule)> =
+        family.into_iter().map(|(at, rule)| (at, others.get(&at).unwrap_or(rule))).collect();
+    tripline_plan::plan_rules(&ruleset.program, &rules, Options::default())
+}
+
+/// A rule with the rules whose findings it takes, be it in a step, and those whose findings these take; by their indices.
+pub(crate) fn family<'r>(ruleset: &'r Ruleset, at: usize, rule: &'r typed::Rule) -> BTreeMap<usize, &'r typed::Rule> {
     let program = &ruleset.program;
     let mut wanted: BTreeMap<usize, &typed::Rule> = BTreeMap::from([(at, rule)]);
     let mut open = vec![rule];
@@ -124,8 +140,7 @@ pub(crate) fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Prog
             }
         }
     }
-    let rules: Vec<(usize, &typed::Rule)> = wanted.into_iter().collect();
-    tripline_plan::plan_rules(program, &rules, Options::default())
+    wanted
 }
 
 fn asks_for_routes(statements: &[typed::Statement]) -> bool {
@@ -172,5 +187,6 @@ pub(crate) fn kills(
     !judge::rule_test(ruleset, files, fixtures, plan, (at, mutant), test, telling).is_empty()
 }
 
-pub(crate) use fixtures::Fixtures;
-pub use fixtures::bad_fixtures;
+pub use events::TestEvent;
+pub(crate) use events::play;
+pub use fixtures::{Fixtures, bad_fixtures};

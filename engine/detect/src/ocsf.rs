@@ -10,7 +10,7 @@ use tripline_eval::time::{From, Reading};
 use tripline_event::{Origin, Value, format_time};
 use tripline_ir::Severity;
 use tripline_schema::{Enum, VERSION, ocsf};
-use tripline_semantic::typed::{Rule, Step};
+use tripline_semantic::typed::{Mode, Rule, Step};
 
 use crate::{Finding, Ruleset};
 
@@ -230,6 +230,9 @@ struct Unmapped<'f> {
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'f str>,
     rule_status: &'f str,
+    /// That it is in shadow; nothing where it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     key: &'f [String],
     /// The values of `by`, of a rule over several events.
@@ -334,6 +337,7 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
         unmapped: Unmapped {
             owner: header.owner.as_deref(),
             rule_status: &header.status,
+            mode: (rule.mode != Mode::On).then(|| rule.mode.name()),
             key: &finding.key,
             group: finding.several.as_ref().map(|several| several.key.as_slice()).filter(|key| !key.is_empty()),
             revision: finding.several.as_ref().map(|several| several.revision).filter(|revision| *revision > 0),

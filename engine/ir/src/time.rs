@@ -69,6 +69,8 @@ pub struct Input {
 pub struct FindingInput {
     /// The rules whose findings are taken, by index, rising.
     pub rules: Vec<usize>,
+    /// These, and those that would be taken were they not off or in shadow: the state is for all of them.
+    pub named: Vec<usize>,
     /// Which of them.
     pub condition: Option<Id>,
     /// Exceptions: index and condition.

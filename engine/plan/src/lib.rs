@@ -45,12 +45,12 @@ impl Options {
 
 /// Whether a rule is planned.
 pub fn is_planned(rule: &typed::Rule) -> bool {
-    !rule.broken
+    !rule.broken && rule.mode != typed::Mode::Off
 }
 
 /// Whether a rule judges each event alone.
 fn is_stateless(rule: &typed::Rule) -> bool {
-    !rule.broken && rule.stateful.is_none()
+    is_planned(rule) && rule.stateful.is_none()
 }
 
 /// An arena without nodes.

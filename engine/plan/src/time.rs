@@ -101,7 +101,7 @@ pub(crate) fn plan<'p>(
     let mut planner =
         Planner { program, rules, options, time, observers: Vec::new(), features: BTreeMap::new(), rule: usize::MAX };
     for (at, rule) in rules {
-        if !rule.broken && rule.stateful.is_some() {
+        if crate::is_planned(rule) && rule.stateful.is_some() {
             planner.rule = *at;
             planner.rule(rule);
         }
@@ -263,11 +263,15 @@ impl<'p> Planner<'_, 'p> {
             true => !rule.silent && rule.taken().next().is_none(),
             false => names.contains(&rule.name),
         };
-        let rules = self.rules.iter().filter(|(_, rule)| !rule.broken && taken(rule)).map(|(at, _)| *at).collect();
+        let reader = self.rules.iter().find(|(at, _)| *at == self.rule).map(|(_, rule)| rule.mode).unwrap_or_default();
+        let whole: Vec<&(usize, &typed::Rule)> =
+            self.rules.iter().filter(|(_, rule)| !rule.broken && taken(rule)).collect();
+        let named = whole.iter().map(|(at, _)| *at).collect();
+        let rules = whole.iter().filter(|(_, rule)| reader.hears(rule.mode)).map(|(at, _)| *at).collect();
         let condition = condition.map(|condition| self.lower(&fields(condition)));
         let exceptions = exceptions.iter().map(|(n, condition)| (*n, self.lower(&fields(condition)))).collect();
         let captures = captures.iter().map(|capture| self.lower(&fields(capture))).collect();
-        FindingInput { rules, condition, exceptions, captures }
+        FindingInput { rules, named, condition, exceptions, captures }
     }
 
     fn sequence(&mut self, rule: &'p typed::Rule, sequence: &'p typed::Sequence) {

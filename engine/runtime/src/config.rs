@@ -1,5 +1,6 @@
 //! What a service does: `tripline.toml`, typed, with diagnostics that point at words.
 
+mod packs;
 mod read;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use tripline_base::{Diagnostic, SourceMap, Span};
 use tripline_config::{Place, Secrets};
 use tripline_connect::source::SourceSettings;
 use tripline_connect::{Kinds, Pace, Settings};
-use tripline_detect::Ruleset;
+use tripline_detect::{Local, Ruleset};
 use tripline_serve::Listen;
 
 use crate::codes;
@@ -45,6 +46,25 @@ pub struct Config {
     pub metrics: Option<Metrics>,
     /// Where people and programs ask and act.
     pub api: Option<Api>,
+    /// How rules are tried while the service runs; none where they are not.
+    pub canary: Option<Canary>,
+}
+
+/// How canaries are injected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// How often each rule has its turn.
+    pub every: Duration,
+    /// How long one may take.
+    pub within: Duration,
+    /// Whether a test stands in for the canary that a rule does not have.
+    pub tests: bool,
+}
+
+impl Default for Canary {
+    fn default() -> Self {
+        Canary { every: Duration::from_secs(3600), within: Duration::from_secs(60), tests: true }
+    }
 }
 
 /// The store.
@@ -81,7 +101,7 @@ pub struct Engine {
 }
 
 /// Which rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Files and folders; the shipped rules where there are none.
     pub paths: Vec<PathBuf>,
@@ -93,6 +113,8 @@ pub struct Rules {
     pub watch: Option<Duration>,
     /// Whether an error keeps the service from starting.
     pub strict: bool,
+    /// What becomes of packs and rules.
+    pub local: Local,
 }
 
 /// Where events come from.
@@ -169,6 +191,7 @@ impl Config {
     pub fn with(&self, sources: &SourceMap, ruleset: &Ruleset) -> (Routing, Vec<Diagnostic>) {
         let (routing, mut said) = self.routes.compile(sources, &ruleset.program);
         said.extend(self.unknown_sources(ruleset));
+        said.extend(packs::unmatched(&self.rules.local, ruleset));
         (routing, said)
     }
 

@@ -1,12 +1,14 @@
 //! The one thread that judges and commits: what sources send goes in, and positions, state, findings and deliveries
 //! that follow from it are written together.
 
+pub(crate) mod canary;
 mod complete;
 pub(crate) mod desk;
 mod enrich;
 mod feed;
 mod ids;
 mod judge;
+pub(crate) mod kept;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -18,10 +20,13 @@ use tokio::sync::oneshot;
 use tripline_alert::{Changes, Wanted};
 use tripline_connect::source::{Arrival, Done, Stop};
 use tripline_detect::{Detector, Ruleset, Stream};
+use tripline_semantic::typed::Mode;
 use tripline_store::{Commit, Delivery, Note, Position, Problem, Store};
 
 use crate::ask::{Answer, Request};
+use crate::canary::schedule::Canaries;
 use crate::config::Config;
+use crate::content::Content;
 use crate::deliver::{self, Outlet};
 use crate::enrich::ask::Asker;
 use crate::health::Health;
@@ -83,6 +88,8 @@ pub(crate) struct Engine<'c> {
     pub retained: Option<Instant>,
     /// Watches whether events are complete.
     pub watch: Watch,
+    /// Tries whether rules would fire.
+    pub canaries: Option<Canaries>,
 }
 
 /// The store, also where a thread that had it has gone.
@@ -102,6 +109,7 @@ impl Engine<'_> {
         restore::restore(&locked(&self.store), stream.as_mut(), &mut feed, &mut self.ids, &mut self.watch)?;
         restore::tidy(&mut locked(&self.store), ruleset, stream.as_mut())?;
         feed.begin(stream.as_mut());
+        self.begin_canaries(ruleset)?;
         self.metrics.rules.set(i64::try_from(ruleset.active().count()).unwrap_or(i64::MAX));
         let threads = self.pool.current_num_threads();
         let detectors: Vec<Mutex<Detector<'_>>> = (0..threads).map(|_| Mutex::new(Detector::new(ruleset))).collect();
@@ -129,6 +137,7 @@ impl Engine<'_> {
                 self.answered(&rules, answered, &mut work)?;
                 self.attend(&mut rules, asked, running, &mut work)?;
             }
+            self.canaries(ruleset, &detectors, &rules, &mut work);
             if !work.is_empty() {
                 self.judge(ruleset, &detectors, stream.as_mut(), &mut feed, &rules, &mut work)?;
                 // Whoever is asked is asked for alerts that are kept.
@@ -182,6 +191,11 @@ impl Engine<'_> {
                     bytes += parcel.arrival.bytes;
                     parcels.push(*parcel);
                 }
+                Ok(Message::Canary(marked)) => {
+                    if let Some(canaries) = &mut self.canaries {
+                        canaries.arrived.push_back(*marked);
+                    }
+                }
                 Ok(Message::Ended) => {
                     self.to_end = self.to_end.map(|left| left.saturating_sub(1));
                 }
@@ -234,6 +248,10 @@ impl Engine<'_> {
         complete::put(taken, work);
         self.ids.expire(now);
         work.commit.state.extend(self.ids.changes());
+        for parcel in &mut work.parcels {
+            let rows = std::mem::take(&mut parcel.arrival.rows).into_iter();
+            work.commit.state.extend(rows.map(|(key, value)| kept::row(&parcel.source, &key, value)));
+        }
         let mut positions: BTreeMap<&str, &[u8]> = BTreeMap::new();
         for parcel in &work.parcels {
             if let Some(position) = &parcel.arrival.position {
@@ -268,24 +286,38 @@ impl Engine<'_> {
         let mut last: Vec<(String, Row)> = last.into_iter().collect();
         last.sort_by_key(|(_, row)| row.told.time);
         let store = locked(&self.store);
-        for (uid, Row { row, severity, arrived, rule, mut told }) in last {
+        for (uid, mut row) in last {
             // An event that came twice is told once. Where the store cannot be read, it is told again.
             match store.revision(&uid) {
-                Ok(Some(known)) if known >= row.revision => continue,
+                Ok(Some(known)) if known >= row.row.revision => continue,
                 // It came, and was told anew, within one batch: for its alert it is new.
-                Ok(None) => told.revision = 0,
+                Ok(None) => row.told.revision = 0,
+                // It was found in shadow, and goes on: nobody heard of it.
+                Ok(Some(_)) if !row.shadow && row.told.revision > 0 && was_in_shadow(&store, &uid) => {
+                    row.told.revision = 0;
+                }
                 _ => {}
             }
-            if told.revision == 0 {
-                self.metrics.findings.with_label_values(&[&row.rule]).inc();
+            if row.told.revision == 0 {
+                let counter = if row.shadow { &self.metrics.shadow } else { &self.metrics.findings };
+                counter.with_label_values(&[&row.row.rule]).inc();
             }
-            work.arrived.push(arrived);
-            rules.take(&desk::Kept(&store), &mut work.changes, rule, &told, work.commit.at)?;
-            for outlet in self.outlets.iter().filter(|outlet| !outlet.alerts && severity >= outlet.min_severity) {
-                let body = deliver::finding(row.revision, &row.body);
-                work.commit.outbox.push(Delivery { destination: outlet.name.clone(), key: uid.clone(), body });
+            work.arrived.push(row.arrived);
+            if !row.shadow {
+                self.hand_on(&store, rules, &row, work)?;
             }
-            work.commit.findings.push(row);
+            work.commit.findings.push(row.row);
+        }
+        Ok(())
+    }
+
+    /// Hands a finding on to alerts and outputs: the one way in which people and programs hear of it. What is not to be
+    /// heard of is kept from here, and nowhere else.
+    fn hand_on(&self, store: &Store, rules: &Rules, row: &Row, work: &mut Work) -> Result<(), String> {
+        rules.take(&desk::Kept(store), &mut work.changes, row.rule, &row.told, work.commit.at)?;
+        for outlet in self.outlets.iter().filter(|outlet| !outlet.alerts && row.severity >= outlet.min_severity) {
+            let body = deliver::finding(row.row.revision, &row.row.body);
+            work.commit.outbox.push(Delivery { destination: outlet.name.clone(), key: row.row.uid.clone(), body });
         }
         Ok(())
     }
@@ -339,15 +371,38 @@ impl Engine<'_> {
         Ok(true)
     }
 
-    /// Records that other rules are used from now on.
-    pub fn note_reload(&self, running: &Running) -> Result<(), String> {
+    /// Remembers which rules are used from now on, and says what is another than it was.
+    pub fn remember(&self, running: &Running, notes: &[Note]) -> Result<(), String> {
         let now = clock::now();
-        let rules = running.ruleset.active().count();
-        let body = serde_json::json!({ "rules": rules, "revision": running.revision }).to_string();
-        let note = Note { kind: "reload".into(), time: now, body };
-        let commit = Commit { at: now, notes: vec![note], ..Commit::default() };
+        let mut content = Content::of(&running.ruleset, now);
+        let before = Content::kept(&locked(&self.store)).map_err(|error| error.to_string())?;
+        if !before.is_empty() {
+            content.since(&before).lines().iter().for_each(|line| say(line));
+        }
+        let commit = Commit { at: now, notes: notes.to_vec(), memos: content.after(&before), ..Commit::default() };
+        if commit.memos.is_empty() && commit.notes.is_empty() {
+            return Ok(());
+        }
         self.commit(Work { commit, ..Work::default() }).map(|_| ())
     }
+}
+
+/// Whether a finding was last found in shadow. Where the store cannot be read, it was not.
+fn was_in_shadow(store: &Store, uid: &str) -> bool {
+    let row = store.finding(uid).ok().flatten();
+    row.and_then(|row| serde_json::from_str(&row.body).ok()).is_some_and(|finding| is_in_shadow(&finding))
+}
+
+/// Whether a finding, as it is kept, was found in shadow.
+pub fn is_in_shadow(finding: &serde_json::Value) -> bool {
+    finding.pointer("/unmapped/mode").and_then(serde_json::Value::as_str) == Some(Mode::Shadow.name())
+}
+
+/// That other rules are used from now on.
+pub(crate) fn reload_note(running: &Running) -> Note {
+    let rules = running.ruleset.active().count();
+    let body = serde_json::json!({ "rules": rules, "revision": running.revision }).to_string();
+    Note { kind: "reload".into(), time: clock::now(), body }
 }
 
 /// What one commit is made of.

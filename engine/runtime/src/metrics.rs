@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     pub late: IntCounterVec,
     pub redelivered: IntCounterVec,
     pub findings: IntCounterVec,
+    pub shadow: IntCounterVec,
     pub excepted: IntCounterVec,
     pub alerts: IntCounterVec,
     pub held: IntCounterVec,
@@ -42,6 +43,7 @@ pub(crate) struct Metrics {
     pub refused: IntCounterVec,
     pub lost: IntCounterVec,
     pub gaps: IntCounterVec,
+    pub source_missing: IntCounterVec,
     pub source_failing: IntGaugeVec,
     pub requests: IntCounterVec,
     pub lookups: IntCounterVec,
@@ -52,6 +54,9 @@ pub(crate) struct Metrics {
     pub conditions: IntGaugeVec,
     pub sampled: IntCounterVec,
     pub unmapped: IntCounterVec,
+    pub canaries: IntCounterVec,
+    pub canary_fires: IntGaugeVec,
+    pub canary_seconds: Histogram,
 }
 
 impl Metrics {
@@ -72,6 +77,7 @@ impl Metrics {
             late: counters(r, "late_total", "Events that came too late for stateful rules", &["event_source"])?,
             redelivered: counters(r, "redelivered_total", "Events that came twice", &["event_source"])?,
             findings: counters(r, "findings_total", "Findings, each once", &["rule"])?,
+            shadow: counters(r, "shadow_findings_total", "Findings in shadow, each once, told to nobody", &["rule"])?,
             excepted: counters(r, "excepted_total", "Findings that exceptions took away", &["rule"])?,
             alerts: counters(r, "alerts_total", "Alerts that were opened", &["rule"])?,
             held: counters(r, "alerts_held_total", "Of these, told to nobody when they were opened", &["rule"])?,
@@ -107,7 +113,13 @@ impl Metrics {
             delivered: counters(r, "outbox_delivered_total", "Deliveries that were made", &["output"])?,
             refused: counters(r, "refused_requests_total", "Requests and senders that were refused", &["source"])?,
             lost: counters(r, "lost_datagrams_total", "Datagrams that the system threw away", &["source"])?,
-            gaps: counters(r, "source_gaps_total", "Times whose events may be missing", &["source"])?,
+            gaps: counters(r, "source_gaps_total", "Gaps that a source told of", &["source"])?,
+            source_missing: counters(
+                r,
+                "source_missing_total",
+                "Events that were missing in these, where a source knows how many",
+                &["source"],
+            )?,
             requests: counters(r, "api_requests_total", "Requests to the API", &["code"])?,
             quiet: floats(r, "quiet_seconds", "How long ago a source sent its last event", &["source"])?,
             source_lag: floats(
@@ -121,6 +133,9 @@ impl Metrics {
             conditions: gauges(r, "conditions", "Conditions of a source that hold", &["source", "condition"])?,
             sampled: counters(r, "sampled_total", "Events that were looked at as a whole", &["source"])?,
             unmapped: counters(r, "unmapped_total", "Of these, without a class of a mapping", &["source"])?,
+            canaries: counters(r, "canaries_total", "Canaries that came to their end", &["state"])?,
+            canary_fires: gauges(r, "canary_fires", "1 where the last canary of a rule came out", &["rule"])?,
+            canary_seconds: seconds(r, "canary_seconds", "From a canary's injection to its last destination")?,
             lookups: counters(r, "lookups_total", "Values that services were asked for", &["enrichment", "outcome"])?,
             registry,
         })

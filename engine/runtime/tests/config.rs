@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tripline_base::terminal::{Colour, render};
 use tripline_base::{Diagnostic, SourceMap};
@@ -24,21 +25,47 @@ fn goldens() -> Vec<PathBuf> {
     all
 }
 
-/// Everything that is said before a service would begin.
-fn said(path: &Path, text: &str) -> (SourceMap, Vec<Diagnostic>) {
+const MAPPING: &str = "mapping okta from okta.system_log {
+  detect where exists raw.a
+  otherwise -> base_event { activity_id: \"Other\" }
+}
+";
+
+const RULES: &str =
+    "rule aws_root_console_login { title: \"a\" severity: low on authentication where user.uid == \"root\" }
+rule risk_of_root {
+  title: \"b\" severity: low on finding from aws_root_console_login
+  group by entity within 1h having count() >= 2
+}
+";
+
+const PACK: &str = "name = \"aws\"\nversion = \"1\"\ndescription = \"AWS\"\n";
+
+/// Everything that is said of a configuration before a service would begin, with the texts that it points at: those of
+/// the configuration, or, for what it says of rules, those of the rules.
+fn said(path: &Path, text: &str) -> Vec<(Arc<SourceMap>, Diagnostic)> {
     let mut sources = SourceMap::new();
     let name = PathBuf::from(path.file_name().unwrap());
     let (config, mut said) = Config::parse(&mut sources, &name, text, KINDS);
+    let mut of_rules = Vec::new();
     if let Some(config) = config {
         let mut compiler = tripline_detect::Compiler::new();
-        compiler.add("m.trip", "mapping okta from okta.system_log {\n  detect where exists raw.a\n  otherwise -> base_event { activity_id: \"Other\" }\n}\n");
-        let ruleset = compiler.compile(&tripline_detect::DiskFiles, 0);
+        compiler.add("m.trip", MAPPING);
+        compiler.add_bytes("rules/aws/pack.toml", PACK.as_bytes());
+        compiler.add("rules/aws/a.trip", RULES);
+        compiler.configure(&config.rules.local);
+        let mut ruleset = compiler.compile(&tripline_detect::DiskFiles, 0);
         said.extend(config.with(&sources, &ruleset).1);
         said.extend(config.enrichments(&sources, &ruleset).1);
         said.extend(config.files());
         said.extend(config.secrets().err().into_iter().flatten());
+        let texts = Arc::new(std::mem::take(&mut ruleset.sources));
+        let own = |one: &Diagnostic| texts.name(one.span().file) == config.rules.local.name;
+        let own = ruleset.diagnostics.into_iter().filter(own);
+        of_rules.extend(own.map(|one| (Arc::clone(&texts), one)));
     }
-    (sources, said)
+    let sources = Arc::new(sources);
+    said.into_iter().map(|one| (Arc::clone(&sources), one)).chain(of_rules).collect()
 }
 
 #[test]
@@ -47,17 +74,17 @@ fn each_golden_says_what_it_said_of_the_words_that_it_names() {
     let mut wrong = Vec::new();
     for path in goldens() {
         let text = std::fs::read_to_string(&path).unwrap();
-        let (sources, said) = said(&path, &text);
+        let said = said(&path, &text);
         let code = path.file_name().unwrap().to_string_lossy().split('_').next().unwrap().to_string();
         let words = text.lines().next().unwrap().strip_prefix("# underlines:").unwrap().trim();
-        match said.iter().find(|one| one.code.id == code) {
+        match said.iter().find(|(_, one)| one.code.id == code) {
             None => wrong.push(format!("{} does not provoke {code}: {said:?}", path.display())),
-            Some(one) if sources.slice(one.span()) != words => {
+            Some((sources, one)) if sources.slice(one.span()) != words => {
                 wrong.push(format!("{}: `{}` is underlined", path.display(), sources.slice(one.span())));
             }
             Some(_) => {}
         }
-        let now: String = said.iter().map(|one| render(one, &sources, Colour::Never)).collect();
+        let now: String = said.iter().map(|(sources, one)| render(one, sources, Colour::Never)).collect();
         let beside = path.with_extension("txt");
         if update {
             std::fs::write(&beside, &now).unwrap();
@@ -88,9 +115,9 @@ fn what_is_written_where_a_secret_belongs_is_never_shown() {
         "[metrics]\nlisten = \"127.0.0.1:1\"\ntoken = \"\"\"\nhunter2-\n\"\"\"\nx = \n",
     ];
     for text in texts {
-        let (sources, said) = said(Path::new("a.toml"), text);
+        let said = said(Path::new("a.toml"), text);
         assert!(!said.is_empty(), "{text}");
-        for one in said {
+        for (sources, one) in said {
             let shown = format!(
                 "{one:?}{}{}",
                 render(&one, &sources, Colour::Never),

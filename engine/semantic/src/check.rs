@@ -17,7 +17,7 @@ mod together;
 
 use std::collections::{BTreeMap, HashMap};
 
-pub use outside::{Outside, Record};
+pub use outside::{Outside, Record, expression_at};
 use tripline_base::{Code, Diagnostic, Level, SourceMap, Span, did_you_mean};
 use tripline_schema::{Class, ocsf};
 use tripline_syntax::ast;

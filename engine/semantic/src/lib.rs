@@ -11,5 +11,5 @@ pub mod lint;
 pub mod program;
 pub mod typed;
 
-pub use check::{Files, MAX_NODES, NoFiles, Outside, Record, check};
+pub use check::{Files, MAX_NODES, NoFiles, Outside, Record, check, expression_at};
 pub use program::{Declared, Program, SourceInfo};

@@ -13,8 +13,10 @@ use tripline_schema::{Attribute, Class};
 
 pub use tripline_syntax::ast::{ArithmeticOp, Dialect, Prefix, Quantifier};
 
+mod canary;
 mod time;
 
+pub use canary::CANARY_EVENTS;
 pub(crate) use time::path_of;
 pub use time::{Ask, Caps, Feature, Memory, Over, Sequence, Step, Window, WindowKind};
 
@@ -605,6 +607,8 @@ pub struct Rule {
     pub alert: Alert,
     /// Its tests.
     pub tests: Vec<Test>,
+    /// What is injected into a running service, and must come out: a test without expectations.
+    pub canary: Option<Test>,
     /// Mutants declared to mean the same: label and reason.
     pub equivalents: Vec<(String, String, Span)>,
     /// What it makes of several events.
@@ -618,6 +622,42 @@ pub struct Rule {
     pub dialect: Dialect,
     /// Whether its findings are for other rules alone.
     pub silent: bool,
+    /// Whether it is evaluated, and whether anybody hears of what it finds; a configuration says so.
+    pub mode: Mode,
+    /// Whether a configuration gives its findings their severity, in place of the rule.
+    pub graded: bool,
+}
+
+/// What becomes of a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is evaluated, and told.
+    #[default]
+    On,
+    /// It is evaluated and counted; what it finds is kept, and told to nobody.
+    Shadow,
+    /// It is not evaluated.
+    Off,
+}
+
+impl Mode {
+    /// Its name in configurations and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::On => "on",
+            Mode::Shadow => "shadow",
+            Mode::Off => "off",
+        }
+    }
+
+    /// Whether a rule of this mode takes findings of a rule of another: what is in shadow is heard in shadow alone.
+    pub fn hears(self, other: Mode) -> bool {
+        match other {
+            Mode::On => true,
+            Mode::Shadow => self == Mode::Shadow,
+            Mode::Off => false,
+        }
+    }
 }
 
 impl Rule {

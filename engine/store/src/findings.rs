@@ -18,6 +18,8 @@ pub struct FindingQuery {
     pub from: Option<i64>,
     /// Those before this time.
     pub until: Option<i64>,
+    /// Those that were written, or written anew, at this time or later.
+    pub stored: Option<i64>,
 }
 
 /// How much retention deleted.
@@ -89,6 +91,17 @@ pub(crate) fn revision(conn: &Connection, uid: &str) -> Result<Option<u64>, Prob
 }
 
 pub(crate) fn list(conn: &Connection, query: &FindingQuery, limit: usize) -> Result<Vec<FindingRow>, Problem> {
+    let mut found = Vec::new();
+    each(conn, query, limit, &mut |one| found.push(one))?;
+    Ok(found)
+}
+
+pub(crate) fn each(
+    conn: &Connection,
+    query: &FindingQuery,
+    limit: usize,
+    each: &mut dyn FnMut(FindingRow),
+) -> Result<(), Problem> {
     let (from, until, limit) = (query.from.unwrap_or(i64::MIN), query.until, rows(limit));
     let mut text = "SELECT uid, rule, time, revision, body FROM finding WHERE seen >= ?2".to_owned();
     let mut values: Vec<&dyn ToSql> = vec![&limit, &from];
@@ -100,10 +113,16 @@ pub(crate) fn list(conn: &Connection, query: &FindingQuery, limit: usize) -> Res
         values.push(rule);
         text.push_str(&format!(" AND rule = ?{}", values.len()));
     }
+    if let Some(stored) = &query.stored {
+        values.push(stored);
+        text.push_str(&format!(" AND stored >= ?{}", values.len()));
+    }
     text.push_str(" ORDER BY seen DESC, id DESC LIMIT ?1");
     let mut query = conn.prepare_cached(&text)?;
-    let found = query.query_map(&*values, finding)?.collect::<Result<_, _>>()?;
-    Ok(found)
+    for found in query.query_map(&*values, finding)? {
+        each(found?);
+    }
+    Ok(())
 }
 
 pub(crate) fn notes(conn: &Connection, kind: Option<&str>, limit: usize) -> Result<Vec<Note>, Problem> {

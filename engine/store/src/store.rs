@@ -156,7 +156,15 @@ impl Store {
     /// # Errors
     /// Where the store cannot be read. What was given until then is not all.
     pub fn state(&self, each: impl FnMut(&Space, &[u8], &[u8])) -> Result<(), StoreError> {
-        self.wrap("read", state::stream(&self.conn, each))
+        self.wrap("read", state::stream(&self.conn, None, each))
+    }
+
+    /// Like [`Store::state`], of one space alone: keys with their values.
+    ///
+    /// # Errors
+    /// Where the store cannot be read. What was given until then is not all.
+    pub fn state_of(&self, space: &Space, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.wrap("read", state::stream(&self.conn, Some(space), |_, key, value| each(key, value)))
     }
 
     /// Forgets the state of all spaces but these. Gives how many keys that were.
@@ -203,6 +211,14 @@ impl Store {
     /// Where the store cannot be read.
     pub fn findings(&self, query: &FindingQuery, limit: usize) -> Result<Vec<FindingRow>, StoreError> {
         self.wrap("read", findings::list(&self.conn, query, limit))
+    }
+
+    /// Gives findings one after another, the latest first, without holding them all.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn each_finding(&self, query: &FindingQuery, each: &mut dyn FnMut(FindingRow)) -> Result<(), StoreError> {
+        self.wrap("read", findings::each(&self.conn, query, usize::MAX, each))
     }
 
     /// Notes, of one kind or all, the latest first, at most so many.
@@ -395,7 +411,7 @@ impl Store {
             if found != "ok" {
                 return Err(Problem::Damaged(found.replace('\n', "; ")));
             }
-            state::stream(&self.conn, |_, _, _| {})
+            state::stream(&self.conn, None, |_, _, _| {})
         };
         self.wrap("read", look())
     }

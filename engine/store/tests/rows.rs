@@ -79,7 +79,7 @@ fn findings_are_asked_for_by_rule_and_time_the_latest_first() {
     ];
     store.commit(&Commit { at: 25, findings, ..Commit::default() }).unwrap();
     let ask = |rule: Option<&str>, from, until, limit| {
-        let query = FindingQuery { rule: rule.map(str::to_owned), from, until };
+        let query = FindingQuery { rule: rule.map(str::to_owned), from, until, ..FindingQuery::default() };
         let found = store.findings(&query, limit).unwrap();
         found.into_iter().map(|finding| finding.uid).collect::<String>()
     };
@@ -89,6 +89,14 @@ fn findings_are_asked_for_by_rule_and_time_the_latest_first() {
     assert_eq!(ask(Some("root"), Some(10), Some(30), 100), "ca");
     assert_eq!(ask(None, Some(20), Some(25), 100), "b");
     assert_eq!(ask(Some("none"), None, None, 100), "");
+    // What was written later, or anew, is asked for by when that was, one after another.
+    store
+        .commit(&Commit { at: 40, findings: vec![finding("a", "root", Some(10), 1, "")], ..Commit::default() })
+        .unwrap();
+    let mut written = String::new();
+    let query = FindingQuery { rule: Some("root".into()), stored: Some(26), ..FindingQuery::default() };
+    store.each_finding(&query, &mut |finding| written.push_str(&finding.uid)).unwrap();
+    assert_eq!(written, "a");
 }
 
 #[test]

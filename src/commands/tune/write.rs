@@ -11,6 +11,7 @@ use tripline_syntax::ast::{Item, RuleClause};
 use super::{FILES, compile, sigma};
 use crate::desk::Desk;
 use crate::load;
+use crate::write::replace;
 
 /// A ruleset with the exception in its rule.
 pub struct Changed {
@@ -165,26 +166,7 @@ impl Changed {
                 made => made.map_err(failed).map(|()| self.file.clone()),
             };
         };
-        if std::fs::read_to_string(path).map_err(failed)? != *before {
-            return Err(format!("`{}` has changed meanwhile; try again", self.file));
-        }
-        let mut name = path.as_os_str().to_owned();
-        name.push(".new");
-        let beside = Path::new(&name);
-        let write = || {
-            let mut file = std::fs::File::create_new(beside)?;
-            file.write_all(self.after.as_bytes())?;
-            file.set_permissions(std::fs::metadata(path)?.permissions())?;
-            file.sync_all()?;
-            std::fs::rename(beside, path)
-        };
-        write().map_err(|error| {
-            // What is left of it is of no use to anybody.
-            if error.kind() != std::io::ErrorKind::AlreadyExists {
-                let _ = std::fs::remove_file(beside);
-            }
-            failed(error)
-        })?;
+        replace(path, before, &self.after)?;
         Ok(self.file.clone())
     }
 }

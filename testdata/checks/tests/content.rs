@@ -18,7 +18,7 @@ fn shipped() -> Ruleset {
         let mut files: Vec<_> = std::fs::read_dir(root().join(folder)).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
         for path in files {
-            compiler.add(&path.display().to_string(), &std::fs::read_to_string(&path).unwrap());
+            compiler.add_bytes(&path.display().to_string(), &std::fs::read(&path).unwrap());
         }
     }
     compiler.compile(&DiskFiles, TODAY)
@@ -35,6 +35,25 @@ fn it_checks_without_errors_or_warnings() {
         .collect();
     assert!(said.is_empty(), "{said}");
     assert!(ruleset.program.rules.len() >= 25);
+}
+
+#[test]
+fn every_folder_of_rules_is_a_pack_of_its_name() {
+    let mut compiler = Compiler::new();
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(root().join("rules")).unwrap() {
+        let folder = entry.unwrap().path();
+        assert!(folder.is_dir(), "{} stands in no pack", folder.display());
+        let file = folder.join("pack.toml");
+        let text = std::fs::read(&file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+        compiler.add_bytes(&file.display().to_string(), &text);
+        folders.push(folder.file_name().unwrap().to_string_lossy().into_owned());
+    }
+    let ruleset = compiler.compile(&DiskFiles, TODAY);
+    let said: Vec<&str> = ruleset.diagnostics.iter().map(|one| one.message.as_str()).collect();
+    assert!(said.is_empty(), "{said:?}");
+    let names: Vec<&str> = ruleset.packs.iter().map(|pack| pack.name.as_str()).collect();
+    assert_eq!(names, folders, "a pack is called like its folder");
 }
 
 #[test]

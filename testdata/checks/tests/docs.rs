@@ -12,9 +12,10 @@ use tripline_semantic::NoFiles;
 
 #[test]
 fn every_example_of_the_language_reference_compiles_in_the_one_style_and_passes_its_tests() {
-    let page = std::fs::read_to_string(root().join("docs/LANGUAGE.md")).unwrap();
+    let page = |name: &str| std::fs::read_to_string(root().join("docs").join(name)).unwrap();
+    let (language, canaries) = (page("LANGUAGE.md"), page("CANARIES.md"));
     let (mut blocks, mut tests) = (0, 0);
-    for block in page.split("```trip\n").skip(1) {
+    for block in language.split("```trip\n").skip(1).chain(canaries.split("```trip\n").skip(1)) {
         let text = block.split("```").next().unwrap();
         let mut compiler = Compiler::new();
         tripline_checks::taxonomy(&mut compiler);
@@ -40,7 +41,7 @@ fn every_example_of_the_language_reference_compiles_in_the_one_style_and_passes_
         }
         blocks += 1;
     }
-    assert!(blocks >= 4 && tests >= 3, "{blocks} blocks, {tests} tests");
+    assert!(blocks >= 5 && tests >= 5, "{blocks} blocks, {tests} tests");
 }
 
 #[test]

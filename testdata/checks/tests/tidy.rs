@@ -6,7 +6,7 @@ use std::process::Command;
 use tripline_checks::root;
 
 /// Crates with their floors; a crate may use lower floors only.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: [(&str, u32); 23] = [
     ("tripline-base", 0),
     ("tripline-event", 0),
     ("tripline-config", 1),
@@ -29,6 +29,7 @@ const FLOORS: [(&str, u32); 22] = [
     ("tripline", 10),
     ("tripline-bench", 11),
     ("tripline-checks", 11),
+    ("tripline-report", 11),
 ];
 
 #[test]

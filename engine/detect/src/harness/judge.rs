@@ -51,6 +51,12 @@ pub fn rule_test(
     }
     let alerts = group(ruleset, findings);
     let mut failures = Vec::new();
+    // A canary has to give a finding, and says no more.
+    if rule.canary.as_ref().is_some_and(|canary| std::ptr::eq(canary, test)) {
+        let what = Expected::Alerts(None);
+        let any = typed::Expectation { span: test.span, what, entries: Vec::new(), routed: None, rendered: Vec::new() };
+        failures.extend(expectation(ruleset, rule, &any, &alerts, &judged, telling));
+    }
     for (_, expect) in &played.expects {
         let failure = expectation(ruleset, rule, expect, &alerts, &judged, telling);
         failures.extend(failure);
@@ -302,9 +308,12 @@ fn misfits(ruleset: &Ruleset, expect: &typed::Expectation, alert: &Alert, findin
         .filter(|mapping| mapping.source == finding.source)
         .flat_map(|mapping| arm_of(ruleset, mapping, &finding.raw))
         .next();
+    // What severity it has is not the rule's to say where a configuration says it.
+    let graded = ruleset.program.rules.get(finding.rule).is_some_and(|rule| rule.graded);
     expect
         .entries
         .iter()
+        .filter(|(_, condition)| !(graded && is_of_severity(condition)))
         .filter_map(|(text, condition)| {
             let concrete = with_alert(condition, alert, finding);
             let (truth, found) = evaluate(ruleset, &concrete, arm, &finding.source, &finding.raw);
@@ -380,6 +389,15 @@ fn left_side(condition: &Typed) -> Option<&Typed> {
         Kind::And(parts) | Kind::Or(parts) => parts.first().and_then(left_side),
         _ => None,
     }
+}
+
+/// Whether a condition asks for the severity of an alert.
+fn is_of_severity(condition: &Typed) -> bool {
+    let mut found = false;
+    condition.walk(&mut |node| {
+        found |= matches!(&node.kind, Kind::Path(Root::Finding, path) if *path == Path::keys(["severity"]));
+    });
+    found
 }
 
 /// Puts the alert's own fields into a condition.

@@ -63,7 +63,7 @@ fn of_node(program: &Program, time: &Time, seen: &Seen, at: usize, known: &[Stri
         say(reads(&input.reads));
         if let Some(findings) = &input.findings {
             let names: Vec<&str> =
-                findings.rules.iter().filter_map(|rule| Some(program.rules.get(*rule)?.uid())).collect();
+                findings.named.iter().filter_map(|rule| Some(program.rules.get(*rule)?.uid())).collect();
             say(format!("findings of {}", names.join(", ")));
             let all = findings.condition.iter().chain(findings.exceptions.iter().map(|(_, id)| id));
             say(all.chain(&findings.captures).map(print).collect::<Vec<_>>().join("; "));

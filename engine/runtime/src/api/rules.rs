@@ -38,6 +38,8 @@ impl Shown {
                 "techniques": pairs(&about.techniques),
                 "sources": rule.sources,
                 "silent": rule.silent,
+                "mode": rule.mode.name(),
+                "pack": running.ruleset.pack(rule).map(|pack| &pack.name),
                 "active": active.contains(rule.name.as_str()),
                 "broken": rule.broken,
             });

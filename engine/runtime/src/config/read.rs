@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
-use tripline_base::{Diagnostic, SourceMap, Span, did_you_mean};
+use tripline_base::{Diagnostic, FileId, SourceMap, Span, did_you_mean};
 use tripline_config::codes::BAD_VALUE;
 use tripline_config::{At, Said, Table};
 use tripline_connect::source::SourceKind;
 use tripline_connect::{Kind, Kinds, Pace};
+use tripline_detect::Local;
 use tripline_serve::Listen;
 
-use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source, Watching};
+use super::{Api, Canary, Config, Engine, Keep, Metrics, Outlet, Rules, Source, Watching, packs};
 use crate::codes;
 use crate::watch::HEALTH;
 
-const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
+pub(super) const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 const SECOND: Duration = Duration::from_secs(1);
 /// How long findings are kept unless said otherwise.
 const RETAIN: Duration = Duration::from_secs(365 * 86_400);
@@ -28,7 +29,16 @@ pub(super) fn read(
     kinds: Kinds,
 ) -> (Option<Config>, Vec<Diagnostic>) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    tripline_config::read(sources, &path.display().to_string(), text, |root, said| whole(root, folder, kinds, said))
+    let name = path.display().to_string();
+    let mut file = FileId::default();
+    let (mut config, said) = tripline_config::read(sources, &name, text, |root, said| {
+        file = said.file;
+        whole(root, folder, kinds, said)
+    });
+    if let Some(config) = &mut config {
+        packs::with_text(&mut config.rules.local, &name, sources, file);
+    }
+    (config, said)
 }
 
 fn whole(root: &mut Table<'_>, folder: &Path, kinds: Kinds, said: &mut Said<'_>) -> Option<Config> {
@@ -37,7 +47,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: Kinds, said: &mut Said<'_>)
     let engine = root.table("engine", said);
     let engine = engine_of(engine, said);
     let rules = root.table("rules", said);
-    let rules = rules_of(rules, folder, said);
+    let rules = Rules { local: packs::read(root, said), ..rules_of(rules, folder, said) };
     let mut names = BTreeSet::new();
     let declared = root.tables("source", said);
     if declared.is_empty() && !root.has("source") {
@@ -65,6 +75,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: Kinds, said: &mut Said<'_>)
     let enrichments = crate::enrich::read(root, said);
     let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
     let api = root.table("api", said).and_then(|table| api(table, said));
+    let canary = root.table("canary", said).and_then(|table| canary(table, said));
     let store = store.unwrap_or_else(|| {
         Some(Keep { path: folder.join("tripline.db"), max_bytes: None, retain: RETAIN, sync: true })
     })?;
@@ -81,6 +92,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: Kinds, said: &mut Said<'_>)
         kinds,
         metrics,
         api,
+        canary,
     })
 }
 
@@ -120,7 +132,7 @@ fn rules_of(table: Option<Table<'_>>, folder: &Path, said: &mut Said<'_>) -> Rul
     let watch = table.flag("watch", true, said).then_some(every);
     let strict = table.flag("strict", false, said);
     table.finish(said);
-    Rules { paths, pipelines, taxonomies, watch, strict }
+    Rules { paths, pipelines, taxonomies, watch, strict, local: Local::default() }
 }
 
 /// The name of a source or an output, which no other has.
@@ -218,4 +230,18 @@ fn api(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Api> {
         max_connections: usize::try_from(connections).unwrap_or(64),
         rate: u32::try_from(rate).unwrap_or(600),
     })
+}
+
+fn canary(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Canary> {
+    let (span, usual) = (table.span, Canary::default());
+    let enabled = table.flag("enabled", true, said);
+    let every = table.duration("every", usual.every, ("1s", "7d"), said);
+    let within = table.duration("within", usual.within.min(every), ("1s", "1h"), said);
+    let tests = table.flag("tests", usual.tests, said);
+    table.finish(said);
+    if within > every {
+        let message = "a canary may take no longer than until the next one: `within` is longer than `every`";
+        said.push(Diagnostic::new(&BAD_VALUE, span, message).help("let `every` be an hour, and `within` a minute"));
+    }
+    enabled.then_some(Canary { every, within, tests })
 }

@@ -10,6 +10,7 @@ use tripline_alert::Told;
 use tripline_detect::{Detector, Finding, Judged, Looked, Ruleset, SourceChoice, event_json, finding_line};
 use tripline_event::Origin;
 use tripline_formats::{Batch, RecordRange, excerpt, parse};
+use tripline_semantic::typed::Mode;
 use tripline_store::FindingRow;
 
 use crate::parcel::Parcel;
@@ -29,15 +30,17 @@ pub(crate) struct Row {
     pub rule: usize,
     /// What alerts are made of.
     pub told: Told,
+    /// Whether its rule is in shadow: it is kept and counted, and goes nowhere.
+    pub shadow: bool,
 }
 
 impl Row {
     pub fn new(ruleset: &Ruleset, finding: &Finding, arrived: Instant) -> Self {
-        let rule = ruleset.program.rules.get(finding.rule).map_or("", |rule| rule.name.as_str());
+        let rule = ruleset.program.rules.get(finding.rule);
         Row {
             row: FindingRow {
                 uid: finding.uid.clone(),
-                rule: rule.to_string(),
+                rule: rule.map_or("", |rule| rule.name.as_str()).to_string(),
                 time: finding.time,
                 revision: finding.several.as_ref().map_or(0, |several| several.revision),
                 body: finding_line(ruleset, finding),
@@ -46,6 +49,7 @@ impl Row {
             arrived,
             rule: finding.rule,
             told: told(ruleset, finding),
+            shadow: rule.is_some_and(|rule| rule.mode == Mode::Shadow),
         }
     }
 }

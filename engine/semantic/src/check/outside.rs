@@ -66,9 +66,7 @@ impl<'a> Outside<'a> {
         check: impl FnOnce(&mut Checker<'a>, &ast::Expr, &Scope) -> Typed,
     ) -> Option<Typed> {
         self.begin();
-        let sources = self.checker.sources;
-        let (start, end) = self.between(span)?;
-        let (expr, said) = parse_expression(span.file, sources.text(span.file), start, end);
+        let (expr, said) = expression_at(self.checker.sources, span);
         said.into_iter().for_each(|one| self.checker.report(one));
         let typed = check(&mut self.checker, &expr?, &self.scope);
         (self.checker.errors_in_item == 0).then_some(typed)
@@ -93,26 +91,26 @@ impl<'a> Outside<'a> {
         (self.checker.errors_in_item == 0).then_some(template)
     }
 
-    /// Where the words between the quotes begin and end. An escape would move what comes after it.
-    fn between(&mut self, span: Span) -> Option<(usize, usize)> {
-        let words = self.checker.sources.slice(span);
-        let (quotes, quote) = quotes(words)?;
-        if quote == Quote::Double && words.contains('\\') {
-            let message = "an expression is written without escapes";
-            self.checker.report(
-                Diagnostic::new(&codes::BAD_PATTERN, span, message).help("put it between single quotes: `'…'`"),
-            );
-            return None;
-        }
-        Some((span.start as usize + quotes, (span.end as usize).saturating_sub(quotes)))
-    }
-
     /// What was said since it was last asked.
     pub fn take_diagnostics(&mut self) -> Vec<Diagnostic> {
         let mut said = std::mem::take(&mut self.checker.diagnostics);
         said.iter_mut().for_each(|one| one.item = None);
         said
     }
+}
+
+/// The expression that stands between the quotes of a text of TOML at `span`, and what is wrong with it. An escape
+/// would move what comes after it.
+pub fn expression_at(sources: &SourceMap, span: Span) -> (Option<ast::Expr>, Vec<Diagnostic>) {
+    let words = sources.slice(span);
+    let Some((quotes, quote)) = quotes(words) else { return (None, Vec::new()) };
+    if quote == Quote::Double && words.contains('\\') {
+        let said = Diagnostic::new(&codes::BAD_PATTERN, span, "an expression is written without escapes")
+            .help("put it between single quotes: `'…'`");
+        return (None, vec![said]);
+    }
+    let (start, end) = (span.start as usize + quotes, (span.end as usize).saturating_sub(quotes));
+    parse_expression(span.file, sources.text(span.file), start, end)
 }
 
 /// How many quotes a text of TOML stands in, and whether there are escapes between them.
