@@ -25,6 +25,7 @@ pub mod sigma;
 pub mod silence;
 pub mod sources;
 pub mod test;
+pub mod timeline;
 pub mod tokens;
 pub mod tune;
 

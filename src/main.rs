@@ -86,6 +86,8 @@ enum Command {
     Tokens(commands::tokens::Args),
     /// Build what features hold from an archive, or show it
     Features(commands::features::Args),
+    /// Lay out everything that touches a person, an address or a host, in order of time
+    Timeline(commands::timeline::Args),
     /// Tell what rules would have found in archived logs
     Backtest(commands::backtest::Args),
     /// Compare what two revisions of rules find in the same logs
@@ -154,6 +156,7 @@ fn main() -> ExitCode {
         Command::Connectors(args) => commands::connectors::run(&args),
         Command::Tokens(args) => commands::tokens::run(&args),
         Command::Features(args) => commands::features::run(&args),
+        Command::Timeline(args) => commands::timeline::run(&args),
         Command::Backtest(args) => commands::backtest::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Test(args) => commands::test::run(&args),

@@ -9,6 +9,7 @@ mod import;
 mod routes;
 #[cfg(unix)]
 mod run;
+mod timeline;
 
 use std::io::Write as _;
 use std::path::PathBuf;

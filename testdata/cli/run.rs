@@ -21,6 +21,7 @@ mod push;
 mod reload;
 mod s3;
 mod syslog;
+mod timeline;
 mod tune;
 mod watch;
 

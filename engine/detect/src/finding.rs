@@ -9,7 +9,7 @@ use tripline_eval::time::{Finding as Handed, From, Reading, title_value};
 use tripline_eval::{Evaluator, Match, normalize};
 use tripline_event::{Origin, Value, to_text};
 use tripline_ir::{Arm, Piece, Severity, Source};
-use tripline_semantic::typed::Rule;
+use tripline_semantic::typed::{Rule, Step};
 
 /// A finding: everything that an analyst is told.
 #[derive(Clone, Debug)]
@@ -57,12 +57,25 @@ pub struct Several {
     pub key: Vec<String>,
     /// The latest of them, in their order; at most a hundred.
     pub events: Vec<Arc<From>>,
+    /// For each of them the steps of the rule that it stands for, by index; empty where the rule has none.
+    pub steps: Vec<Vec<usize>>,
     /// How many there are.
     pub count: u64,
     /// The times of the first and of the last of them, nanoseconds.
     pub span: (i64, i64),
     /// What features said at the event at which it was found.
     pub readings: Vec<Reading>,
+}
+
+impl Several {
+    /// Each event with the steps of its rule that it stands for.
+    pub fn with_steps<'s>(&'s self, rule: Option<&'s Rule>) -> impl Iterator<Item = (&'s Arc<From>, Vec<&'s Step>)> {
+        let all = rule.and_then(|rule| rule.over.as_ref()).map_or(&[][..], |over| over.steps());
+        self.events.iter().enumerate().map(move |(at, from)| {
+            let steps = self.steps.get(at).map_or(&[][..], Vec::as_slice);
+            (from, steps.iter().filter_map(|step| all.get(*step)).collect())
+        })
+    }
 }
 
 /// A finding as rules on findings see it; none where it has no time.

@@ -10,7 +10,7 @@ use tripline_eval::time::{From, Reading};
 use tripline_event::{Origin, Value, format_time};
 use tripline_ir::Severity;
 use tripline_schema::{Enum, VERSION, ocsf};
-use tripline_semantic::typed::Mode;
+use tripline_semantic::typed::{Mode, Rule, Step};
 
 use crate::{Finding, Ruleset};
 
@@ -131,6 +131,9 @@ struct Info<'f> {
     title: &'f str,
     analytic: &'f RawValue,
     related_events: Events<'f>,
+    /// How many there are, also beyond those that are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    related_events_count: Option<u64>,
     data_sources: Sources<'f>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attacks: Option<&'f RawValue>,
@@ -150,21 +153,43 @@ struct Related<'f> {
     r#type: &'static str,
 }
 
-/// The events behind a finding; of findings behind one, the uid.
-struct Events<'f>(&'f Finding);
+/// The events behind a finding.
+struct Events<'f>(&'f Finding, &'f Rule);
 
 impl Serialize for Events<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Finding { origin, class, several, .. } = self.0;
-        let of = |from: &'_ From| match (&from.id, from.origin.line) {
-            (Some(id), 0) => json!({ "uid": id.split('\0').next(), "type": "detection_finding" }),
-            _ => json!({ "uid": from.origin.to_string(), "type": class }),
-        };
         match several {
             None => serializer.collect_seq([Related { uid: Shown(origin), r#type: class }]),
-            Some(several) => serializer.collect_seq(several.events.iter().map(|from| of(from))),
+            Some(several) => serializer
+                .collect_seq(several.with_steps(Some(self.1)).map(|(from, steps)| contributor(from, &steps, class))),
         }
     }
+}
+
+/// One of several events: where it stands and when it happened, its source and id, and the steps that it stands for. Of a
+/// finding, its uid and its rule.
+fn contributor(from: &From, steps: &[&Step], class: &str) -> Json {
+    let mut tags = Vec::new();
+    let mut tag = |name: &str, value: &str| tags.push(json!({ "name": name, "value": value }));
+    let (uid, class) = match from.of_finding() {
+        Some(uid) => {
+            tag("rule", &from.source);
+            (uid.to_string(), "detection_finding")
+        }
+        None => {
+            tag("source", &from.source);
+            if let Some(id) = &from.id {
+                tag("event_id", id);
+            }
+            let of_step = steps.first().map(|step| step.class().map_or("base_event", |class| class.name));
+            (from.origin.to_string(), of_step.unwrap_or(class))
+        }
+    };
+    for name in steps.iter().filter_map(|step| step.name.as_deref()) {
+        tag("step", name);
+    }
+    json!({ "uid": uid, "type": class, "created_time": from.time.div_euclid(1_000_000), "tags": tags })
 }
 
 /// The sources of these events, each once.
@@ -298,7 +323,8 @@ pub(crate) fn detection<'f>(ruleset: &'f Ruleset, finding: &'f Finding) -> Optio
             uid: &finding.uid,
             title: &finding.title,
             analytic: &told.analytic,
-            related_events: Events(finding),
+            related_events: Events(finding, rule),
+            related_events_count: finding.several.as_ref().map(|several| several.count),
             data_sources: Sources(finding),
             attacks: told.attacks.as_deref(),
             desc: told.desc.as_deref(),

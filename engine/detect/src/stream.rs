@@ -114,6 +114,7 @@ impl<'r> Stream<'r> {
                 revision: fired.revision,
                 key: fired.key,
                 events: fired.events,
+                steps: fired.steps,
                 count: fired.count,
                 span: fired.span,
                 readings: fired.readings,

@@ -340,7 +340,7 @@ impl<'p> Machine<'p> {
                 source: Arc::clone(&name),
                 id: Some(format!("{}\0{value}\0{kind}", finding.uid).into()),
                 content: finding.content,
-                origin: Origin { file: "finding".into(), line: 0 },
+                origin: Origin { file: order::FINDING.into(), line: 0 },
             });
             for input in inputs {
                 let Some(declared) = self.rules.time.inputs.get(*input) else { continue };

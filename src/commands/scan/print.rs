@@ -9,7 +9,7 @@ use tripline_detect::{Finding, Ruleset, Several};
 use tripline_eval::explain::show;
 use tripline_event::{format_time, to_text};
 use tripline_formats::Format;
-use tripline_semantic::typed::Severity;
+use tripline_semantic::typed::{Rule, Severity};
 
 /// Findings, as they are told.
 pub fn told(out: &mut impl Write, ruleset: &Ruleset, told: &Told, colour: Colour) -> Result<()> {
@@ -68,7 +68,7 @@ fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colour: C
     }
     match &finding.several {
         None => row("event", &format!("{} ({})", finding.origin, finding.source))?,
-        Some(several) => events(several, &mut row)?,
+        Some(several) => events(rule, several, &mut row)?,
     }
     for (at, line) in rule.header.runbook.iter().flat_map(|runbook| runbook.lines()).enumerate() {
         row(if at == 0 { "runbook" } else { "" }, line)?;
@@ -77,15 +77,18 @@ fn finding(out: &mut impl Write, ruleset: &Ruleset, finding: &Finding, colour: C
 }
 
 /// The events behind a finding: how many, when, and where the last of them stand.
-fn events(several: &Several, row: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
+fn events(rule: &Rule, several: &Several, row: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
     const SHOWN: usize = 3;
     let (first, last) = several.span;
     let when =
         if first == last { String::new() } else { format!(" from {} to {}", format_time(first), format_time(last)) };
     row("events", &format!("{}{when}", several.count))?;
-    for from in several.events.iter().rev().take(SHOWN).rev() {
-        let place = if from.origin.line == 0 { "a finding".to_string() } else { from.origin.to_string() };
-        row("", &format!("{place} ({})", from.source))?;
+    let left_out = several.events.len().saturating_sub(SHOWN);
+    for (from, steps) in several.with_steps(Some(rule)).skip(left_out) {
+        let place = if from.of_finding().is_some() { "a finding".to_string() } else { from.origin.to_string() };
+        let steps: String =
+            steps.iter().filter_map(|step| step.name.as_deref()).map(|step| format!(", {step}")).collect();
+        row("", &format!("{place} ({}{steps})", from.source))?;
     }
     Ok(())
 }

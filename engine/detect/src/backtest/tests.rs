@@ -47,8 +47,15 @@ fn finding(rule: usize, time: Option<i64>, key: &[&str], entities: &[(&'static s
 
 fn several(mut finding: Finding, revision: u64, severity: Severity) -> Finding {
     let key = vec!["198.51.100.7".to_string()];
-    finding.several =
-        Some(Box::new(Several { revision, key, events: Vec::new(), count: 3, span: (0, 0), readings: Vec::new() }));
+    finding.several = Some(Box::new(Several {
+        revision,
+        key,
+        events: Vec::new(),
+        steps: Vec::new(),
+        count: 3,
+        span: (0, 0),
+        readings: Vec::new(),
+    }));
     finding.severity = severity;
     finding
 }

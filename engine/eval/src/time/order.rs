@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use tripline_event::Origin;
 
+/// Where findings stand that are taken as events.
+pub(super) const FINDING: &str = "finding";
+
 /// What an event is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct From {
@@ -21,6 +24,12 @@ pub struct From {
 }
 
 impl From {
+    /// The uid of the finding that it is; none for an event.
+    pub fn of_finding(&self) -> Option<&str> {
+        let id = self.id.as_deref().filter(|_| self.origin.line == 0 && &*self.origin.file == FINDING)?;
+        id.split('\0').next()
+    }
+
     /// Whether the other is the same event, delivered again.
     pub fn is_redelivery_of(&self, other: &From) -> bool {
         self.id.is_some() && self.id == other.id && self.time == other.time && self.source == other.source

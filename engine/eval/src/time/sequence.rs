@@ -1,6 +1,6 @@
 //! Sequences: what was seen of each step under a key, until a match is complete.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tripline_event::Value;
@@ -177,11 +177,15 @@ fn tell(sequence: &Sequence, key: &[u8], found: &Found, (now, uid): (i64, String
         return;
     }
     let mut firing = Firing::new(uid, now);
-    let mut events: Vec<&Arc<From>> = found.blocks.iter().flatten().map(|held| &held.from).collect();
-    events.sort();
-    events.dedup();
-    let all = events.len();
-    out.fired(&sequence.say, over, &mut firing, key, (events.into_iter(), all));
+    // An event may stand for several steps of `together`.
+    let mut events: BTreeMap<&Arc<From>, Vec<usize>> = BTreeMap::new();
+    for (step, held) in
+        found.blocks.iter().enumerate().flat_map(|(step, block)| block.iter().map(move |held| (step, held)))
+    {
+        events.entry(&held.from).or_default().push(step);
+    }
+    out.fired(&sequence.say, over, &mut firing, key, (events.keys().copied(), events.len()));
+    out.steps(events.into_values().collect());
 }
 
 keep!(Wait { steps, places, gate });

@@ -49,6 +49,8 @@ pub struct Fired {
     pub key: Vec<String>,
     /// The latest events behind it, in their order; at most a hundred.
     pub events: Vec<Arc<From>>,
+    /// For each of them the steps of a sequence that it stands for; empty where there are no steps.
+    pub steps: Vec<Vec<usize>>,
     /// How many there are.
     pub count: u64,
     /// The time of the first and of the last of them.
@@ -155,10 +157,19 @@ impl<'p> Out<'_, 'p> {
             severity,
             key: parts(key).unwrap_or_default().into_iter().map(String::from).collect(),
             events,
+            steps: Vec::new(),
             count: all as u64,
             span: (first, last),
             readings: Vec::new(),
         });
+    }
+
+    /// Says of the finding that was told last which steps its events stand for, in the order of all of them.
+    pub fn steps(&mut self, steps: Vec<Vec<usize>>) {
+        if let Some(fired) = self.found.last_mut() {
+            let left_out = steps.len().saturating_sub(fired.events.len());
+            fired.steps = steps.into_iter().skip(left_out).collect();
+        }
     }
 }
 

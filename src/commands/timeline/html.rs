@@ -1,0 +1,121 @@
+//! A timeline as one page for a browser: no other file, no network, no script; the picture is drawn into it.
+//!
+//! What comes from logs and rules is hostile: it stands in the page only by way of [`safe`].
+
+mod lanes;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use tripline_base::terminal::visible;
+use tripline_event::format_time;
+
+use super::found::Found;
+use super::{Event, Item, Timeline, text};
+use crate::html::escape;
+
+const STYLE: &str = include_str!("html/page.css");
+
+/// The page.
+pub fn page(timeline: &Timeline) -> String {
+    let mut out = String::new();
+    out.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+    out.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
+    out.push_str(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+    );
+    let _ = write!(out, "<title>Timeline</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n");
+    for (at, line) in text::head(timeline).iter().enumerate() {
+        let tag = if at == 0 { "h1" } else { "p" };
+        let _ = writeln!(out, "<{tag}>{}</{tag}>", safe(line));
+    }
+    out.push_str("</header>\n");
+    for said in &timeline.left_out {
+        let _ = writeln!(out, "<p class=\"said\">{}</p>", safe(said));
+    }
+    lanes::draw(&mut out, timeline);
+    list(&mut out, timeline);
+    out.push_str("<footer><p>Times are UTC.</p></footer>\n</body>\n</html>\n");
+    out
+}
+
+/// Text from elsewhere: what would steer or reorder is shown as an escape, and nothing is markup.
+fn safe(text: &str) -> String {
+    escape(&visible(text))
+}
+
+fn list(out: &mut String, timeline: &Timeline) {
+    // What a finding rests on is linked where it is on the page.
+    let mut links: HashMap<&str, String> = HashMap::new();
+    for (at, event) in timeline.events.iter().enumerate() {
+        links.insert(&event.place, format!("e{at}"));
+    }
+    for (at, found) in timeline.findings.iter().enumerate() {
+        links.insert(&found.uid, format!("f{at}"));
+    }
+    out.push_str("<ol class=\"items\">\n");
+    let mut day = String::new();
+    for item in timeline.items() {
+        let time = match item {
+            Item::Event(_, event) => event.time,
+            Item::Finding(_, found) => found.time,
+        };
+        let text = format_time(time);
+        let (date, clock) = text.split_once('T').unwrap_or((&text, ""));
+        if date != day {
+            let _ = writeln!(out, "<li class=\"day\">{date}</li>");
+            day = date.to_string();
+        }
+        match item {
+            Item::Event(at, one) => event(out, at, clock, one),
+            Item::Finding(at, one) => finding(out, at, clock, one, &links),
+        }
+    }
+    out.push_str("</ol>\n");
+}
+
+fn event(out: &mut String, at: usize, clock: &str, event: &Event) {
+    let _ = write!(
+        out,
+        "<li id=\"e{at}\"><time>{clock}</time><span class=\"source\">{}</span><div><p>{}</p><p class=\"soft\">",
+        safe(&event.source),
+        safe(&event.says)
+    );
+    for place in &event.at {
+        let _ = write!(out, "<code>{}</code> {} ", safe(&place.path), safe(&place.value));
+    }
+    let id = event.id.as_ref().map(|id| format!(" &middot; id {}", safe(id))).unwrap_or_default();
+    let _ = writeln!(out, "</p><p class=\"soft\">{}{id}</p></div></li>", safe(&event.place));
+}
+
+fn finding(out: &mut String, at: usize, clock: &str, found: &Found, links: &HashMap<&str, String>) {
+    let severity = lanes::class(&found.severity);
+    let _ = write!(
+        out,
+        "<li id=\"f{at}\" class=\"finding\"><time>{clock}</time><span class=\"badge {severity}\">{severity}</span><div><p><b>{}</b></p><p class=\"soft\">{} &middot; {}",
+        safe(&found.title),
+        safe(&found.rule),
+        safe(&found.uid)
+    );
+    for (kind, value) in &found.entities {
+        let _ = write!(out, " &middot; {} {}", safe(kind), safe(value));
+    }
+    out.push_str("</p><ul>\n");
+    let more = found.count.saturating_sub(found.behind.len() as u64);
+    if more > 0 {
+        let _ = writeln!(out, "<li>{more} before these</li>");
+    }
+    for behind in &found.behind {
+        let time = behind.time.map(format_time).unwrap_or_default();
+        let what = if behind.finding { "finding " } else { "" };
+        let place = match links.get(behind.place.as_str()) {
+            Some(id) => format!("<a href=\"#{id}\">{}</a>", safe(&behind.place)),
+            None => safe(&behind.place),
+        };
+        let id = behind.id.as_ref().map(|id| format!(" id {}", safe(id))).unwrap_or_default();
+        let steps: String = behind.steps.iter().map(|step| format!(" <code>{}</code>", safe(step))).collect();
+        let _ = writeln!(out, "<li>{time} {} {what}{place}{id}{steps}</li>", safe(&behind.source));
+    }
+    out.push_str("</ul></div></li>\n");
+}
