@@ -137,7 +137,7 @@ impl Engine<'_> {
                 self.answered(&rules, answered, &mut work)?;
                 self.attend(&mut rules, asked, running, &mut work)?;
             }
-            self.canaries(ruleset, &detectors, &rules, &mut work)?;
+            self.canaries(ruleset, &detectors, &rules, &mut work);
             if !work.is_empty() {
                 self.judge(ruleset, &detectors, stream.as_mut(), &mut feed, &rules, &mut work)?;
                 // Whoever is asked is asked for alerts that are kept.

@@ -197,8 +197,8 @@ impl Engine<'_> {
         detectors: &[Mutex<Detector<'r>>],
         rules: &Rules,
         work: &mut Work,
-    ) -> Result<(), String> {
-        let Some(mut canaries) = self.canaries.take() else { return Ok(()) };
+    ) {
+        let Some(mut canaries) = self.canaries.take() else { return };
         let mut settled = Settled::default();
         while let Some(marked) = canaries.arrived.pop_front() {
             if !canaries.is_under_way(marked.flight) {
@@ -209,7 +209,9 @@ impl Engine<'_> {
             let come = self.pool.install(|| {
                 let store = locked(&store);
                 judge(ruleset, detectors, rules, &ways, &Kept(&store), &marked, clock::now())
-            })?;
+            });
+            // What keeps a canary from its way is told of it, and ends nothing.
+            let come = come.unwrap_or_else(|why| Err(Came::lost(Step::Routing, "store", why)));
             match come {
                 Err(came) => canaries.settle(marked.flight, came, &mut settled),
                 Ok(out) => {
@@ -229,11 +231,10 @@ impl Engine<'_> {
         canaries.inject(ruleset, self.config, &mut settled);
         self.canaries = Some(canaries);
         self.write_canaries(settled, work);
-        Ok(())
     }
 
     /// Makes what became of canaries part of a commit.
-    pub(super) fn write_canaries(&self, settled: Settled, work: &mut Work) {
+    fn write_canaries(&self, settled: Settled, work: &mut Work) {
         for (rule, state, took) in &settled.came {
             self.metrics.canaries.with_label_values(&[state.as_str()]).inc();
             let fires = i64::from(*state == State::Fires);
