@@ -5,7 +5,7 @@
 //! technique, alerts of the rules that name it are left out, and all other alerts count, steps of the attack among
 //! them, unless a table says that somebody looked at them. A rate is thus an upper bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -44,7 +44,7 @@ pub struct Row {
     pub attack: u64,
     /// All other alerts.
     pub alerts: u64,
-    /// How many of those are steps of an attack, and what they are, as somebody found.
+    /// How many of those somebody looked at and found right, and what they are.
     pub looked: (u64, String),
     /// Alerts per 100,000 events, without those.
     pub rate: f64,
@@ -97,6 +97,8 @@ impl Background {
 /// A stream of the background.
 struct Played {
     set: &'static str,
+    /// What it is called.
+    name: String,
     /// Ids of the techniques that it is a recording of.
     labels: Vec<String>,
     heard: Heard,
@@ -118,14 +120,19 @@ pub fn measure(
         .all
         .iter()
         .filter(|recording| recording.set == "otrf")
-        .map(|recording| Played { set: "otrf", labels: recording.labels.clone(), heard: recording.heard.clone() })
+        .map(|recording| Played {
+            set: "otrf",
+            name: recording.name.clone(),
+            labels: recording.labels.clone(),
+            heard: recording.heard.clone(),
+        })
         .collect();
     let invictus = data::texts(&data.join("cloud-logs/aws_cloudtrail_invictus.jsonl.gz"))?;
     let zeek = zeek(data)?;
     schema.add(crate::hear::look_all(ruleset, &invictus));
     schema.add(crate::hear::look_all(ruleset, &zeek));
     let activity = activity::Activity::read(&data.join("auth/real_activity_git.jsonl.gz"), root)?;
-    let played = |set: &'static str, heard: Heard| Played { set, labels: Vec::new(), heard };
+    let played = |set: &'static str, heard: Heard| Played { set, name: set.to_string(), labels: Vec::new(), heard };
     let detect = SourceChoice::Detect;
     let jobs: [(&'static str, Job<'_>); 5] = [
         ("invictus", Box::new(|| hear(&mut Detector::new(ruleset), "invictus", &detect, invictus.iter()))),
@@ -174,7 +181,9 @@ fn count(
     labelled: &Labelled,
 ) -> Background {
     let mut events: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut alerts: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+    let mut alerts: BTreeMap<usize, (u64, u64, u64)> = BTreeMap::new();
+    let mut used: BTreeSet<usize> = BTreeSet::new();
+    let named = |at: usize| ruleset.program.rules.get(at).map_or("", |rule| rule.name.as_str());
     let mut sets: Vec<Set> = Vec::new();
     for stream in streams {
         let mut others = 0;
@@ -188,6 +197,11 @@ fn count(
             } else {
                 entry.1 += n;
                 others += n;
+                let looked = table.looked.iter().position(|looked| looked.fits(named(*rule), &stream.name));
+                if let Some(looked) = looked {
+                    used.insert(looked);
+                    entry.2 += n;
+                }
             }
         }
         match sets.iter_mut().find(|set| set.name == stream.set) {
@@ -208,15 +222,14 @@ fn count(
             true => all,
             false => sources.iter().filter_map(|source| events.get(source)).sum(),
         };
-        let (attack, other) = alerts.get(&at).copied().unwrap_or_default();
+        let (attack, other, right) = alerts.get(&at).copied().unwrap_or_default();
         let negatives = labelled.on_negatives.get(&at).copied().unwrap_or_default();
-        let looked = table.looked.iter().filter(|looked| looked.rule == rule.name);
-        let looked = looked.fold((0, String::new()), |(n, what), one| {
-            (n + one.attack, if what.is_empty() { one.what.clone() } else { format!("{what}; {}", one.what) })
-        });
-        if looked.0 > other {
-            stale.push(format!("background.toml: `{}` has {other} alerts, and {} were looked at", rule.name, looked.0));
-        }
+        let what: Vec<&str> = table
+            .looked
+            .iter()
+            .filter(|looked| right > 0 && looked.rule == rule.name)
+            .map(|looked| looked.what.as_str())
+            .collect();
         if attack + other == 0 && negatives == 0 {
             *(if events >= table.least { &mut quiet } else { &mut unknown }) += 1;
             continue;
@@ -224,7 +237,7 @@ fn count(
         let severity = rule.header.severity.unwrap_or(Severity::Medium).name();
         let stated = table.stated.get(&rule.name);
         let usual = || Some(table.rate.get(severity)? * table.status.get(&rule.header.status)?);
-        let left = other.saturating_sub(looked.0);
+        let left = other.saturating_sub(right);
         rows.push(Row {
             rule: rule.name.clone(),
             status: rule.header.status.clone(),
@@ -232,15 +245,19 @@ fn count(
             events,
             attack,
             alerts: other,
-            looked,
+            looked: (right, what.join("; ")),
             rate: if events == 0 { 0.0 } else { left as f64 * 100_000.0 / events as f64 },
             allowed: stated.map_or_else(usual, |stated| Some(stated.rate)),
             why: stated.map(|stated| stated.why.clone()),
             negatives,
         });
     }
+    for (at, looked) in table.looked.iter().enumerate().filter(|(at, _)| !used.contains(at)) {
+        let recordings = looked.recordings.join(", ");
+        stale.push(format!("background.toml: looked {} (`{}`, {recordings}) fits no alert", at + 1, looked.rule));
+    }
     let known = |name: &str| ruleset.program.rules.iter().any(|rule| rule.name == name);
-    for name in table.looked.iter().map(|looked| &looked.rule).chain(table.stated.keys()).filter(|name| !known(name)) {
+    for name in table.stated.keys().filter(|name| !known(name)) {
         stale.push(format!("background.toml: there is no rule `{name}`"));
     }
     rows.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.rule.cmp(&b.rule)));

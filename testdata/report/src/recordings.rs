@@ -43,9 +43,9 @@ impl Recording {
 }
 
 impl Recordings {
-    /// Whether a rule names a label of a recording: the technique, one that it is part of, or one of its parts.
+    /// Whether a rule names a label of a recording: the technique, one that it is part of, or one of its parts. A
+    /// retired technique counts as the one that it goes on as.
     pub fn names(&self, rule: usize, labels: &[String]) -> bool {
-        let base = |id: &str| id.split('.').next().unwrap_or_default().to_string();
         let Some((_, ids)) = self.rules.get(rule) else { return false };
         ids.iter().any(|id| labels.iter().any(|label| base(label) == base(id)))
     }
@@ -54,6 +54,12 @@ impl Recordings {
     pub fn named(&self, recording: &Recording) -> bool {
         recording.heard.findings.keys().any(|rule| self.names(*rule, &recording.labels))
     }
+}
+
+/// The technique that a technique is part of today.
+fn base(id: &str) -> &str {
+    let today = tripline_schema::attack().technique(id).and_then(|technique| technique.successor).unwrap_or(id);
+    today.split('.').next().unwrap_or_default()
 }
 
 /// A recording before it is judged.

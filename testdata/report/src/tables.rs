@@ -79,10 +79,19 @@ pub struct Background {
 pub struct Looked {
     /// The rule.
     pub rule: String,
-    /// How many of its alerts are steps of the recorded attack.
-    pub attack: u64,
+    /// How the names of the recordings begin in which its alerts are right; every recording where there is none.
+    #[serde(default)]
+    pub recordings: Vec<String>,
     /// What they are.
     pub what: String,
+}
+
+impl Looked {
+    /// Whether it speaks of the alerts of a rule in a recording.
+    pub fn fits(&self, rule: &str, recording: &str) -> bool {
+        self.rule == rule
+            && (self.recordings.is_empty() || self.recordings.iter().any(|begin| recording.starts_with(begin.as_str())))
+    }
 }
 
 /// What a rule may cost.

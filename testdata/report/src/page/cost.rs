@@ -67,7 +67,7 @@ pub fn write(out: &mut String, measured: &Measured) {
             "events",
             "in recordings of its technique",
             "other alerts",
-            "steps of an attack",
+            "looked at: right",
             "per 100,000",
             "may have",
             "labelled negatives",
