@@ -1,5 +1,6 @@
-//! Collects the shipped rules, mappings and taxonomy, which the program carries with it.
+//! Collects the shipped rules with their fixtures, mappings and taxonomy, which the program carries with it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -20,10 +21,30 @@ fn main() {
         let _ = writeln!(text, "];");
         println!("cargo:rerun-if-changed={folder}");
     }
+    fixtures(&root, &mut text);
     if let Err(error) = std::fs::write(&out, text) {
         println!("cargo:warning=the shipped content cannot be written: {error}");
         std::process::exit(1);
     }
+}
+
+/// The fixtures that shipped rules name: a service tries its rules with them.
+fn fixtures(root: &Path, out: &mut String) {
+    let folder = root.join("testdata/events");
+    println!("cargo:rerun-if-changed=testdata/events");
+    let mut rules = Vec::new();
+    collect(&root.join("rules"), &mut rules);
+    let mut names = BTreeSet::new();
+    for rule in rules {
+        let text = std::fs::read_to_string(rule).unwrap_or_default();
+        let named = text.split("from \"").skip(1).filter_map(|rest| rest.split('"').next());
+        names.extend(named.filter(|name| folder.join(name).is_file()).map(str::to_string));
+    }
+    let _ = writeln!(out, "pub static FIXTURES: &[(&str, &str)] = &[");
+    for name in names {
+        let _ = writeln!(out, "    ({name:?}, include_str!({:?})),", folder.join(&name).display().to_string());
+    }
+    let _ = writeln!(out, "];");
 }
 
 fn collect(folder: &Path, out: &mut Vec<PathBuf>) {

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod backtest;
+pub mod canary;
 pub mod check;
 pub mod connectors;
 pub mod coverage;

@@ -216,6 +216,15 @@ fn shipped(own: bool) -> impl Iterator<Item = (String, Vec<u8>)> {
     of.map(|(name, text)| ((*name).to_string(), text.as_bytes().to_vec()))
 }
 
+/// The text of a fixture that the `.trip` file `beside` names. Those of shipped rules are built in.
+pub fn fixture(beside: &str, name: &str) -> Result<String, String> {
+    let shipped = || {
+        let is_shipped = content::RULES.iter().any(|(rule, _)| *rule == beside);
+        content::FIXTURES.iter().find(|(known, _)| is_shipped && *known == name).map(|(_, text)| (*text).to_string())
+    };
+    DiskFiles.fixture(beside, name).or_else(|why| shipped().ok_or(why))
+}
+
 /// The rules in these files and folders: names and bytes.
 pub fn texts_of(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
     let files = rule_files(paths)?;

@@ -64,6 +64,8 @@ enum Command {
     Silence(commands::silence::Args),
     /// Show whether sources are complete: what came, when, how late, and what is missing
     Sources(commands::sources::Args),
+    /// Show whether each rule would fire now, by what became of its canary
+    Canary(commands::canary::Args),
     /// Check a configuration against reality
     Doctor(commands::doctor::Args),
     /// Show what is still to be delivered, and try or drop it
@@ -141,6 +143,7 @@ fn main() -> ExitCode {
         Command::Alerts(args) => commands::alerts::run(&args),
         Command::Silence(args) => commands::silence::run(&args),
         Command::Sources(args) => commands::sources::run(&args),
+        Command::Canary(args) => commands::canary::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Outbox(args) => commands::outbox::run(&args),
         Command::Rules(args) => commands::rules::run(&args),

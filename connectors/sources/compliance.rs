@@ -85,11 +85,12 @@ struct Run {
 }
 
 impl Run {
-    fn open(peer: &mut dyn Peer, position: Option<Vec<u8>>, waiting: usize) -> Self {
+    fn open(peer: &mut dyn Peer, kept: &Kept, waiting: usize) -> Self {
+        let (position, rows) = (kept.position.clone(), kept.rows.clone().into_iter().collect());
         let (intake, arrivals) = Intake::channel("compliance", waiting);
         let secrets = peer.secrets();
         let opening =
-            Opening { secrets: &secrets, folder: peer.folder(), once: false, position, intake: intake.clone() };
+            Opening { secrets: &secrets, folder: peer.folder(), once: false, position, rows, intake: intake.clone() };
         let source = peer.settings().open(opening).unwrap();
         let thread = std::thread::spawn(move || source.run());
         peer.opened();
@@ -113,6 +114,7 @@ impl Run {
 #[derive(Default)]
 struct Kept {
     position: Option<Vec<u8>>,
+    rows: BTreeMap<Vec<u8>, Vec<u8>>,
     ids: BTreeSet<String>,
     /// How often each number was counted.
     numbers: BTreeMap<u64, u64>,
@@ -123,7 +125,7 @@ struct Kept {
 impl Kept {
     /// Commits an arrival and tells so.
     fn commit(&mut self, arrival: Arrival) {
-        let Arrival { pieces, position, id, done, room, .. } = arrival;
+        let Arrival { pieces, position, rows, id, done, room, .. } = arrival;
         let repeated = id.is_some_and(|id| !self.ids.insert(id.id));
         let mut told = Done { repeated, ..Done::default() };
         for (_, batch) in pieces.iter().filter(|_| !repeated) {
@@ -141,6 +143,12 @@ impl Kept {
         }
         if position.is_some() {
             self.position = position;
+        }
+        for (key, value) in rows {
+            match value {
+                Some(value) => drop(self.rows.insert(key, value)),
+                None => drop(self.rows.remove(&key)),
+            }
         }
         drop(room);
         if let Some(done) = done {
@@ -171,7 +179,7 @@ pub(crate) fn a_restart_in_mid_stream_loses_and_doubles_nothing(peer: &mut dyn P
     let mut chance: u64 = 7;
     peer.offer(0..EVENTS / 2);
     for round in 0..8 {
-        let run = Run::open(peer, kept.position.clone(), 2);
+        let run = Run::open(peer, &kept, 2);
         if round == 3 {
             peer.offer(EVENTS / 2..EVENTS);
         }
@@ -186,7 +194,7 @@ pub(crate) fn a_restart_in_mid_stream_loses_and_doubles_nothing(peer: &mut dyn P
         let _ = run.arrivals.recv_timeout(Duration::from_millis(20));
         run.killed();
     }
-    let run = Run::open(peer, kept.position.clone(), 2);
+    let run = Run::open(peer, &kept, 2);
     let begun = Instant::now();
     loop {
         match run.arrivals.recv_timeout(peer.quiet()) {
@@ -207,7 +215,7 @@ pub(crate) fn a_poison_record_is_set_aside_with_its_reason(peer: &mut dyn Peer) 
     peer.offer(0..5);
     peer.offer_poison();
     peer.offer(5..10);
-    let run = Run::open(peer, None, 8);
+    let run = Run::open(peer, &kept, 8);
     let begun = Instant::now();
     while (kept.numbers.len() < 10 || kept.aside.is_empty()) && begun.elapsed() < Duration::from_secs(30) {
         if let Ok(arrival) = run.arrivals.recv_timeout(peer.quiet()) {
@@ -223,7 +231,7 @@ pub(crate) fn a_poison_record_is_set_aside_with_its_reason(peer: &mut dyn Peer) 
 /// While the engine takes nothing, the source takes a bounded amount; afterwards everything comes.
 pub(crate) fn a_slow_engine_slows_the_source(peer: &mut dyn Peer, events: u64) {
     let mut kept = Kept::default();
-    let run = Run::open(peer, None, 1);
+    let run = Run::open(peer, &kept, 1);
     peer.offer(0..events);
     std::thread::sleep(Duration::from_secs(2));
     if let Some(taken) = peer.taken() {

@@ -176,7 +176,7 @@ impl Reader {
                 let more = cut.more;
                 let position = Some(position(files));
                 let Cut { pieces, bytes, .. } = cut;
-                let arrival = Arrival { pieces, bytes, position, id: None, done: None, room: None, at: Instant::now() };
+                let arrival = Arrival { position, ..Arrival::of(pieces, bytes, Instant::now()) };
                 self.intake.hand_over(arrival)?;
                 if !more {
                     break;

@@ -3,6 +3,7 @@
 //!
 //! Invariants: those that [`tripline_connect::source`] asks of a source.
 
+mod clock;
 #[cfg(test)]
 mod compliance;
 mod elasticsearch;

@@ -11,6 +11,7 @@ mod auth;
 mod check;
 mod config;
 mod failure;
+mod granted;
 pub mod kit;
 mod limit;
 mod path;

@@ -22,13 +22,14 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tripline_connect::clock;
 use tripline_connect::source::{Arrival, BatchId, Done, Intake, Source};
 use tripline_serve::{Listeners, Token};
 
 pub(crate) use config::Common;
-pub(crate) use event::{Text, beside, each, is_object, quoted, text_event};
+pub(crate) use event::{Text, beside, each, is_object, now, quoted, text_event};
 pub(crate) use events::Events;
 pub(crate) use room::Room;
 
@@ -169,9 +170,9 @@ impl Push {
             return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes")));
         }
         let id = id(&headers)?;
-        // What comes in pieces may become as large as a body may be.
-        let room = Room::take(&self.room, length.unwrap_or(most), &self.common)?;
-        let body = read(body, usize::try_from(most).unwrap_or(usize::MAX)).await?;
+        // What comes in chunks takes room as it grows.
+        let mut room = Room::take(&self.room, length.unwrap_or(0), &self.common)?;
+        let body = read(body, most, &mut room).await?;
         let handing = Arc::clone(self);
         let work = move || {
             let mut events = Events::new(handing.name(id.as_deref()), room);
@@ -183,8 +184,7 @@ impl Push {
             let (done, told) = oneshot::channel();
             let remember = clock::nanos(handing.common.remember);
             let id = id.map(|id| BatchId { id, remember, most: handing.common.remember_ids });
-            let arrival =
-                Arrival { pieces, bytes, position: None, id, done: Some(done), room: Some(room.permit()), at };
+            let arrival = Arrival { id, done: Some(done), room: Some(room.permit()), ..Arrival::of(pieces, bytes, at) };
             handing.intake.hand_over(arrival).map_err(|_| Refusal::Busy)?;
             Ok((Some(told), cut))
         };
@@ -245,13 +245,24 @@ fn id(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     }
 }
 
-async fn read(body: Body, most: usize) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(SENDING, axum::body::to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => {
-            let why = format!("the body ends too early, or has more than {most} bytes");
-            Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, why))
+/// Reads a body into the room that it has, and takes more as it grows.
+async fn read(body: Body, most: u64, room: &mut Room) -> Result<Bytes, Refusal> {
+    let reading = async {
+        let mut chunks = body.into_data_stream();
+        let mut whole = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| wrong(StatusCode::PAYLOAD_TOO_LARGE, "the body ends too early"))?;
+            let length = (whole.len() + chunk.len()) as u64;
+            if length > most {
+                return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes")));
+            }
+            room.hold(length)?;
+            whole.extend_from_slice(&chunk);
         }
+        Ok(Bytes::from(whole))
+    };
+    match tokio::time::timeout(SENDING, reading).await {
+        Ok(read) => read,
         Err(_) => Err(wrong(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
     }
 }

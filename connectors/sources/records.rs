@@ -1,9 +1,12 @@
-//! Records of queues, each with a number: one is an event, or several (an array, an envelope, lines).
+//! Records of queues, each with a number: one is an event (JSON, or text of a format that says what it is), or several (an
+//! array, an envelope, lines).
 
 use std::io::Cursor;
 use std::sync::Arc;
 
-use tripline_formats::{Batch, MAX_RECORD, Reader, RecordRange, UnparsedLine, excerpt};
+use tripline_formats::{Batch, MAX_RECORD, Reader, RecordRange, UnparsedLine, excerpt, text_event};
+
+use crate::push::now;
 
 /// Records of one name that wait to be handed over.
 #[derive(Default)]
@@ -35,8 +38,12 @@ impl Records {
             }
         } else {
             let start = self.plain.buffer.len();
-            self.plain.buffer.extend_from_slice(text);
-            self.plain.records.push(RecordRange { range: start..start + text.len(), line: number });
+            // What is of no format stays as it is, and is set aside for that.
+            if text.starts_with(b"{") || !text_event(record, now(), &mut self.plain.buffer) {
+                self.plain.buffer.extend_from_slice(text);
+            }
+            let range = start..self.plain.buffer.len();
+            self.plain.records.push(RecordRange { range, line: number });
         }
     }
 
@@ -56,13 +63,20 @@ mod tests {
     #[test]
     fn a_record_is_one_event_or_several() {
         let mut records = Records::default();
-        let all =
-            [" {\"a\":1} ", "", "[{\"a\":2},{\"a\":3}]", "{\n \"a\": 4\n}", "{\"Records\":[{\"a\":5}]}", "no event"];
+        let all = [
+            " {\"a\":1} ",
+            "",
+            "[{\"a\":2},{\"a\":3}]",
+            "{\n \"a\": 4\n}",
+            "{\"Records\":[{\"a\":5}]}",
+            "no event",
+            "a=1 b=2 c=3",
+        ];
         for (number, record) in all.iter().enumerate() {
             records.add("k/t", number as u64 + 100, record.as_bytes());
         }
         records.add("k/t", 200, &vec![b'x'; MAX_RECORD + 1]);
-        assert_eq!(records.bytes, 66 + MAX_RECORD as u64 + 1);
+        assert_eq!(records.bytes, 77 + MAX_RECORD as u64 + 1);
         let mut out = Vec::new();
         records.take("k/t", &mut out);
         let told: Vec<String> = out
@@ -78,6 +92,7 @@ mod tests {
         let wanted = [
             "k/t:100 {\"a\":1}",
             "k/t:105 noevent",
+            "k/t:106 {\"a\":\"1\",\"b\":\"2\",\"c\":\"3\"}",
             "k/t:102:1 {\"a\":2}",
             "k/t:102:2 {\"a\":3}",
             "k/t:103:1 {\"a\":4}",

@@ -8,27 +8,31 @@
 mod backfill;
 mod client;
 mod config;
+mod digest;
 mod message;
 mod object;
 mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tripline_connect::clock;
 use tripline_connect::source::{Intake, Source};
 
 use backfill::Backfill;
 use client::Clients;
 pub(crate) use config::KIND;
 use config::Settings;
+use digest::Digests;
 
 /// A source that is open.
 struct Bucket {
     settings: Settings,
     clients: Clients,
     position: Option<Vec<u8>>,
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
     once: bool,
     intake: Intake,
 }
@@ -38,6 +42,8 @@ struct Shared {
     settings: Settings,
     clients: Clients,
     intake: Intake,
+    /// What digests tell of, where that is asked for.
+    digests: Option<Mutex<Digests>>,
 }
 
 /// Nothing more is to be done: the service stops, or nobody takes events any more.
@@ -45,16 +51,18 @@ struct Stopped;
 
 impl Source for Bucket {
     fn run(self: Box<Self>) {
-        let Bucket { settings, clients, position, once, intake } = *self;
+        let Bucket { settings, clients, position, rows, once, intake } = *self;
         // Objects are decompressed and cut on threads that may wait for the engine.
-        let threads = settings.objects + 1;
+        let threads = settings.objects + 3;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(threads.max(4)).build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => return intake.failing(Some(&format!("it cannot be started: {error}"))),
         };
-        let shared = Arc::new(Shared { settings, clients, intake });
+        let digests = settings.digest_wait.map(|wait| Digests::new(clock::nanos(wait), &rows, clock::now()));
+        let digests = digests.map(Mutex::new);
+        let shared = Arc::new(Shared { settings, clients, intake, digests });
         runtime.block_on(async {
             let older = async {
                 match &shared.settings.backfill {
@@ -68,7 +76,13 @@ impl Source for Bucket {
                     _ => Ok(()),
                 }
             };
-            let _ = tokio::join!(older, newer);
+            let watching = async {
+                match once {
+                    true => Ok(()),
+                    false => digest::watch(&shared).await,
+                }
+            };
+            let _ = tokio::join!(older, newer, watching);
         });
         runtime.shutdown_timeout(Duration::from_secs(2));
     }

@@ -127,6 +127,10 @@ impl Load for Program {
         Ok(Loaded { ruleset, beside, revision: load::revision(&rules.paths) })
     }
 
+    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
+        load::fixture(beside, name)
+    }
+
     fn files(&self, rules: &Rules) -> Vec<PathBuf> {
         let mut files = match rules.paths.is_empty() {
             true => Vec::new(),

@@ -1,6 +1,8 @@
 //! `tripline sources`: whether the sources of a service are complete, read from its store, beside it or without it.
 
 mod print;
+#[cfg(test)]
+mod tests;
 
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -81,19 +83,32 @@ fn list(args: &List) -> Outcome {
         None => desk.config.sources.clone(),
     };
     let reports = report::read(&store, &sources)?;
-    match args.format {
-        Format::Json => {
-            let all: Vec<Json> = sources.iter().zip(&reports).map(|(source, report)| whole(source, report)).collect();
-            crate::outln!("{}", tripline_detect::json_line(&json!({ "sources": all })));
-        }
-        Format::Text if args.name.is_some() => {
-            for (source, report) in sources.iter().zip(&reports) {
-                print::one(source, report, load::now()).iter().for_each(|line| crate::outln!("{line}"));
-            }
-        }
-        Format::Text => print::table(&reports, load::now()).iter().for_each(|line| crate::outln!("{line}")),
-    }
+    let shown = Shown { format: args.format, one: args.name.is_some(), now: load::now() };
+    shown.lines(&sources, &reports).iter().for_each(|line| crate::outln!("{line}"));
     Ok(0)
+}
+
+/// How sources are shown, and what time it is (nanoseconds since 1970).
+struct Shown {
+    format: Format,
+    one: bool,
+    now: i64,
+}
+
+impl Shown {
+    fn lines(&self, sources: &[Source], reports: &[Report]) -> Vec<String> {
+        let both = sources.iter().zip(reports);
+        match self.format {
+            Format::Json => {
+                let all: Vec<Json> = both.map(|(source, report)| whole(source, report)).collect();
+                vec![tripline_detect::json_line(&json!({ "sources": all }))]
+            }
+            Format::Text if self.one => {
+                both.flat_map(|(source, report)| print::one(source, report, self.now)).collect()
+            }
+            Format::Text => print::table(reports, self.now),
+        }
+    }
 }
 
 fn whole(source: &Source, report: &Report) -> Json {

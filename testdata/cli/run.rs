@@ -6,6 +6,7 @@
 
 mod alerts;
 mod api;
+mod canary;
 mod desk;
 mod doctor;
 mod enrich;
@@ -15,6 +16,7 @@ mod http;
 mod kill;
 mod outputs;
 mod packs;
+mod poll;
 mod push;
 mod reload;
 mod s3;

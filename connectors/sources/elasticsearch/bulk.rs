@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 
 use super::{LONGEST_NAME, answer};
-use crate::push::{Events, Received, Refusal, Text, beside, is_object, quoted, wrong};
+use crate::push::{Events, Received, Refusal, Text, beside, is_object, now, quoted, wrong};
 
 /// The name under which an event that a message held has the rest of its document.
 const BESIDE: &str = "document";
@@ -192,15 +192,16 @@ fn take(document: &[u8], parse_message: bool, events: &mut Events) -> Result<Res
         None => out.extend_from_slice(document),
         Some((message, rest)) => {
             let start = out.len();
-            out.extend_from_slice(message.trim().as_bytes());
+            out.extend_from_slice(message);
             beside(out, start, BESIDE, rest);
         }
     })?;
     Ok(if taken { Ok(()) } else { Err("the document is longer than 16 MiB".into()) })
 }
 
-/// The event in the `message` of a document, and the rest of the document; none where the message holds no object.
-fn in_message(document: &[u8]) -> Option<(String, Vec<u8>)> {
+/// The event in the `message` of a document, and the rest of the document; none where the message is of no format that
+/// says what it is.
+fn in_message(document: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     #[derive(Deserialize)]
     struct Message<'a> {
         #[serde(borrow)]
@@ -208,7 +209,8 @@ fn in_message(document: &[u8]) -> Option<(String, Vec<u8>)> {
     }
     let Message { message } = serde_json::from_slice(document).ok()?;
     let Text(message) = serde_json::from_str(message?.get()).ok()?;
-    if !is_object(message.as_bytes()) {
+    let mut event = Vec::new();
+    if !tripline_formats::text_event(message.as_bytes(), now(), &mut event) {
         return None;
     }
     struct Rest;
@@ -239,5 +241,5 @@ fn in_message(document: &[u8]) -> Option<(String, Vec<u8>)> {
     }
 
     let rest = serde_json::Deserializer::from_slice(document).deserialize_map(Rest).ok()?;
-    Some((message.into_owned(), rest))
+    Some((event, rest))
 }

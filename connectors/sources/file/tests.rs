@@ -168,6 +168,7 @@ fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) 
         folder,
         once,
         position: position.clone(),
+        rows: Vec::new(),
         intake: intake.clone(),
     };
     let source = files.open(opening).unwrap();

@@ -73,6 +73,55 @@ fn bodies_of_clients_that_went_away_take_their_room_until_they_are_committed() {
 }
 
 #[test]
+fn a_body_that_comes_in_chunks_takes_room_as_it_grows_and_not_at_once() {
+    let (intake, _receive) = Intake::channel("a", 8);
+    let common = Common { max_body: 64 << 10, max_waiting: 64 << 10, ..Common::for_tests() };
+    let push = Arc::new(Push::new(&common, Token::new(None), intake));
+    let all = push.free();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut slow = Vec::new();
+        for _ in 0..8 {
+            let (chunks, body) = tokio::io::duplex(1 << 20);
+            let body = futures_util::stream::unfold(body, |mut body| async {
+                use tokio::io::AsyncReadExt as _;
+                let mut chunk = vec![0; 4 << 10];
+                let read = body.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+                chunk.truncate(read);
+                Some((Ok::<_, std::io::Error>(chunk), body))
+            });
+            let (push, request) = (Arc::clone(&push), Request::new(Body::from_stream(body)));
+            let task = tokio::spawn(async move { push.take(request, json).await });
+            slow.push((chunks, task));
+        }
+        let settle = || tokio::time::sleep(Duration::from_millis(100));
+        let write = |chunks: &mut tokio::io::DuplexStream, kibi: usize| {
+            use tokio::io::AsyncWriteExt as _;
+            let bytes = vec![b' '; kibi << 10];
+            let wrote = futures_util::FutureExt::now_or_never(chunks.write_all(&bytes));
+            assert!(wrote.is_some_and(|wrote| wrote.is_ok()));
+        };
+        settle().await;
+        assert_eq!(push.free(), all - 8, "a body of which nothing came takes next to nothing");
+        slow.iter_mut().for_each(|(chunks, _)| write(chunks, 4));
+        settle().await;
+        assert_eq!(push.free(), all - 8 * 4);
+        // One that takes all that is left and more is told to come back, and gives back what it had.
+        write(&mut slow[0].0, 40);
+        let (chunks, task) = slow.remove(0);
+        assert!(matches!(task.await.unwrap(), Err(Refusal::Busy)));
+        drop(chunks);
+        assert_eq!(push.free(), all - 7 * 4);
+        // One that ends is cut as any other.
+        let (chunks, task) = slow.remove(0);
+        drop(chunks);
+        assert!(task.await.unwrap().is_ok());
+        assert_eq!(push.free(), all - 6 * 4);
+        slow.into_iter().for_each(|(_, task)| task.abort());
+    });
+}
+
+#[test]
 fn an_event_list_of_kubernetes_is_its_items() {
     let list = r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[
         {"level":"Metadata","auditID":"a","verb":"get","objectRef":{"kind":"no"}},

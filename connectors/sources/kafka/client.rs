@@ -35,7 +35,8 @@ pub(super) fn settings(config: &Kafka, secrets: &Secrets, folder: &Path) -> Resu
         // The store says where reading goes on; the group is told what was committed.
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "earliest"),
+        // Offsets that the broker does not have any more, or not yet, are looked at here: what is between is told.
+        ("auto.offset.reset", "error"),
         ("partition.assignment.strategy", "range,roundrobin"),
         ("isolation.level", "read_committed"),
         // What is fetched ahead of what was handed over: KiB in all, and bytes of one partition at once.

@@ -14,7 +14,7 @@ use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
-use tripline_connect::source::{Arrival, Done, Intake, Source};
+use tripline_connect::source::{Arrival, Done, Gap, Intake, Source, Which};
 use tripline_formats::MAX_BATCH;
 
 use super::client::{ANSWER, Change, Member, words};
@@ -47,6 +47,11 @@ pub(super) struct Reader {
     /// Whether `read` says more than what was handed over with the last arrival.
     fresh: bool,
     gathered: Gathered,
+    /// What is missing and was not handed over.
+    gaps: Vec<Gap>,
+    /// Whether a partition was read where the broker has nothing, and when partitions were begun last.
+    astray: bool,
+    begun: Option<Instant>,
     since: Option<Instant>,
     /// An arrival that there is no room for.
     waiting: Option<Arrival>,
@@ -60,6 +65,11 @@ pub(super) struct Reader {
     /// Why nothing comes.
     trouble: Option<String>,
     failing: Option<String>,
+}
+
+/// What a gap of a partition is said to be of.
+fn of(topic: &str, partition: i32) -> String {
+    format!("{topic} / partition {partition}")
 }
 
 /// Why a member stopped.
@@ -86,6 +96,9 @@ impl Reader {
             read,
             fresh: false,
             gathered: Gathered::default(),
+            gaps: Vec::new(),
+            astray: false,
+            begun: None,
             since: None,
             waiting: None,
             paused: false,
@@ -119,6 +132,10 @@ impl Reader {
                 }
                 Some(Err(error)) => {
                     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+                    if code == Code::AutoOffsetReset {
+                        self.astray = true;
+                        continue;
+                    }
                     // Whether brokers are reached is told in other ways.
                     if !matches!(code, Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve) {
                         self.trouble = Some(words(code));
@@ -132,6 +149,7 @@ impl Reader {
                     Change::Revoked(partitions) => self.revoked(member, &partitions),
                 }
             }
+            self.find_again(member);
             self.settle(member, false);
             if !self.hand_over(member, hand) {
                 return Exit::Stop;
@@ -156,8 +174,22 @@ impl Reader {
         self.since.get_or_insert_with(Instant::now);
     }
 
+    /// A partition was read where the broker has nothing: all are begun anew, from where they were read to.
+    fn find_again(&mut self, member: &Member) {
+        if !self.astray || self.begun.is_some_and(|begun| begun.elapsed() < TELL) {
+            return;
+        }
+        self.astray = false;
+        let Ok(mine) = member.0.assignment() else { return };
+        let mine: Vec<_> = mine.elements().iter().map(|one| (one.topic().to_string(), one.partition())).collect();
+        if !mine.is_empty() {
+            self.assigned(member, &mine);
+        }
+    }
+
     /// Begins partitions where they were left.
     fn assigned(&mut self, member: &Member, partitions: &[(String, i32)]) {
+        self.begun = Some(Instant::now());
         let until = Instant::now() + ASKING;
         let left = || until.saturating_duration_since(Instant::now()).min(ANSWER);
         let mut wanted = TopicPartitionList::new();
@@ -178,7 +210,7 @@ impl Reader {
             let beginning = self.config.beginning || known;
             let at = match member.0.fetch_watermarks(topic, *partition, left()) {
                 Ok(marks) => {
-                    let next = self.begun(topic, *partition, begin(kept, found, marks, beginning));
+                    let next = self.at(topic, *partition, kept.max(found), begin(kept, found, marks, beginning), marks);
                     self.read.set(topic, *partition, Some(next));
                     self.fresh = true;
                     Offset::Offset(next)
@@ -204,7 +236,8 @@ impl Reader {
     }
 
     /// Tells what is missing; gives where it begins.
-    fn begun(&self, topic: &str, partition: i32, begin: Begin) -> i64 {
+    fn at(&mut self, topic: &str, partition: i32, before: Option<i64>, begin: Begin, marks: (i64, i64)) -> i64 {
+        let of = of(topic, partition);
         match begin {
             Begin::At(next) => next,
             Begin::After(next, lost) => {
@@ -212,14 +245,28 @@ impl Reader {
                     "{lost} records of partition {partition} of `{topic}` were deleted before they were read: keep them \
                      longer (`retention.ms`)"
                 ));
+                let why = "they were deleted before they were read: keep them longer (`retention.ms`)";
+                self.gaps.push(Gap::numbers(of, next - lost, next - 1, why));
                 next
             }
             Begin::Anew(next) => {
                 let from = if self.config.beginning { "beginning" } else { "end" };
-                self.intake.say(&format!(
-                    "partition {partition} of `{topic}` is shorter than what was read of it, as one of a topic that was \
-                     made anew; it is read from its {from}"
-                ));
+                let why = format!(
+                    "the partition ends at {} and had been read up to {}, as one of a topic that was made anew; it is \
+                     read from its {from}",
+                    marks.1,
+                    before.unwrap_or_default()
+                );
+                self.intake.say(&format!("partition {partition} of `{topic}`: {why}"));
+                // What the topic had before is gone, and nobody knows how much; what is passed over now is known.
+                let passed = (next > marks.0).then(|| Gap::numbers(&of, marks.0, next - 1, &why));
+                self.gaps.push(passed.unwrap_or(Gap {
+                    event_source: None,
+                    of,
+                    which: Which::Unknown,
+                    missing: None,
+                    why,
+                }));
                 next
             }
         }
@@ -229,6 +276,8 @@ impl Reader {
     fn revoked(&mut self, member: &Member, partitions: &[(String, i32)]) {
         for (topic, partition) in partitions {
             self.gathered.forget(topic, *partition);
+            let of = of(topic, *partition);
+            self.gaps.retain(|gap| gap.of != of);
             self.read.set(topic, *partition, self.handed.of(topic, *partition));
         }
         let until = Instant::now() + SETTLE;
@@ -299,7 +348,8 @@ impl Reader {
         self.pending.push_back((told, self.read.clone()));
         let at = self.since.take().unwrap_or_else(Instant::now);
         let position = Some(self.read.write());
-        Arrival { pieces, bytes, position, id: None, done: Some(done), room: None, at }
+        let gaps = std::mem::take(&mut self.gaps);
+        Arrival { position, gaps, done: Some(done), ..Arrival::of(pieces, bytes, at) }
     }
 
     /// Asks for no more records, or for some again.
@@ -354,6 +404,8 @@ impl Source for Reader {
                     self.gathered = Gathered::default();
                     self.read = self.handed.clone();
                     (self.since, self.fresh, self.paused) = (None, false, false);
+                    // They are found again.
+                    self.gaps.clear();
                     drop(member);
                     if self.intake.stop().wait(AGAIN) {
                         break;

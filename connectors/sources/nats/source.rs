@@ -220,7 +220,7 @@ impl Reader {
         records.take(self.intake.name(), &mut pieces);
         self.pending.push_back((told, std::mem::take(&mut self.ackers)));
         let position = Some(self.seen.write());
-        let arrival = Arrival { pieces, bytes, position, id: None, done: Some(done), room: None, at };
+        let arrival = Arrival { position, done: Some(done), ..Arrival::of(pieces, bytes, at) };
         let intake = self.intake.clone();
         let handed = tokio::task::spawn_blocking(move || intake.hand_over(arrival)).await;
         matches!(handed, Ok(Ok(())))

@@ -13,6 +13,7 @@ use tripline_connect::clock::nanos;
 use tripline_event::parse_time;
 
 use super::failure::Failure;
+use super::granted;
 use super::spec::{Auth, How, Signing};
 use super::template::{Template, Value, as_is, escaped};
 use super::values::{Values, filled};
@@ -31,12 +32,14 @@ pub struct SignIn {
     /// Where tokens are asked for, where the configuration says so.
     token_url: Option<Url>,
     token: tokio::sync::Mutex<Option<(String, i64)>>,
+    /// What the last token may, where that is told.
+    granted: tokio::sync::Mutex<Option<Vec<String>>>,
 }
 
 impl SignIn {
     /// A way to sign in, not used yet.
     pub fn new(auth: Auth, token_url: Option<Url>) -> Self {
-        SignIn { auth, token_url, token: tokio::sync::Mutex::new(None) }
+        SignIn { auth, token_url, token: tokio::sync::Mutex::new(None), granted: tokio::sync::Mutex::default() }
     }
 
     /// Whether a new token may help.
@@ -47,6 +50,11 @@ impl SignIn {
     /// What the credential has to be allowed, for people.
     pub fn asks(&self) -> &[String] {
         &self.auth.asks
+    }
+
+    /// What the last token may, where that is told.
+    pub async fn granted(&self) -> Option<Vec<String>> {
+        self.granted.lock().await.clone()
     }
 
     /// Lets go of a token that was refused.
@@ -106,6 +114,7 @@ impl SignIn {
         let ask = self.asking(signing, values, places, now)?;
         let answer = send(client, &ask, MOST).await.map_err(|why| Failure::later(format!("no token: {why}")))?;
         let (token, until) = read(signing, &answer, now)?;
+        *self.granted.lock().await = granted::by_token(&answer.body, &token);
         *kept = Some((token.clone(), until));
         Ok(token)
     }

@@ -20,16 +20,19 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub async fn look(service: &Service, now: i64) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     for stream in &service.connector.streams {
-        found.push(stream_at(service, stream, now).await.map_err(|why| {
-            let asks = service.sign_in.asks();
-            let asks = match asks {
-                [] => String::new(),
-                asks => format!("; the credential needs {}", asks.join(", ")),
-            };
-            format!("the stream `{}`: {why}{asks}", stream.name)
-        })?);
+        match stream_at(service, stream, now).await {
+            Ok(what) => found.push(what),
+            Err(why) => {
+                let asks = match service.sign_in.asks() {
+                    [] => String::new(),
+                    asks => format!("; the credential needs {}", asks.join(", ")),
+                };
+                let has = service.granted().await.map(|has| format!("; it has {has}")).unwrap_or_default();
+                return Err(format!("the stream `{}`: {why}{asks}{has}", stream.name));
+            }
+        }
     }
-    found.extend(service.skewed());
+    found.extend(service.granted().await.map(|has| format!("the credential has {has}")));
     Ok(found)
 }
 

@@ -320,6 +320,7 @@ impl Settled {
             max_body: self.max_body,
             pace: Mutex::default(),
             skew: Mutex::default(),
+            granted: Mutex::default(),
         })
     }
 
@@ -349,15 +350,22 @@ impl SourceSettings for Settled {
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
-        let Opening { secrets, folder, position, intake, .. } = opening;
+        let Opening { secrets, folder, position, rows, intake, .. } = opening;
         let service = self.service(self.values(secrets), folder)?;
-        Ok(Box::new(Polling::new(service, position, intake)))
+        Ok(Box::new(Polling::new(service, position, rows, intake)))
     }
 
     fn check<'a>(&'a self, secrets: &'a Secrets, folder: &'a Path) -> Sending<'a, Result<Vec<String>, String>> {
         Box::pin(async move {
             let service = self.service(self.values(secrets), folder)?;
             check::look(&service, tripline_connect::clock::now()).await
+        })
+    }
+
+    fn clock<'a>(&'a self, secrets: &'a Secrets, folder: &'a Path) -> Sending<'a, Option<i64>> {
+        Box::pin(async move {
+            let service = self.service(self.values(secrets), folder).ok()?;
+            crate::clock::ahead(&service.client, service.places.base.clone()).await
         })
     }
 }

@@ -39,8 +39,7 @@ impl Pace {
 
 /// What time it is there, nanoseconds since 1970.
 pub fn date(answer: &Answer) -> Option<i64> {
-    let date = jiff::fmt::rfc2822::parse(answer.header("date")?).ok()?.timestamp();
-    i64::try_from(date.as_nanosecond()).ok()
+    crate::clock::date(answer.header("date")?)
 }
 
 /// How long an answer asks to wait, where it does.

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tripline_connect::clock::nanos;
+use tripline_connect::source::Gap;
 use tripline_event::format_time;
 use tripline_formats::{Batch, UnparsedLine, excerpt};
 
 use super::failure::Failure;
 use super::limit::backoff;
-use super::position::{Gap, Mark, Next};
+use super::position::{Mark, Next};
 use super::records::{cut, items, json};
 use super::seen::print_of;
 use super::service::{Service, Target};
@@ -42,8 +43,8 @@ pub struct Turn {
     pub due: i64,
     /// What people are told.
     pub said: Vec<String>,
-    /// Times that were lost.
-    pub gaps: u64,
+    /// Times whose events may be missing.
+    pub gaps: Vec<Gap>,
     /// Whether a request was made.
     pub asked: bool,
     /// What it means that it came to nothing, and why, where it did.
@@ -337,24 +338,24 @@ impl Poller {
             )),
             Checkpoint::Cursor => {
                 let from = self.mark.upto.unwrap_or(now);
-                self.lost(Gap { from, until: now, why: format!("the cursor has expired: {why}") }, turn);
+                self.lost(from, now, format!("the cursor has expired: {why}"), turn);
                 turn.said.push(format!("it goes on by time, from {} less the overlap", format_time(from)));
             }
         }
     }
 
-    /// Remembers a gap and says so.
-    fn lost(&mut self, gap: Gap, turn: &mut Turn) {
-        turn.gaps += 1;
+    /// Tells of a time whose events may be missing.
+    fn lost(&mut self, from: i64, until: i64, why: String, turn: &mut Turn) {
         turn.moved = true;
         turn.said.push(format!(
-            "the stream `{}` may lack events from {} to {}: {}",
+            "the stream `{}` may lack events from {} to {}: {why}",
             self.spec.name,
-            format_time(gap.from),
-            format_time(gap.until),
-            gap.why
+            format_time(from),
+            format_time(until),
         ));
-        self.mark.gap(gap);
+        let mut gap = Gap::times(&self.spec.name, from, until, why);
+        gap.event_source = Some(self.spec.source.clone());
+        turn.gaps.push(gap);
     }
 }
 

@@ -1,21 +1,31 @@
-//! Which events were taken already: bounded in number and in time, and kept in the position.
+//! Which events were taken already: bounded in number and in time. Each is a row beside the position; what changed since
+//! rows were last asked for is known.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
 /// The part of a hash that is kept: nobody makes two records that share it on purpose.
-type Print = [u8; 12];
+pub type Print = [u8; 12];
+/// How long an entry is in the text that former versions kept.
 const ENTRY: usize = 16;
 
 /// Ids with their times, oldest first as they came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
-    order: VecDeque<(Print, u32)>,
-    prints: HashSet<Print>,
+    order: VecDeque<Print>,
+    times: HashMap<Print, u32>,
+    changed: HashSet<Print>,
+}
+
+/// What is kept is the same; what changed of it is not looked at.
+impl PartialEq for Seen {
+    fn eq(&self, other: &Self) -> bool {
+        self.times == other.times
+    }
 }
 
 /// What an id is kept as.
@@ -37,13 +47,16 @@ fn seconds(at: i64) -> u32 {
 impl Seen {
     /// Whether an id is new; it is kept from now on, with a time (nanoseconds since 1970), for at most so many ids.
     pub fn is_new(&mut self, print: Print, at: i64, most: usize) -> bool {
-        if !self.prints.insert(print) {
+        if self.times.contains_key(&print) {
             return false;
         }
-        self.order.push_back((print, seconds(at)));
+        self.times.insert(print, seconds(at));
+        self.order.push_back(print);
+        self.changed.insert(print);
         while self.order.len() > most {
-            if let Some((print, _)) = self.order.pop_front() {
-                self.prints.remove(&print);
+            if let Some(print) = self.order.pop_front() {
+                self.times.remove(&print);
+                self.changed.insert(print);
             }
         }
         true
@@ -51,28 +64,29 @@ impl Seen {
 
     /// Whether an id is known.
     pub fn knows(&self, print: &Print) -> bool {
-        self.prints.contains(print)
+        self.times.contains_key(print)
     }
 
     /// Ids that came again are as young as this.
     pub fn refresh(&mut self, again: &HashSet<Print>, at: i64) {
-        if !again.is_empty() {
-            let at = seconds(at);
-            self.order
-                .iter_mut()
-                .filter(|(print, _)| again.contains(print))
-                .for_each(|(_, time)| *time = at.max(*time));
+        let at = seconds(at);
+        for print in again {
+            if let Some(time) = self.times.get_mut(print).filter(|time| **time < at) {
+                *time = at;
+                self.changed.insert(*print);
+            }
         }
     }
 
     /// Forgets ids with times before this.
     pub fn forget(&mut self, before: i64) {
         let before = seconds(before);
-        let prints = &mut self.prints;
-        self.order.retain(|(print, at)| {
-            let kept = *at >= before;
+        let Seen { order, times, changed } = self;
+        order.retain(|print| {
+            let kept = times.get(print).is_some_and(|at| *at >= before);
             if !kept {
-                prints.remove(print);
+                times.remove(print);
+                changed.insert(*print);
             }
             kept
         });
@@ -82,19 +96,25 @@ impl Seen {
     pub fn len(&self) -> usize {
         self.order.len()
     }
-}
 
-impl Serialize for Seen {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(self.order.len() * ENTRY);
-        for (print, at) in &self.order {
-            bytes.extend_from_slice(print);
-            bytes.extend_from_slice(&at.to_le_bytes());
+    /// What changed since this was last asked: each id with its time, or that it is not kept any more.
+    pub fn changes(&mut self) -> Vec<(Print, Option<u32>)> {
+        let times = &self.times;
+        self.changed.drain().map(|print| (print, times.get(&print).copied())).collect()
+    }
+
+    /// Takes ids back, beside those that it has; the oldest first.
+    pub fn restore(&mut self, mut kept: Vec<(Print, u32)>) {
+        kept.sort_unstable_by_key(|(_, at)| *at);
+        for (print, at) in kept {
+            if self.times.insert(print, at).is_none() {
+                self.order.push_back(print);
+            }
         }
-        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
     }
 }
 
+/// From the text that former versions kept; all of it is to be kept anew.
 impl<'de> Deserialize<'de> for Seen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -103,9 +123,10 @@ impl<'de> Deserialize<'de> for Seen {
         for entry in bytes.chunks_exact(ENTRY) {
             let (print, at) = entry.split_at(size_of::<Print>());
             if let (Ok(print), Ok(at)) = (Print::try_from(print), <[u8; 4]>::try_from(at))
-                && seen.prints.insert(print)
+                && seen.times.insert(print, u32::from_le_bytes(at)).is_none()
             {
-                seen.order.push_back((print, u32::from_le_bytes(at)));
+                seen.order.push_back(print);
+                seen.changed.insert(print);
             }
         }
         Ok(seen)
@@ -119,17 +140,42 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     #[test]
-    fn what_is_kept_is_bounded_and_survives() {
-        let mut seen = Seen::default();
+    fn what_is_kept_is_bounded_and_comes_back_from_what_changed() {
+        let (mut seen, mut rows) = (Seen::default(), HashMap::new());
+        let mut keep = |seen: &mut Seen| {
+            let changes = seen.changes();
+            for (print, at) in &changes {
+                match at {
+                    Some(at) => drop(rows.insert(*print, *at)),
+                    None => drop(rows.remove(print)),
+                }
+            }
+            (changes.len(), rows.clone().into_iter().collect::<Vec<_>>())
+        };
         for n in 0..10_i64 {
             assert!(seen.is_new(print_of(&[&n.to_le_bytes()]), n * SECOND, 4));
         }
-        assert_eq!(seen.len(), 4);
-        let text = serde_json::to_string(&seen).unwrap();
-        let mut back: Seen = serde_json::from_str(&text).unwrap();
+        let (_, kept) = keep(&mut seen);
+        assert_eq!((seen.len(), kept.len()), (4, 4));
+        assert_eq!(keep(&mut seen).0, 0, "what did not change is not written");
+        let mut back = Seen::default();
+        back.restore(kept);
         assert_eq!(back, seen);
         assert!(!back.is_new(print_of(&[&9_i64.to_le_bytes()]), 0, 4));
-        assert!(back.is_new(print_of(&[&5_i64.to_le_bytes()]), 0, 4), "the oldest are forgotten");
+        assert!(back.is_new(print_of(&[&5_i64.to_le_bytes()]), 11 * SECOND, 4), "the oldest are forgotten");
+        assert!(!back.knows(&print_of(&[&6_i64.to_le_bytes()])), "and the oldest goes first");
+        seen.forget(8 * SECOND);
+        assert_eq!(keep(&mut seen).0, 2, "those that are gone are taken away");
+    }
+
+    #[test]
+    fn what_a_former_version_kept_is_read_and_kept_anew() {
+        let print = print_of(&[b"a"]);
+        let entry = [print.as_slice(), &7_u32.to_le_bytes()].concat();
+        let text = serde_json::to_string(&STANDARD_NO_PAD.encode(entry)).unwrap();
+        let mut seen: Seen = serde_json::from_str(&text).unwrap();
+        assert_eq!((seen.knows(&print), seen.changes()), (true, vec![(print, Some(7))]));
+        assert!(serde_json::from_str::<Seen>("\"?\"").is_err());
     }
 
     #[test]

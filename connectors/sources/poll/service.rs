@@ -8,6 +8,7 @@ use tripline_connect::clock::nanos;
 
 use super::auth::SignIn;
 use super::failure::{Failure, of};
+use super::granted;
 use super::limit::{self, Pace};
 use super::spec::{Connector, Means, Request};
 use super::template::{Template, Value, as_is, escaped};
@@ -39,6 +40,8 @@ pub struct Service {
     pub pace: Mutex<Pace>,
     /// How far the clock here is ahead of that there, nanoseconds; none before the first answer.
     pub skew: Mutex<Option<i64>>,
+    /// What the credential may, where answers tell it.
+    pub granted: Mutex<Option<Vec<String>>>,
 }
 
 /// What is asked for.
@@ -69,6 +72,16 @@ impl Service {
         let way = if skew > 0 { "ahead of" } else { "behind" };
         (skew.abs() > SKEW)
             .then(|| format!("the clock of this machine is {seconds} s {way} that of {}: set it", self.connector.title))
+    }
+
+    /// What the credential may, in words, where the service tells it.
+    pub async fn granted(&self) -> Option<String> {
+        let by_header = locked(&self.granted).clone();
+        let names = match by_header {
+            Some(names) => names,
+            None => self.sign_in.granted().await?,
+        };
+        Some(names.join(", "))
     }
 
     /// Asks, signed in; signs in again once where that may help.
@@ -102,6 +115,9 @@ impl Service {
 
     /// What every answer tells: what time it is there, and how many more requests may be.
     fn note(&self, answer: &Answer, now: i64) {
+        if let Some(names) = granted::by_header(answer) {
+            *locked(&self.granted) = Some(names);
+        }
         if let Some(date) = limit::date(answer) {
             *locked(&self.skew) = Some(now.saturating_sub(date));
         }

@@ -16,6 +16,7 @@ use super::service::Service;
 pub struct Polling {
     service: Service,
     position: Option<Vec<u8>>,
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
     intake: Intake,
 }
 
@@ -33,31 +34,25 @@ struct Shared {
 
 impl Polling {
     /// A source that goes on at its position.
-    pub fn new(service: Service, position: Option<Vec<u8>>, intake: Intake) -> Self {
-        Polling { service, position, intake }
+    pub fn new(service: Service, position: Option<Vec<u8>>, rows: Vec<(Vec<u8>, Vec<u8>)>, intake: Intake) -> Self {
+        Polling { service, position, rows, intake }
     }
-}
-
-/// A position as it was committed.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn position(bytes: Option<&[u8]>) -> Result<Position, String> {
-    bytes.map_or_else(|| Ok(Position::default()), |bytes| serde_json::from_slice(bytes).map_err(|e| e.to_string()))
 }
 
 /// What a turn hands over, with the position after it; none where nothing changed.
-pub fn arrival(name: &str, poller: &Poller, turn: &mut Turn, position: &mut Position) -> Option<Arrival> {
+pub fn arrival(name: &str, poller: &mut Poller, turn: &mut Turn, position: &mut Position) -> Option<Arrival> {
     if !turn.moved {
         return None;
     }
-    position.streams.insert(poller.spec.name.clone(), poller.mark.clone());
+    let rows = position.set(&poller.spec.name, &mut poller.mark);
     let (mut batch, bytes) = turn.taken.take().unwrap_or_default();
     batch.event_source = Some(poller.spec.source.as_str().into());
     let name: Arc<str> = format!("{name}/{}", poller.spec.name).into();
     let mut arrival = Arrival::new(name, batch, bytes);
     arrival.pieces.retain(|(_, batch)| !batch.is_empty());
     arrival.position = Some(serde_json::to_vec(position).unwrap_or_default());
+    arrival.rows = rows;
+    arrival.gaps = std::mem::take(&mut turn.gaps);
     Some(arrival)
 }
 
@@ -69,8 +64,9 @@ impl Source for Polling {
     }
 
     fn run(self: Box<Self>) {
-        let Polling { service, position: kept, intake } = *self;
-        let position = position(kept.as_deref()).unwrap_or_else(|error| {
+        let Polling { service, position: kept, rows, intake } = *self;
+        let rows = rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let mut position = Position::read(kept.as_deref(), rows).unwrap_or_else(|error| {
             intake.say(&format!("its position cannot be read and is left aside: {error}"));
             Position::default()
         });
@@ -84,7 +80,11 @@ impl Source for Polling {
             .streams
             .iter()
             .map(|stream| {
-                let mark = position.streams.get(&stream.name).cloned().unwrap_or_default();
+                let mut mark = position.streams.get_mut(&stream.name).map(std::mem::take).unwrap_or_default();
+                // What comes after this says all that is to be said of the stream.
+                let seen = std::mem::take(&mut mark.seen);
+                position.streams.insert(stream.name.clone(), mark.clone());
+                mark.seen = seen;
                 Poller::new(Arc::new(stream.clone()), mark)
             })
             .collect();
@@ -113,9 +113,8 @@ impl Shared {
             let now = clock::now();
             let mut turn = poller.turn(&self.service, now).await;
             turn.said.iter().for_each(|said| self.intake.say(said));
-            (0..turn.gaps).for_each(|_| self.intake.gap());
             self.tell(&poller);
-            if self.hand_over(&poller, &mut turn).await.is_err() {
+            if self.hand_over(&mut poller, &mut turn).await.is_err() {
                 return;
             }
             let wait = turn.due.saturating_sub(clock::now());
@@ -127,7 +126,7 @@ impl Shared {
         }
     }
 
-    async fn hand_over(&self, poller: &Poller, turn: &mut Turn) -> Result<(), Stopped> {
+    async fn hand_over(&self, poller: &mut Poller, turn: &mut Turn) -> Result<(), Stopped> {
         let mut position = self.position.lock().await;
         let Some(mut arrival) = arrival(self.intake.name(), poller, turn, &mut position) else { return Ok(()) };
         arrival.at = Instant::now();

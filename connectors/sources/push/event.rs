@@ -15,16 +15,19 @@ pub(crate) fn is_object(bytes: &[u8]) -> bool {
     begins && serde_json::from_slice::<&RawValue>(bytes).is_ok()
 }
 
-/// Writes what a text becomes: a JSON object is the event itself, other text is its `message`.
+/// Writes what a text becomes: text of a format that says what it is is the event itself, other text is its `message`.
 pub(crate) fn text_event(text: &str, out: &mut Vec<u8>) {
-    let text = text.trim();
-    if is_object(text.as_bytes()) {
-        out.extend_from_slice(text.as_bytes());
-    } else {
+    if !tripline_formats::text_event(text.as_bytes(), now(), out) {
         out.extend_from_slice(b"{\"message\":");
-        quoted(text, out);
+        quoted(text.trim(), out);
         out.push(b'}');
     }
+}
+
+/// Nanoseconds since 1970; none where the clock is before that.
+pub(crate) fn now() -> Option<i64> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
 }
 
 /// Writes a text as JSON has it.
@@ -146,13 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_the_event_where_it_is_an_object() {
+    fn a_text_of_a_format_is_the_event_and_other_text_its_message() {
         let of = |text: &str| {
             let mut out = Vec::new();
             text_event(text, &mut out);
             String::from_utf8(out).unwrap()
         };
         assert_eq!(of(" {\"a\":1}\n"), "{\"a\":1}");
+        assert_eq!(of("a=1 b=2 c=3"), "{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\"}");
         for (text, message) in
             [("[1]", "[1]"), ("{\"a\":", "{\\\"a\\\":"), ("{} {}", "{} {}"), ("a \"b\"\u{1}", "a \\\"b\\\"\\u0001")]
         {

@@ -83,6 +83,11 @@ impl Clients {
         config.into_builder().credentials_provider(taken).build()
     }
 
+    /// The region, where one is known.
+    pub async fn region(&self) -> Option<String> {
+        self.config().await.region().map(ToString::to_string)
+    }
+
     /// Whether there is anything to sign requests with.
     pub async fn signs(&self) -> Result<(), String> {
         let config = self.config().await;

@@ -38,6 +38,8 @@ pub(super) struct Settings {
     pub layout: Layout,
     /// Whether digests of CloudTrail are read as events.
     pub digests: bool,
+    /// After how long a log file that a digest of CloudTrail names is missing; none where that is not looked at.
+    pub digest_wait: Option<Duration>,
     /// How many objects are read at once.
     pub objects: usize,
     /// How long a message is hidden from others; it is hidden again while it is worked on.
@@ -99,6 +101,10 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
         keys,
         layout: layout(table, said)?,
         digests: table.flag("digests", false, said),
+        digest_wait: match table.has("digest_wait") {
+            true => Some(table.duration("digest_wait", Duration::from_secs(7200), ("1s", "30d"), said)),
+            false => None,
+        },
         objects: usize::try_from(table.number("objects", 4, 1..=64, said)).unwrap_or(4),
         visibility: table.duration("visibility", Duration::from_secs(300), ("5s", "12h"), said),
         max_receives: u32::try_from(table.number("max_receives", 5, 1..=1000, said)).unwrap_or(5),
@@ -108,6 +114,10 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
             None => None,
         },
     };
+    if settings.queue.is_none() && settings.digest_wait.is_some() {
+        said.bad(table.span, "`digest_wait` goes with a `queue`: digests are told of by it");
+        return None;
+    }
     if settings.queue.is_none() && settings.backfill.is_none() {
         table.lacks("queue", "\"https://sqs.eu-central-1.amazonaws.com/111122223333/trail\"", said);
         return None;
@@ -172,9 +182,9 @@ impl SourceSettings for Settings {
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
-        let Opening { secrets, once, position, intake, .. } = opening;
+        let Opening { secrets, once, position, rows, intake, .. } = opening;
         let clients = Clients::new(self, secrets);
-        Ok(Box::new(Bucket { settings: self.clone(), clients, position, once, intake }))
+        Ok(Box::new(Bucket { settings: self.clone(), clients, position, rows, once, intake }))
     }
 
     fn check<'a>(
@@ -192,6 +202,19 @@ impl SourceSettings for Settings {
                 found.push(super::backfill::look(&clients, &older.bucket).await?);
             }
             Ok(found)
+        })
+    }
+
+    fn clock<'a>(&'a self, secrets: &'a Secrets, _folder: &'a std::path::Path) -> Sending<'a, Option<i64>> {
+        Box::pin(async {
+            let at = match (&self.endpoint, &self.queue) {
+                (Some(at), _) | (None, Some(at)) => at.clone(),
+                (None, None) => format!("https://s3.{}.amazonaws.com", Clients::new(self, secrets).region().await?),
+            };
+            let http = tripline_connect::Http::new(&tripline_connect::Pace::default(), None, None).ok()?;
+            // The queue itself is not asked: that would have to be signed.
+            let at = tripline_connect::endpoint(&at).ok()?.join("/").ok()?;
+            crate::clock::ahead(http.client(), at).await
         })
     }
 }

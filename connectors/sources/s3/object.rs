@@ -12,6 +12,7 @@ use tripline_connect::source::{Arrival, BatchId, Done};
 use tripline_formats::{Batch, MAX_RECORD, Reader, UnparsedLine, excerpt};
 
 use super::client::told;
+use super::digest::{is_log, locked};
 use super::message::Object;
 use super::{Shared, Stopped};
 
@@ -162,7 +163,7 @@ impl Cutting {
                 bytes = reader.bytes_read();
                 committed.push(self.hand_over(batch, number, read, last)?);
                 number += 1;
-            } else if last && self.position.is_some() {
+            } else if last && (self.position.is_some() || self.is_watched()) {
                 committed.push(self.hand_over(Batch::default(), number, 0, true)?);
             }
             match next {
@@ -180,17 +181,26 @@ impl Cutting {
         last: bool,
     ) -> Result<oneshot::Receiver<Done>, Failure> {
         let (done, committed) = oneshot::channel();
-        let arrival = Arrival {
-            pieces: vec![(Arc::clone(&self.name), batch)],
-            bytes,
-            position: if last { self.position.take() } else { None },
-            id: Some(BatchId { id: format!("{}#{number}", self.known), remember: clock::nanos(REMEMBER), most: IDS }),
-            done: Some(done),
-            room: None,
-            at: Instant::now(),
+        let mut arrival = Arrival::of(vec![(Arc::clone(&self.name), batch)], bytes, Instant::now());
+        arrival.position = if last { self.position.take() } else { None };
+        arrival.id =
+            Some(BatchId { id: format!("{}#{number}", self.known), remember: clock::nanos(REMEMBER), most: IDS });
+        arrival.done = Some(done);
+        let mut digests = match (&self.shared.digests, last && self.is_watched()) {
+            (Some(digests), true) => Some(locked(digests)),
+            _ => None,
         };
+        if let Some(digests) = &mut digests {
+            digests.read(&self.name, clock::now());
+            arrival.rows = digests.changes();
+        }
         self.shared.intake.hand_over(arrival).map_err(|_| Failure::Stopped)?;
         Ok(committed)
+    }
+
+    /// Whether digests tell that it should come.
+    fn is_watched(&self) -> bool {
+        self.shared.digests.is_some() && is_log(&self.name)
     }
 }
 

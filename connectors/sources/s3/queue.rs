@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::client::{Clients, told};
+use super::digest;
 use super::message::{self, Object};
 use super::object::{Failure, aside, take};
 use super::{Shared, Stopped};
@@ -91,8 +92,18 @@ async fn work(shared: Arc<Shared>, url: String, message: Message, _place: Option
             Ok(objects) => objects,
             Err(why) => return set_aside(&shared, &url, &id, why, &body).await,
         };
-        for object in objects.iter().filter(|object| wanted(&shared, object)) {
-            match take(&shared, object, None).await {
+        for object in &objects {
+            let digest = shared.digests.is_some() && digest::is_digest(&object.key);
+            let taken = match (digest, wanted(&shared, object)) {
+                (true, false) => digest::take(&shared, object).await,
+                (true, true) => match take(&shared, object, None).await {
+                    Ok(()) => digest::take(&shared, object).await,
+                    failed => failed,
+                },
+                (false, true) => take(&shared, object, None).await,
+                (false, false) => continue,
+            };
+            match taken {
                 Ok(()) => {}
                 Err(Failure::Object(why)) if receives >= shared.settings.max_receives => {
                     let why = format!("s3://{}/{}: {why} ({receives} times)", object.bucket, object.key);
@@ -145,7 +156,7 @@ async fn set_aside(shared: &Arc<Shared>, url: &str, id: &str, why: String, body:
 /// Whether an object is one to be read.
 pub(super) fn wanted(shared: &Shared, object: &Object) -> bool {
     let settings = &shared.settings;
-    let digest = object.key.contains("/CloudTrail-Digest/");
+    let digest = digest::is_digest(&object.key);
     if object.key.ends_with('/') || digest && !settings.digests {
         return false;
     }

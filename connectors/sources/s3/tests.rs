@@ -85,6 +85,7 @@ impl Cloud {
             external_id: None,
             keys: None,
             digests: false,
+            digest_wait: None,
             objects: 3,
             visibility: Duration::from_secs(5),
             max_receives: 2,
@@ -190,8 +191,14 @@ impl Peer for Cloud {
 /// What came until nothing came for a while: numbers, in order, and why pieces were set aside.
 fn all(cloud: &Cloud, settings: &Settings, position: Option<Vec<u8>>) -> (Vec<u64>, Vec<String>, Option<Vec<u8>>) {
     let (intake, arrivals) = Intake::channel("s3", 4);
-    let opening =
-        Opening { secrets: &cloud.secrets, folder: ".".as_ref(), once: false, position, intake: intake.clone() };
+    let opening = Opening {
+        secrets: &cloud.secrets,
+        folder: ".".as_ref(),
+        once: false,
+        position,
+        rows: Vec::new(),
+        intake: intake.clone(),
+    };
     let source = settings.open(opening).unwrap();
     let thread = std::thread::spawn(move || source.run());
     let (mut numbers, mut aside, mut position, mut ids) =
@@ -242,8 +249,14 @@ fn a_message_that_takes_long_stays_hidden() {
     let Some(mut cloud) = Cloud::start() else { return };
     cloud.offer(0..EVENTS);
     let (intake, arrivals) = Intake::channel("s3", 4);
-    let opening =
-        Opening { secrets: &cloud.secrets, folder: ".".as_ref(), once: false, position: None, intake: intake.clone() };
+    let opening = Opening {
+        secrets: &cloud.secrets,
+        folder: ".".as_ref(),
+        once: false,
+        position: None,
+        rows: Vec::new(),
+        intake: intake.clone(),
+    };
     let source = cloud.settings.open(opening).unwrap();
     let thread = std::thread::spawn(move || source.run());
     let arrival = arrivals.recv_timeout(Duration::from_secs(20)).unwrap();
@@ -324,4 +337,104 @@ fn what_keeps_a_source_from_working_is_said() {
     let nowhere = Settings { endpoint: Some(format!("http://127.0.0.1:{}", port())), ..cloud.settings.clone() };
     let said = look(&nowhere).unwrap_err();
     assert!(said.contains("there is no connection"), "{said}");
+}
+
+/// A digest that begins now, and names these log files.
+fn digest(numbers: std::ops::RangeInclusive<u32>) -> Vec<u8> {
+    let time = |seconds: i64| tripline_event::format_time(tripline_connect::clock::now() + seconds * 1_000_000_000);
+    let files: Vec<_> =
+        numbers.map(|n| serde_json::json!({"s3Bucket": "logs", "s3Object": log(n), "hashValue": "0"})).collect();
+    let digest = serde_json::json!({
+        "awsAccountId": "111122223333", "digestStartTime": time(1), "digestEndTime": time(3_600), "logFiles": files,
+        "previousDigestS3Bucket": null, "previousDigestS3Object": null,
+    });
+    packed(&digest.to_string())
+}
+
+fn log(n: u32) -> String {
+    format!("AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/21/{n}.json.gz")
+}
+
+#[test]
+fn a_log_file_that_a_digest_names_and_that_never_came_is_a_gap_once() {
+    let Some(cloud) = Cloud::start() else { return };
+    let settings = Settings { digest_wait: Some(Duration::from_secs(2)), ..cloud.settings.clone() };
+    let key = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/11/21/\
+               111122223333_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20261121T010000Z.json.gz";
+    let mut rows = std::collections::BTreeMap::new();
+    let (mut numbers, mut gaps) = (Vec::new(), Vec::new());
+    for round in 0..3 {
+        let (intake, arrivals) = Intake::channel("s3", 4);
+        let kept = rows.clone().into_iter().collect();
+        let opening = Opening {
+            secrets: &cloud.secrets,
+            folder: ".".as_ref(),
+            once: false,
+            position: None,
+            rows: kept,
+            intake: intake.clone(),
+        };
+        let source = settings.open(opening).unwrap();
+        let thread = std::thread::spawn(move || source.run());
+        if round == 0 {
+            std::thread::sleep(Duration::from_millis(500));
+            cloud.put(&log(1), packed(&envelope(0..5, "")));
+            // One without events is one that came.
+            cloud.put(&log(2), packed("{\"Records\":[]}"));
+            cloud.put(&log(3), packed(&envelope(5..10, "")));
+        }
+        // Its message comes again, too.
+        cloud.put(key, digest(1..=4));
+        let end = Instant::now() + Duration::from_secs(8);
+        while Instant::now() < end {
+            let Ok(arrival) = arrivals.recv_timeout(Duration::from_millis(200)) else { continue };
+            for record in arrival.pieces.iter().flat_map(|(_, batch)| batch.iter()) {
+                let value: serde_json::Value = serde_json::from_slice(record.bytes).unwrap();
+                numbers.push(value["n"].as_u64().unwrap());
+            }
+            for (key, value) in arrival.rows {
+                match value {
+                    Some(value) => drop(rows.insert(key, value)),
+                    None => drop(rows.remove(&key)),
+                }
+            }
+            gaps.extend(arrival.gaps);
+            if let Some(done) = arrival.done {
+                let _ = done.send(Default::default());
+            }
+        }
+        intake.stop().now();
+        drop(arrivals);
+        thread.join().unwrap();
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..10).collect::<Vec<_>>());
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0].of, "CloudTrail 111122223333 / eu-west-1");
+    assert_eq!(gaps[0].why, format!("1 log file that the digest names did not come: {}", log(4)));
+}
+
+#[test]
+fn a_digest_that_is_none_is_set_aside_with_its_reason() {
+    let Some(cloud) = Cloud::start() else { return };
+    let settings = Settings { digest_wait: Some(Duration::from_secs(60)), max_receives: 1, ..cloud.settings.clone() };
+    cloud.put("AWSLogs/1/CloudTrail-Digest/eu/1.json.gz", packed("[1, 2]"));
+    let (numbers, aside, _) = all(&cloud, &settings, None);
+    assert!(numbers.is_empty() && aside.len() == 1 && aside[0].contains("it is no digest of CloudTrail"), "{aside:?}");
+    let look = |settings: &Settings| cloud.runtime.block_on(settings.clock(&cloud.secrets, ".".as_ref()));
+    let ahead = look(&cloud.settings).unwrap();
+    assert!(ahead.abs() < 30_000_000_000, "{ahead}");
+    let nowhere = Settings { endpoint: Some(format!("http://127.0.0.1:{}", port())), ..cloud.settings.clone() };
+    assert_eq!(look(&nowhere), None);
+}
+
+#[test]
+fn digests_are_waited_for_where_a_queue_tells_of_them() {
+    let said = |more: &str| crate::testing::read(&super::KIND, more).1;
+    let wait = "digest_wait = \"2h\"\n";
+    let alone = format!("{wait}[backfill]\nbucket = \"b\"\nfrom = \"2026-01-01\"\n");
+    assert!(said(&alone).contains("`digest_wait` goes with a `queue`"), "{}", said(&alone));
+    let queue = "queue = \"https://sqs.eu-central-1.amazonaws.com/111122223333/trail\"\n";
+    assert_eq!(said(&format!("{queue}{wait}")), "");
+    assert!(said(&format!("{queue}digest_wait = \"0s\"")).contains("1s"));
 }

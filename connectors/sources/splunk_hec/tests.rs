@@ -111,7 +111,8 @@ fn start(acks: bool) -> Running {
     settings.common.listen.token = Some(place);
     let (intake, arrivals) = Intake::channel("a", 8);
     let stop = intake.stop().clone();
-    let opening = Opening { secrets: &secrets, folder: folder.path(), once: false, position: None, intake };
+    let opening =
+        Opening { secrets: &secrets, folder: folder.path(), once: false, position: None, rows: Vec::new(), intake };
     let source = settings.open(opening).unwrap();
     std::thread::spawn(move || source.run());
     Running(settings.common.listen.at, arrivals, stop)

@@ -175,7 +175,7 @@ async fn gather(mut receive: mpsc::Receiver<Piece>, intake: Intake) {
             bytes += piece.bytes;
             pieces.push((piece.name, piece.batch));
         }
-        let arrival = Arrival { pieces, bytes, position: None, id: None, done: None, room: None, at };
+        let arrival = Arrival::of(pieces, bytes, at);
         let intake = intake.clone();
         let handed = tokio::task::spawn_blocking(move || intake.hand_over(arrival)).await;
         if !matches!(handed, Ok(Ok(()))) {

@@ -124,7 +124,8 @@ impl Work {
         });
         let stop = Stop::default();
         let intake = Intake::new("edge", Arc::clone(&engine) as Arc<dyn Engine>, stop.clone());
-        let opening = Opening { secrets: &Secrets::default(), folder, once: false, position: None, intake };
+        let opening =
+            Opening { secrets: &Secrets::default(), folder, once: false, position: None, rows: Vec::new(), intake };
         let source = settings.unwrap().open(opening).unwrap();
         assert_eq!(source.announce().unwrap(), format!("listens on {protocol}://{at}"));
         let thread = Some(std::thread::spawn(move || source.run()));

@@ -11,11 +11,14 @@
 //! - Nothing is acknowledged to the other side (a 200, a deleted message, an offset) before [`Done`] is told.
 //! - [`Intake::hand_over`] waits while the engine is busy: a source reads no further ahead than what it waits with, and
 //!   bounds what it holds besides by `room`.
+//! - What is known to be missing is in the [`Gap`]s of an arrival, beside the position after it.
 //! - Whatever is no event is in [`Batch::unparsed`] with its reason, and is passed over: one bad record stops nothing.
 //! - Between two arrivals, and in every wait, it looks whether it is to [stop](Stop).
 //! - What it says ([`Intake::say`], [`Intake::failing`]) holds no secret, and no address that may be one.
 //!
 //! Deliberately lacks: knowledge of rules, and how state is kept.
+
+mod gap;
 
 use std::fmt;
 use std::path::Path;
@@ -30,6 +33,7 @@ use tripline_config::{Place, Said, Secrets, Table};
 use tripline_formats::Batch;
 
 use crate::Sending;
+pub use gap::{Gap, Which};
 
 /// A kind of source: what `kind = "…"` names.
 #[derive(Clone, Copy)]
@@ -89,6 +93,12 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
     fn check<'a>(&'a self, _secrets: &'a Secrets, _folder: &'a Path) -> Sending<'a, Result<Vec<String>, String>> {
         Box::pin(async { Ok(Vec::new()) })
     }
+
+    /// How far (nanoseconds) the clock of this machine is ahead of that of the other side, where that tells what time it
+    /// is, and answers.
+    fn clock<'a>(&'a self, _secrets: &'a Secrets, _folder: &'a Path) -> Sending<'a, Option<i64>> {
+        Box::pin(async { None })
+    }
 }
 
 /// What a source is opened with.
@@ -101,6 +111,8 @@ pub struct Opening<'a> {
     pub once: bool,
     /// How far it was read at the last commit, as the source wrote it; none where nothing was committed yet.
     pub position: Option<Vec<u8>>,
+    /// The rows that it keeps, as they were at the last commit, in the order of their keys.
+    pub rows: Vec<(Vec<u8>, Vec<u8>)>,
     /// Where it hands over what comes.
     pub intake: Intake,
 }
@@ -125,6 +137,11 @@ pub struct Arrival {
     pub bytes: u64,
     /// How far the source was read with them. None leaves the position where it is.
     pub position: Option<Vec<u8>>,
+    /// Rows that change with them: by their keys what they are now, or that they are no more. What is much, and changes
+    /// little at a time, is kept so; each commit writes what changed, and a position as a whole.
+    pub rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// What is missing, as far as the source knows.
+    pub gaps: Vec<Gap>,
     /// The id of the batch, by which it counts once.
     pub id: Option<BatchId>,
     /// Told once everything is committed; dropped where it is not.
@@ -138,8 +155,22 @@ pub struct Arrival {
 impl Arrival {
     /// Events of one name that came now.
     pub fn new(name: Arc<str>, batch: Batch, bytes: u64) -> Self {
-        let pieces = vec![(name, batch)];
-        Arrival { pieces, bytes, position: None, id: None, done: None, room: None, at: Instant::now() }
+        Arrival::of(vec![(name, batch)], bytes, Instant::now())
+    }
+
+    /// Events that came at some time.
+    pub fn of(pieces: Vec<(Arc<str>, Batch)>, bytes: u64, at: Instant) -> Self {
+        Arrival {
+            pieces,
+            bytes,
+            position: None,
+            rows: Vec::new(),
+            gaps: Vec::new(),
+            id: None,
+            done: None,
+            room: None,
+            at,
+        }
     }
 }
 
@@ -191,9 +222,6 @@ pub trait Engine: Send + Sync {
 
     /// The system threw datagrams away before they were read.
     fn lost(&self, _datagrams: u64) {}
-
-    /// Events of some time may be missing: the other side no longer has them.
-    fn gap(&self) {}
 }
 
 /// Where a source hands over what comes.
@@ -252,11 +280,6 @@ impl Intake {
     /// Counts datagrams that the system threw away before they were read.
     pub fn lost(&self, datagrams: u64) {
         self.engine.lost(datagrams);
-    }
-
-    /// Counts a time whose events may be missing.
-    pub fn gap(&self) {
-        self.engine.gap();
     }
 
     /// Whether the service is to stop.

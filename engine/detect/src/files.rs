@@ -43,6 +43,21 @@ impl Files for DiskFiles {
     }
 }
 
+/// Where the fixtures of tests are found.
+pub trait FixtureFiles {
+    /// The text of the fixture `name` of the `.trip` file `beside`.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn fixture(&self, beside: &str, name: &str) -> Result<String, String>;
+}
+
+impl FixtureFiles for DiskFiles {
+    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
+        DiskFiles::fixture(self, beside, name)
+    }
+}
+
 impl DiskFiles {
     /// The text of a test's fixture: beside the file, then in `fixtures/` and `testdata/events/` of its
     /// folder and of each folder above, up to the root of the repository.

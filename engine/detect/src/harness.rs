@@ -72,8 +72,8 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
                 tests.map(|test| judge::mapping_test(ruleset, files, mapping, test)).collect()
             }
             Job::Rule(at, rule) => {
-                let tests: Vec<&typed::Test> =
-                    rule.tests.iter().filter(|test| wanted(&rule.name, &test.name)).collect();
+                let all = rule.tests.iter().chain(&rule.canary);
+                let tests: Vec<&typed::Test> = all.filter(|test| wanted(&rule.name, &test.name)).collect();
                 if rule.broken {
                     return tests.iter().map(|test| skip(&rule.name, test, "the rule has an error")).collect();
                 }
@@ -110,6 +110,18 @@ pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&d
 
 /// A rule with the rules whose findings it takes.
 fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
+    let rules = family(ruleset, at, rule);
+    // A test is of the rule, and of those that it names, whatever a configuration makes of them.
+    let on = |rule: &typed::Rule| typed::Rule { mode: typed::Mode::On, ..rule.clone() };
+    let others: BTreeMap<usize, typed::Rule> =
+        rules.iter().filter(|(_, rule)| rule.mode != typed::Mode::On).map(|(at, rule)| (*at, on(rule))).collect();
+    let rules: Vec<(usize, &typed::Rule)> =
+        rules.into_iter().map(|(at, rule)| (at, others.get(&at).unwrap_or(rule))).collect();
+    tripline_plan::plan_rules(&ruleset.program, &rules, Options::default())
+}
+
+/// A rule, and the rules whose findings it takes, by their indices.
+pub(crate) fn family<'r>(ruleset: &'r Ruleset, at: usize, rule: &'r typed::Rule) -> BTreeMap<usize, &'r typed::Rule> {
     let program = &ruleset.program;
     let mut wanted: BTreeMap<usize, &typed::Rule> = BTreeMap::from([(at, rule)]);
     let mut open = vec![rule];
@@ -125,13 +137,7 @@ fn plan(ruleset: &Ruleset, at: usize, rule: &typed::Rule) -> ir::Program {
             }
         }
     }
-    // A test is of the rule, and of those that it names, whatever a configuration makes of them.
-    let on = |rule: &typed::Rule| typed::Rule { mode: typed::Mode::On, ..rule.clone() };
-    let others: BTreeMap<usize, typed::Rule> =
-        wanted.iter().filter(|(_, rule)| rule.mode != typed::Mode::On).map(|(at, rule)| (*at, on(rule))).collect();
-    let rules: Vec<(usize, &typed::Rule)> =
-        wanted.into_iter().map(|(at, rule)| (at, others.get(&at).unwrap_or(rule))).collect();
-    tripline_plan::plan_rules(program, &rules, Options::default())
+    wanted
 }
 
 fn asks_for_routes(statements: &[typed::Statement]) -> bool {
@@ -180,5 +186,6 @@ pub(crate) fn kills(
     mutant.tests.iter().any(fails)
 }
 
-pub(crate) use fixtures::Fixtures;
-pub use fixtures::bad_fixtures;
+pub use events::TestEvent;
+pub(crate) use events::play;
+pub use fixtures::{Fixtures, bad_fixtures};

@@ -8,6 +8,7 @@
 
 mod alert;
 pub mod backtest;
+pub mod canary;
 mod compiler;
 pub mod cost;
 pub mod coverage;
@@ -30,7 +31,7 @@ mod told;
 pub use alert::{Alert, group};
 pub use compiler::{Compiler, Ruleset, all_codes};
 pub use detector::{Detector, Judged, Looked, SourceChoice, Taken};
-pub use files::DiskFiles;
+pub use files::{DiskFiles, FixtureFiles};
 pub use finding::{Finding, Several, Shown, uid};
 pub use line::{finding_line, json_line};
 pub use observe::content;

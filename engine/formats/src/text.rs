@@ -13,6 +13,7 @@ mod escaped;
 mod kv;
 mod leef;
 mod recognise;
+mod single;
 mod syslog;
 mod vpcflow;
 mod w3c;
@@ -27,6 +28,7 @@ use crate::format::{Format, Layout};
 use crate::json::Json;
 
 pub use recognise::recognise;
+pub use single::text_event;
 
 /// Why a line is no event.
 type Reason = Cow<'static, str>;

@@ -46,6 +46,25 @@ pub struct Config {
     pub metrics: Option<Metrics>,
     /// Where people and programs ask and act.
     pub api: Option<Api>,
+    /// How rules are tried while the service runs; none where they are not.
+    pub canary: Option<Canary>,
+}
+
+/// How canaries are injected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// How often each rule has its turn.
+    pub every: Duration,
+    /// How long one may take.
+    pub within: Duration,
+    /// Whether a test stands in for the canary that a rule does not have.
+    pub tests: bool,
+}
+
+impl Default for Canary {
+    fn default() -> Self {
+        Canary { every: Duration::from_secs(3600), within: Duration::from_secs(60), tests: true }
+    }
 }
 
 /// The store.

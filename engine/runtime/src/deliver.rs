@@ -2,17 +2,19 @@
 //! became of it. What a destination is to remember of an alert is written with that.
 
 mod body;
+mod trial;
 mod wait;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tripline_connect::{Destination, Made, Outcome, Pace, Parcel};
+use tripline_connect::{Destination, Made, Outcome, Pace, Parcel, Settings};
 use tripline_store::{Due, Outcome as Told, Store, Thread};
 
 use crate::Secrets;
 use crate::config::{self, Config};
+use crate::engine::canary::Way;
 use crate::engine::locked;
 use crate::log::say;
 use crate::metrics::Metrics;
@@ -22,6 +24,7 @@ use tripline_connect::source::Stop;
 use wait::{Bucket, LONGEST, backoff};
 
 pub(crate) use body::finding;
+pub(crate) use trial::{Trial, Tried, rendered};
 
 /// How often a worker looks for deliveries that are to be tried again.
 const LOOK: Duration = Duration::from_millis(250);
@@ -44,6 +47,17 @@ impl Outlet {
     pub fn wake(&self) {
         self.bell.ring();
     }
+
+    /// Asks whether something would be sent. Nothing is.
+    pub fn try_out(&self, trial: Trial) {
+        self.bell.trials.lock().unwrap_or_else(PoisonError::into_inner).push(trial);
+        self.bell.ring();
+    }
+
+    /// What it takes.
+    pub fn way(&self) -> Way<'_> {
+        Way { name: &self.name, alerts: self.alerts, min_severity: self.min_severity }
+    }
 }
 
 /// Wakes a worker.
@@ -51,6 +65,8 @@ impl Outlet {
 struct Bell {
     rung: Mutex<bool>,
     heard: Condvar,
+    /// What it is asked about, beside the outbox.
+    trials: Mutex<Vec<Trial>>,
 }
 
 impl Bell {
@@ -93,6 +109,7 @@ pub(crate) fn start(
             name: one.name.clone(),
             what: if one.alerts { "destination" } else { "output" },
             pace: one.pace,
+            settings: Arc::clone(&one.settings),
             store: Arc::clone(store),
             metrics: Arc::clone(metrics),
             bell: Arc::clone(&bell),
@@ -132,6 +149,8 @@ struct Worker {
     /// `output` or `destination`, for messages.
     what: &'static str,
     pace: Pace,
+    /// What renders without sending.
+    settings: Arc<dyn Settings>,
     store: Arc<Mutex<Store>>,
     metrics: Arc<Metrics>,
     bell: Arc<Bell>,
@@ -145,7 +164,10 @@ impl Worker {
         let mut counted: Option<Instant> = None;
         let mut bucket = self.pace.per_minute.map(|rate| Bucket::new(rate, Instant::now()));
         let most = destination.batch().unwrap_or(self.pace.concurrency);
+        // Why the last delivery was not taken.
+        let mut trouble: Option<String> = None;
         loop {
+            self.answer(trouble.as_deref());
             if counted.is_none_or(|counted| counted.elapsed() > Duration::from_secs(1)) {
                 counted = Some(Instant::now());
                 self.gauge();
@@ -170,6 +192,7 @@ impl Worker {
                 bucket.take(due.len());
             }
             let (settled, threads) = self.attempt(destination, &due);
+            trouble = trial::trouble(&settled, trouble);
             let all_failed = settled.iter().all(|(_, told)| matches!(told, Told::Failed { .. }));
             if let (true, Some((_, Told::Failed { reason, .. }))) = (all_failed, settled.first()) {
                 failing = failing.saturating_add(1);
@@ -190,6 +213,7 @@ impl Worker {
                 let pause = self.pace.backoff.saturating_mul(1 << (failing - 1).min(9)).min(LONGEST_PAUSE);
                 let until = Instant::now() + pause;
                 while Instant::now() < until && !self.ending.asked() {
+                    self.answer(trouble.as_deref());
                     std::thread::sleep(Duration::from_millis(25));
                 }
             }

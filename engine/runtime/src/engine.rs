@@ -1,12 +1,14 @@
 //! The one thread that judges and commits: what sources send goes in, and positions, state, findings and deliveries
 //! that follow from it are written together.
 
+pub(crate) mod canary;
 mod complete;
 pub(crate) mod desk;
 mod enrich;
 mod feed;
 mod ids;
 mod judge;
+pub(crate) mod kept;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use tripline_semantic::typed::Mode;
 use tripline_store::{Commit, Delivery, Note, Position, Problem, Store};
 
 use crate::ask::{Answer, Request};
+use crate::canary::schedule::Canaries;
 use crate::config::Config;
 use crate::content::Content;
 use crate::deliver::{self, Outlet};
@@ -85,6 +88,8 @@ pub(crate) struct Engine<'c> {
     pub retained: Option<Instant>,
     /// Watches whether events are complete.
     pub watch: Watch,
+    /// Tries whether rules would fire.
+    pub canaries: Option<Canaries>,
 }
 
 /// The store, also where a thread that had it has gone.
@@ -104,6 +109,7 @@ impl Engine<'_> {
         restore::restore(&locked(&self.store), stream.as_mut(), &mut feed, &mut self.ids, &mut self.watch)?;
         restore::tidy(&mut locked(&self.store), ruleset, stream.as_mut())?;
         feed.begin(stream.as_mut());
+        self.begin_canaries(ruleset)?;
         self.metrics.rules.set(i64::try_from(ruleset.active().count()).unwrap_or(i64::MAX));
         let threads = self.pool.current_num_threads();
         let detectors: Vec<Mutex<Detector<'_>>> = (0..threads).map(|_| Mutex::new(Detector::new(ruleset))).collect();
@@ -131,6 +137,7 @@ impl Engine<'_> {
                 self.answered(&rules, answered, &mut work)?;
                 self.attend(&mut rules, asked, running, &mut work)?;
             }
+            self.canaries(ruleset, &detectors, &rules, &mut work)?;
             if !work.is_empty() {
                 self.judge(ruleset, &detectors, stream.as_mut(), &mut feed, &rules, &mut work)?;
                 // Whoever is asked is asked for alerts that are kept.
@@ -184,6 +191,11 @@ impl Engine<'_> {
                     bytes += parcel.arrival.bytes;
                     parcels.push(*parcel);
                 }
+                Ok(Message::Canary(marked)) => {
+                    if let Some(canaries) = &mut self.canaries {
+                        canaries.arrived.push_back(*marked);
+                    }
+                }
                 Ok(Message::Ended) => {
                     self.to_end = self.to_end.map(|left| left.saturating_sub(1));
                 }
@@ -236,6 +248,10 @@ impl Engine<'_> {
         complete::put(taken, work);
         self.ids.expire(now);
         work.commit.state.extend(self.ids.changes());
+        for parcel in &mut work.parcels {
+            let rows = std::mem::take(&mut parcel.arrival.rows).into_iter();
+            work.commit.state.extend(rows.map(|(key, value)| kept::row(&parcel.source, &key, value)));
+        }
         let mut positions: BTreeMap<&str, &[u8]> = BTreeMap::new();
         for parcel in &work.parcels {
             if let Some(position) = &parcel.arrival.position {

@@ -15,6 +15,7 @@
 
 mod api;
 mod ask;
+pub mod canary;
 pub mod codes;
 pub mod config;
 pub mod content;
@@ -67,6 +68,7 @@ pub fn all_codes() -> Vec<&'static tripline_base::Code> {
 }
 
 use api::{Api, Shown};
+use canary::schedule::Canaries;
 use engine::{Engine, Exit, locked};
 use enrich::ask::Asker;
 use health::{Health, READERS};
@@ -151,10 +153,13 @@ pub fn run(service: Service) -> Result<(), String> {
     let (outlets, workers) = deliver::start(&config, &secrets, &store, &metrics)?;
     let asker = Asker::start(&config.enrichments, &secrets, &config.folder, &metrics)?;
     let (send, receive) = sync_channel(WAITING);
+    // A service that reads to the end of its files has no time for them.
+    let canary = config.canary.filter(|_| !once);
     let (reload, reloaded) = sync_channel(1);
     let (asks, requests) = sync_channel(ASKED);
     let failing = Arc::new(Failing::default());
     let mut sources = Vec::new();
+    let mut kept = engine::kept::rows(&locked(&store))?;
     for source in &config.sources {
         let choice = match &source.event_source {
             Some((name, _)) => SourceChoice::Named(name.clone()),
@@ -164,13 +169,16 @@ pub fn run(service: Service) -> Result<(), String> {
         let door = Door { name: source.name.as_str().into(), choice, send: send.clone(), metrics, failing };
         let intake = Intake::new(&source.name, Arc::new(door), stop.clone());
         let position = locked(&store).position(&source.name).map_err(|error| error.to_string())?;
-        let opening = Opening { secrets: &secrets, folder: &config.folder, once, position, intake };
+        let rows = kept.remove(&source.name).unwrap_or_default();
+        let opening = Opening { secrets: &secrets, folder: &config.folder, once, position, rows, intake };
         let opened = source.settings.open(opening)?;
         if let Some(said) = opened.announce() {
             say(&format!("the source `{}` {said}", source.name));
         }
         sources.push((opened, send));
     }
+    let canaries =
+        canary.map(|settings| Canaries::new(settings, send.clone(), Arc::clone(&load), Arc::clone(&failing)));
     drop(send);
     let mut listeners = Listeners::default();
     if let Some(page) = &config.metrics {
@@ -231,6 +239,7 @@ pub fn run(service: Service) -> Result<(), String> {
         ids,
         retained,
         watch,
+        canaries,
     };
     let running = Running {
         ruleset: rules.ruleset,

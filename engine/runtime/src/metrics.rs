@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     pub refused: IntCounterVec,
     pub lost: IntCounterVec,
     pub gaps: IntCounterVec,
+    pub source_missing: IntCounterVec,
     pub source_failing: IntGaugeVec,
     pub requests: IntCounterVec,
     pub lookups: IntCounterVec,
@@ -53,6 +54,9 @@ pub(crate) struct Metrics {
     pub conditions: IntGaugeVec,
     pub sampled: IntCounterVec,
     pub unmapped: IntCounterVec,
+    pub canaries: IntCounterVec,
+    pub canary_fires: IntGaugeVec,
+    pub canary_seconds: Histogram,
 }
 
 impl Metrics {
@@ -109,7 +113,13 @@ impl Metrics {
             delivered: counters(r, "outbox_delivered_total", "Deliveries that were made", &["output"])?,
             refused: counters(r, "refused_requests_total", "Requests and senders that were refused", &["source"])?,
             lost: counters(r, "lost_datagrams_total", "Datagrams that the system threw away", &["source"])?,
-            gaps: counters(r, "source_gaps_total", "Times whose events may be missing", &["source"])?,
+            gaps: counters(r, "source_gaps_total", "Gaps that a source told of", &["source"])?,
+            source_missing: counters(
+                r,
+                "source_missing_total",
+                "Events that were missing in these, where a source knows how many",
+                &["source"],
+            )?,
             requests: counters(r, "api_requests_total", "Requests to the API", &["code"])?,
             quiet: floats(r, "quiet_seconds", "How long ago a source sent its last event", &["source"])?,
             source_lag: floats(
@@ -123,6 +133,9 @@ impl Metrics {
             conditions: gauges(r, "conditions", "Conditions of a source that hold", &["source", "condition"])?,
             sampled: counters(r, "sampled_total", "Events that were looked at as a whole", &["source"])?,
             unmapped: counters(r, "unmapped_total", "Of these, without a class of a mapping", &["source"])?,
+            canaries: counters(r, "canaries_total", "Canaries that came to their end", &["state"])?,
+            canary_fires: gauges(r, "canary_fires", "1 where the last canary of a rule came out", &["rule"])?,
+            canary_seconds: seconds(r, "canary_seconds", "From a canary's injection to its last destination")?,
             lookups: counters(r, "lookups_total", "Values that services were asked for", &["enrichment", "outcome"])?,
             registry,
         })

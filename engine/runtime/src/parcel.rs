@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 use tripline_connect::source::{self, Arrival, Stopped};
 use tripline_detect::SourceChoice;
 
+use crate::canary::Marked;
 use crate::log::say;
 use crate::metrics::Metrics;
 use crate::watch::Failing;
@@ -27,6 +28,8 @@ pub(crate) struct Parcel {
 pub(crate) enum Message {
     /// Events.
     Parcel(Box<Parcel>),
+    /// Events of a canary. No source can send this.
+    Canary(Box<Marked>),
     /// A source has been read to its end.
     Ended,
 }
@@ -71,9 +74,6 @@ impl source::Engine for Door {
 
     fn lost(&self, datagrams: u64) {
         self.metrics.lost.with_label_values(&[&self.name]).inc_by(datagrams);
-    }
-
-    fn gap(&self) {
-        self.metrics.gaps.with_label_values(&[&self.name]).inc();
+        self.failing.lost(&self.name, datagrams);
     }
 }

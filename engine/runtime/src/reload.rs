@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tripline_alert::{Enrichments, Routing};
 use tripline_base::{Level, SourceMap};
-use tripline_detect::Ruleset;
+use tripline_detect::{DiskFiles, Ruleset};
 
 use crate::config::{Config, Rules};
 use crate::enrich::Enrichment;
@@ -51,6 +51,14 @@ pub trait Load: Send + Sync {
 
     /// The files that these rules are read from.
     fn files(&self, rules: &Rules) -> Vec<PathBuf>;
+
+    /// The text of a fixture of a canary or a test in the `.trip` file `beside`.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
+        DiskFiles.fixture(beside, name)
+    }
 }
 
 /// Asked for by a signal.

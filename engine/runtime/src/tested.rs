@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tripline_alert::{About, Alert, Answered, Changes, Desk, Enrichments, Looked, Message, Occasion, Routing, Shelf};
+use tripline_alert::{About, Alert, Answered, Changes, Desk, Enrichments, Looked, Message, Occasion, Routing};
 use tripline_base::did_you_mean;
 use tripline_connect::{Content, Parcel};
 use tripline_detect::{Alert as Found, Ruleset, harness::Routes};
 
 use crate::Config;
+use crate::engine::desk::Empty;
 use crate::engine::told;
 
 /// The routes and destinations of a configuration, for tests of the rules that it runs.
@@ -15,31 +16,6 @@ pub struct Tested<'t> {
     ruleset: &'t Ruleset,
     config: &'t Config,
     desk: Desk,
-}
-
-/// Nothing was kept before a test.
-struct Empty;
-
-impl Shelf for Empty {
-    fn alert(&self, _: &str) -> Result<Option<Alert>, String> {
-        Ok(None)
-    }
-
-    fn latest(&self, _: &str, _: &[String]) -> Result<Option<Alert>, String> {
-        Ok(None)
-    }
-
-    fn due(&self, _: i64, _: usize) -> Result<Vec<Alert>, String> {
-        Ok(Vec::new())
-    }
-
-    fn open(&self, _: usize) -> Result<Vec<Alert>, String> {
-        Ok(Vec::new())
-    }
-
-    fn memo(&self, _: &str) -> Result<Option<String>, String> {
-        Ok(None)
-    }
 }
 
 impl<'t> Tested<'t> {

@@ -18,6 +18,7 @@ pub mod report;
 mod source;
 #[cfg(test)]
 mod tests;
+mod told;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use tripline_connect::clock;
+use tripline_connect::source::Gap;
 use tripline_store::{Change as Row, Note, Space, Store};
 
 pub(crate) use drift::Shape;
@@ -35,6 +37,7 @@ pub use health::HEALTH;
 use health::{Condition, State, Subject, percent, span};
 pub(crate) use source::Brought;
 use source::Watched;
+use told::Told;
 use volume::{HOUR, Week};
 
 use crate::config::Config;
@@ -47,6 +50,7 @@ const SOURCES: &str = "watch/source/";
 const WEEKS: &str = "watch/week/";
 const FIELDS: &str = "watch/fields/";
 const OPEN: &str = "watch/open/";
+const TOLD: &str = "watch/told/";
 const GAPS: &str = "watch/gaps";
 
 /// How often conditions are looked at.
@@ -84,9 +88,10 @@ pub(crate) fn is_sampled(number: u64) -> bool {
     number < ALL_OF || number.is_multiple_of(ONE_OF)
 }
 
-/// Which sources do not work now: why, and since when.
+/// What sources say beside what they hand over: which do not work now, why, and since when; and how many datagrams each
+/// lost that nobody looked at yet.
 #[derive(Debug, Default)]
-pub(crate) struct Failing(Mutex<BTreeMap<String, (String, i64)>>);
+pub(crate) struct Failing(Mutex<BTreeMap<String, (String, i64)>>, Mutex<BTreeMap<String, u64>>);
 
 impl Failing {
     /// A source works, or not, and why.
@@ -103,7 +108,19 @@ impl Failing {
         }
     }
 
-    fn of(&self, source: &str) -> Option<(String, i64)> {
+    /// A source lost datagrams.
+    pub fn lost(&self, source: &str, datagrams: u64) {
+        let mut lost = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lost.entry(source.to_string()).or_default();
+        *known = known.saturating_add(datagrams);
+    }
+
+    fn take_lost(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.1.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why a source does not work, and since when; none where it does.
+    pub fn of(&self, source: &str) -> Option<(String, i64)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
     }
 }
@@ -152,6 +169,9 @@ pub(crate) struct Watch {
     gaps: Gaps,
     shapes: BTreeMap<String, Shapes>,
     open: BTreeMap<Subject, Condition>,
+    /// Gaps that sources told of, and of which sources they are to be written.
+    told: BTreeMap<String, Told>,
+    told_changed: BTreeSet<String>,
     failing: Arc<Failing>,
     /// How long (nanoseconds) a hole may stay before it is told: as late as events may come.
     grace: i64,
@@ -181,6 +201,8 @@ impl Watch {
             gaps: Gaps::default(),
             shapes: BTreeMap::new(),
             open: BTreeMap::new(),
+            told: BTreeMap::new(),
+            told_changed: BTreeSet::new(),
             failing,
             grace: clock::nanos(grace),
             begun,
@@ -208,6 +230,9 @@ impl Watch {
             }
             if let Some(kept) = memo(format!("{WEEKS}{name}"))? {
                 known.week = serde_json::from_str(&kept).ok().filter(Week::is_whole).unwrap_or_default();
+            }
+            if let Some(told) = memo(format!("{TOLD}{name}"))?.and_then(|kept| serde_json::from_str(&kept).ok()) {
+                self.told.insert(name.clone(), told);
             }
         }
         let memos = |prefix: &str, most| store.memos(prefix, most).map_err(|error| error.to_string());
@@ -291,6 +316,7 @@ impl Watch {
             }
         }
         self.write_numbers(written);
+        self.write_told(written);
     }
 
     fn write_numbers(&mut self, written: &mut Written) {
@@ -331,12 +357,58 @@ impl Watch {
         };
         self.compare(holds, &mut events, &mut written, now);
         for (state, condition) in events {
-            let event = condition.event(state, now);
-            written.notes.push(Note { kind: "health".into(), time: now, body: event.to_string() });
-            written.events.push(event);
+            tell(state, &condition, now, &mut written);
         }
+        self.tell_gaps(now, metrics, &mut written);
         self.measure(metrics);
         written
+    }
+
+    /// Takes gaps that a source told of.
+    pub fn gaps(&mut self, source: &str, gaps: &[Gap], now: i64, metrics: &Metrics) {
+        metrics.gaps.with_label_values(&[source]).inc_by(gaps.len() as u64);
+        let missing = gaps.iter().filter_map(|gap| gap.missing).fold(0u64, u64::saturating_add);
+        metrics.source_missing.with_label_values(&[source]).inc_by(missing);
+        if self.sources.contains_key(source) {
+            let told = self.told.entry(source.to_string()).or_default();
+            gaps.iter().for_each(|gap| told.take(gap, now));
+            self.told_changed.insert(source.to_string());
+        }
+    }
+
+    /// Tells gaps that sources told of, and were not told yet.
+    fn tell_gaps(&mut self, now: i64, metrics: &Metrics, written: &mut Written) {
+        self.take_datagrams();
+        let mut most = MOST_TOLD;
+        for (name, told) in &mut self.told {
+            let datagrams = told.datagrams(now);
+            if datagrams > 0 {
+                metrics.gaps.with_label_values(&[name]).inc();
+                metrics.source_missing.with_label_values(&[name]).inc_by(datagrams);
+            }
+            let conditions = told.tell(name, most);
+            most -= conditions.len();
+            if datagrams > 0 || !conditions.is_empty() {
+                self.told_changed.insert(name.clone());
+            }
+            conditions.iter().for_each(|condition| tell(State::Noticed, condition, now, written));
+        }
+        self.write_told(written);
+    }
+
+    fn take_datagrams(&mut self) {
+        for (name, datagrams) in self.failing.take_lost() {
+            if self.sources.contains_key(&name) {
+                self.told.entry(name).or_default().take_datagrams(datagrams);
+            }
+        }
+    }
+
+    fn write_told(&mut self, written: &mut Written) {
+        for name in std::mem::take(&mut self.told_changed) {
+            let kept = self.told.get(&name).and_then(|told| serde_json::to_string(told).ok());
+            written.memos.push((format!("{TOLD}{name}"), kept));
+        }
     }
 
     /// What holds now, against what held before.
@@ -410,11 +482,9 @@ impl Watch {
             }
         }
         for mut condition in further {
-            condition.subject.of =
-                format!("{}\t{}", condition.subject.of, condition.more.get("from").unwrap_or(&Json::Null));
-            let event = condition.event(State::Noticed, now);
-            written.notes.push(Note { kind: "health".into(), time: now, body: event.to_string() });
-            written.events.push(event);
+            // Holes that were noticed at once are told apart by where they begin.
+            condition.which = condition.more.get("from").unwrap_or(&Json::Null).to_string();
+            tell(State::Noticed, &condition, now, written);
         }
         self.write_numbers(written);
         let due = self.gaps_written.is_none_or(|at| at.elapsed() >= GAPS_EVERY);
@@ -432,6 +502,10 @@ impl Watch {
             shapes.changed = false;
             written.memos.push((format!("{FIELDS}{name}"), serde_json::to_string(&shapes.fields).ok()));
         }
+        // Datagrams that were lost are told when the service runs again.
+        self.take_datagrams();
+        self.told_changed.extend(self.told.keys().cloned());
+        self.write_told(&mut written);
         written
     }
 
@@ -565,6 +639,13 @@ impl Known {
             metrics.usual.with_label_values(&[name]).set(bounds.mean);
         }
     }
+}
+
+/// Tells of a condition: an event to be judged, and the note that it was told.
+fn tell(state: State, condition: &Condition, now: i64, written: &mut Written) {
+    let event = condition.event(state, now);
+    written.notes.push(Note { kind: "health".into(), time: now, body: event.to_string() });
+    written.events.push(event);
 }
 
 /// Fields that changed in one way, as one thing that was noticed.

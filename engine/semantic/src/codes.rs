@@ -43,7 +43,7 @@ takes linear time.";
     UNKNOWN_SOURCE = "T0214" error "unknown-source" "no mapping reads this source"
 "A source is known by its mapping: `mapping NAME from SOURCE { … }`. Shipped mappings are always loaded.";
     MISSING_FIELD = "T0215" error "missing-field" "a field is missing that must be there"
-"A rule has a title and looks at something: `on CLASS`, or a `sequence`. A mapping defines `time`.";
+"A rule has a title and looks at something: `on CLASS`, or a `sequence`. A mapping defines `time`. A `canary` has an event.";
     UNKNOWN_CLAUSE = "T0216" error "unknown-clause-field" "a header or alert has no such field"
 "The fields are listed in LANGUAGE under *Header* and *The alert*.";
     BAD_VALUE = "T0217" error "bad-field-value" "a field of a header or alert has a value of the wrong kind"
@@ -81,7 +81,8 @@ classes has it.";
 `testdata/events/` of its folder and of each folder above.";
     BAD_EXPECTATION = "T0229" error "bad-expectation" "a test expects something that cannot be"
 "In a rule's test: `expect alert`, `expect N alerts`, `expect nothing`. Alerts may be `routed to [\"NAME\"]` and
-`rendered by \"NAME\" contains \"TEXT\"`, with names of destinations. In a mapping's test: `expect CLASS { … }`.";
+`rendered by \"NAME\" contains \"TEXT\"`, with names of destinations. In a mapping's test: `expect CLASS { … }`. A `canary` has to give a finding of its rule, and
+expects nothing else.";
     INACTIVE_DEPRECATED = "T0230" note "deprecated-attribute" "the schema advises against this attribute"
 "OCSF has deprecated the attribute; a later version will drop it.";
 }

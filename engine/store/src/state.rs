@@ -135,14 +135,29 @@ impl Folding {
     }
 }
 
-/// Gives all of the state, in order of space and key.
-pub(crate) fn stream(conn: &Connection, mut each: impl FnMut(&Space, &[u8], &[u8])) -> Result<(), Problem> {
+/// Gives all of the state, or that of one space, in order of space and key.
+pub(crate) fn stream(
+    conn: &Connection,
+    only: Option<&Space>,
+    mut each: impl FnMut(&Space, &[u8], &[u8]),
+) -> Result<(), Problem> {
+    let mut each = |space: &Space, key: &[u8], value: &[u8]| {
+        if only.is_none_or(|only| only == space) {
+            each(space, key, value);
+        }
+    };
     // One moment of the store, whatever is committed meanwhile.
     let reading = conn.unchecked_transaction()?;
     let index = Index::read(&reading)?;
     let mut at = 0;
-    let mut query = reading.prepare_cached("SELECT space, key, value FROM state ORDER BY space, key")?;
-    let mut rows = query.query([])?;
+    let mut query = reading.prepare_cached(match only {
+        None => "SELECT space, key, value FROM state ORDER BY space, key",
+        Some(_) => "SELECT space, key, value FROM state WHERE space = ?1 ORDER BY space, key",
+    })?;
+    let mut rows = match only {
+        None => query.query([])?,
+        Some(space) => query.query([space])?,
+    };
     while let Some(row) = rows.next()? {
         let blob = |column| row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from);
         let (space, key, value) = (blob(0)?, blob(1)?, blob(2)?);

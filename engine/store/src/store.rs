@@ -156,7 +156,15 @@ impl Store {
     /// # Errors
     /// Where the store cannot be read. What was given until then is not all.
     pub fn state(&self, each: impl FnMut(&Space, &[u8], &[u8])) -> Result<(), StoreError> {
-        self.wrap("read", state::stream(&self.conn, each))
+        self.wrap("read", state::stream(&self.conn, None, each))
+    }
+
+    /// Like [`Store::state`], of one space alone: keys with their values.
+    ///
+    /// # Errors
+    /// Where the store cannot be read. What was given until then is not all.
+    pub fn state_of(&self, space: &Space, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.wrap("read", state::stream(&self.conn, Some(space), |_, key, value| each(key, value)))
     }
 
     /// Forgets the state of all spaces but these. Gives how many keys that were.
@@ -403,7 +411,7 @@ impl Store {
             if found != "ok" {
                 return Err(Problem::Damaged(found.replace('\n', "; ")));
             }
-            state::stream(&self.conn, |_, _, _| {})
+            state::stream(&self.conn, None, |_, _, _| {})
         };
         self.wrap("read", look())
     }

@@ -129,6 +129,8 @@ pub enum RuleClause {
     Alert(Alert),
     /// `test "…" { … }`
     Test(Test),
+    /// `canary { … }`
+    Canary(Canary),
     /// `equivalent '…' because "…"`
     Equivalent(Equivalent),
 }
@@ -146,6 +148,7 @@ impl RuleClause {
             RuleClause::Except(x) => x.span,
             RuleClause::Alert(x) => x.span,
             RuleClause::Test(x) => x.span,
+            RuleClause::Canary(x) => x.span,
             RuleClause::Equivalent(x) => x.span,
         }
     }

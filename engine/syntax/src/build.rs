@@ -100,6 +100,7 @@ impl Builder<'_> {
             R::except => RuleClause::Except(self.except(kid)?),
             R::alert => RuleClause::Alert(self.alert(kid)?),
             R::test => RuleClause::Test(self.test(kid)?),
+            R::canary => RuleClause::Canary(self.canary(kid)?),
             R::equivalent => {
                 let span = self.span(&kid);
                 let mut texts = kid.into_inner().filter(|p| p.as_rule() == R::string);
@@ -284,6 +285,12 @@ impl Builder<'_> {
             }
         }
         Some(Test { span, name: name?, statements })
+    }
+
+    fn canary(&mut self, pair: P<'_>) -> Option<Canary> {
+        let span = self.span(&pair);
+        let statements = pair.into_inner().filter(|kid| kid.as_rule() == R::statement);
+        Some(Canary { span, statements: statements.map(|kid| self.statement(kid)).collect::<Option<Vec<_>>>()? })
     }
 
     fn statement(&mut self, pair: P<'_>) -> Option<Statement> {

@@ -27,8 +27,9 @@ pub struct Parse {
 }
 
 const ITEM_WORDS: [&str; 6] = ["rule", "mapping", "feature", "list", "table", "def"];
-const RULE_WORDS: [&str; 11] =
-    ["on", "where", "group", "having", "sequence", "together", "except", "alert", "test", "equivalent", "attack"];
+const RULE_WORDS: [&str; 12] = [
+    "on", "where", "group", "having", "sequence", "together", "except", "alert", "test", "canary", "equivalent", "attack",
+];
 const MAPPING_WORDS: [&str; 4] = ["detect", "when", "otherwise", "test"];
 
 /// Reads a whole file.

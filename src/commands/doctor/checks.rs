@@ -21,6 +21,8 @@ const HARDLY: u64 = 64 << 20;
 const LOOKING: Duration = Duration::from_secs(30);
 /// How far ahead of the clock what is stored may be (nanoseconds).
 const AHEAD: i64 = 60_000_000_000;
+/// How far the clock of another side may differ before that is wrong (nanoseconds).
+const SKEWED: i64 = 300_000_000_000;
 
 /// Looks at the store; gives whether a service runs on it.
 pub fn store(desk: &Desk, all: &mut Vec<Found>) -> bool {
@@ -94,10 +96,30 @@ pub fn clock(desk: &Desk, all: &mut Vec<Found>) {
     for report in &reports {
         // What comes from the future is of a clock that is wrong, here or there.
         if let Some(latest) = report.watched.latest.filter(|latest| latest.saturating_sub(now) > AHEAD) {
-            let ahead = times::about(latest.saturating_sub(now));
-            let what = format!("events are up to {ahead} ahead of the clock");
+            let ahead = latest.saturating_sub(now);
+            let mut what = format!("events are up to {} ahead of the clock", times::about(ahead));
+            let beyond = ahead > tripline_connect::clock::nanos(desk.config.engine.max_ahead);
+            if beyond {
+                what.push_str(", more than `max_ahead`: rules over several events do not get them");
+            }
             let advice = "one of the two clocks is wrong, or the events tell local times without their zone";
-            all.push(Found::new(Mark::Note, "clock", &report.name, what, advice));
+            let mark = if beyond { Mark::Bad } else { Mark::Note };
+            all.push(Found::new(mark, "clock", &report.name, what, advice));
+        }
+    }
+}
+
+/// What is to be said of the clock here, which is ahead of that of a source's other side.
+fn skew(name: &str, ahead: i64) -> Found {
+    let far = times::about(ahead.abs());
+    let way = if ahead > 0 { "ahead of" } else { "behind" };
+    let what = format!("the clock of this machine is {far} {way} that of the other side");
+    match ahead.abs() {
+        ..=AHEAD => Found::good("clock", name, "the other side's is the same to a minute"),
+        ..=SKEWED => Found::new(Mark::Note, "clock", name, what, "set the clock, and have it kept by NTP"),
+        _ => {
+            let advice = "set the clock, and have it kept by NTP: signatures and tokens are refused for less";
+            Found::new(Mark::Bad, "clock", name, what, advice)
         }
     }
 }
@@ -158,6 +180,8 @@ pub fn sources(desk: &Desk, secrets: &Secrets, runtime: &tokio::runtime::Runtime
                 Found::new(Mark::Bad, "source", &source.name, what, "look at the address, and at the way to it")
             }
         });
+        let clock = async { tokio::time::timeout(LOOKING, source.settings.clock(secrets, &desk.config.folder)).await };
+        all.extend(runtime.block_on(clock).ok().flatten().map(|ahead| skew(&source.name, ahead)));
     }
 }
 

@@ -6,6 +6,9 @@ use tripline_runtime::watch::report::Report;
 
 use crate::times;
 
+/// Gaps that a source told of are counted in its line for so long (nanoseconds).
+const LATELY: i64 = 7 * 86_400_000_000_000;
+
 /// A line for each source, under a head. `now` in nanoseconds since 1970.
 pub fn table(reports: &[Report], now: i64) -> Vec<String> {
     const HEAD: [&str; 10] = [
@@ -35,19 +38,30 @@ pub fn table(reports: &[Report], now: i64) -> Vec<String> {
 
 fn row(report: &Report, now: i64) -> [String; 10] {
     let watched = &report.watched;
-    let missing = report.missing.iter().fold(0u64, |sum, one| sum.saturating_add(one.missing));
     [
         report.name.clone(),
         report.state.into(),
         watched.last.map_or_else(|| "never".into(), |last| ago(now, last)),
         lag(report),
         rate(report),
-        if report.counts.1 > 0 { missing.to_string() } else { "-".into() },
+        missing(report, now),
         (report.counts.2 + watched.repeated).to_string(),
         share(watched.unparsed, watched.events + watched.unparsed),
         unmapped(report),
         if report.fields.1.is_empty() { "-".into() } else { format!("{} gone", report.fields.1.len()) },
     ]
+}
+
+/// Numbers that are missing, where numbers are judged, and gaps of the last days that the source told of.
+fn missing(report: &Report, now: i64) -> String {
+    let numbers = report.missing.iter().fold(0u64, |sum, one| sum.saturating_add(one.missing));
+    let gaps = report.told.latest.iter().filter(|one| now.saturating_sub(one.at) < LATELY).count();
+    match (report.counts.1 > 0, gaps) {
+        (false, 0) => "-".into(),
+        (true, 0) => numbers.to_string(),
+        (false, gaps) => counted(gaps as u64, "gap"),
+        (true, gaps) => format!("{numbers}, {}", counted(gaps as u64, "gap")),
+    }
 }
 
 fn ago(now: i64, at: i64) -> String {
@@ -123,6 +137,16 @@ pub fn one(source: &Source, report: &Report, now: i64) -> Vec<String> {
             .map(|(from, to)| if from == to { from.to_string() } else { format!("{from} to {to}") });
         let holes = holes.collect::<Vec<_>>().join(", ");
         line("missing", format!("{} of {}: {holes}", missing.missing, visible(&missing.of)));
+    }
+    if report.told.gaps > 0 {
+        line(
+            "gaps",
+            format!("{} told by the source; {} events known to be missing", report.told.gaps, report.told.missing),
+        );
+    }
+    for one in report.told.latest.iter().rev() {
+        let (of, why) = (visible(&one.of).into_owned(), visible(&one.why).into_owned());
+        line("gap", format!("{}: {of}: {}; {why}", times::shown(one.at), one.seen()));
     }
     line("fields", format!("{} known; {} gone", report.fields.0, report.fields.1.len()));
     for path in &report.fields.1 {

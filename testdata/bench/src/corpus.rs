@@ -89,6 +89,49 @@ pub fn events(count: usize) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// What a busy account does.
+const CALLS: [(&str, &str, bool); 10] = [
+    ("ec2", "DescribeInstances", true),
+    ("s3", "ListBuckets", true),
+    ("sts", "GetCallerIdentity", true),
+    ("kms", "Decrypt", true),
+    ("logs", "CreateLogStream", false),
+    ("dynamodb", "DescribeTable", true),
+    ("ecs", "RegisterContainerInstance", false),
+    ("monitoring", "PutMetricAlarm", false),
+    ("lambda", "GetFunction20150331v2", true),
+    ("autoscaling", "DescribeAutoScalingGroups", true),
+];
+
+/// So many events of CloudTrail, one a text, of the ten minutes before a time (milliseconds since 1970). One in a thousand
+/// is a sign-in of the root user.
+pub fn trail(count: usize, until: u64) -> Vec<String> {
+    let mut random = Random::new(3);
+    (0..count)
+        .map(|number| {
+            let back = 600_000 * (count - number) as u64 / count as u64;
+            let nanos = i64::try_from(until.saturating_sub(back)).unwrap_or(0) / 1_000 * 1_000_000_000;
+            let time = tripline_event::format_time(nanos);
+            let id = format!("{:08x}-{:04x}-4000-8000-{number:012x}", random.next() as u32, random.next() as u16);
+            let ip = format!("198.51.100.{}", random.below(250));
+            if number % 1_000 == 999 {
+                return format!(
+                    r#"{{"eventVersion":"1.11","userIdentity":{{"type":"Root","principalId":"111122223333","arn":"arn:aws:iam::111122223333:root","accountId":"111122223333","accessKeyId":""}},"eventTime":"{time}","eventSource":"signin.amazonaws.com","eventName":"ConsoleLogin","awsRegion":"us-east-1","sourceIPAddress":"{ip}","userAgent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0","requestParameters":null,"responseElements":{{"ConsoleLogin":"Success"}},"additionalEventData":{{"MobileVersion":"No","MFAUsed":"Yes"}},"eventID":"{id}","readOnly":false,"eventType":"AwsConsoleSignIn","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management"}}"#
+                );
+            }
+            let at = random.below(CALLS.len() as u64) as usize;
+            let (service, call, reads) = CALLS.get(at).copied().unwrap_or(("ec2", "DescribeInstances", true));
+            let role = format!("service-{}", random.below(200));
+            let session = format!("i-{:017x}", random.below(5_000));
+            format!(
+                r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AssumedRole","principalId":"AROAEXAMPLE{role}:{session}","arn":"arn:aws:sts::111122223333:assumed-role/{role}/{session}","accountId":"111122223333","accessKeyId":"ASIAEXAMPLE{:010}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAEXAMPLE{role}","arn":"arn:aws:iam::111122223333:role/{role}","accountId":"111122223333","userName":"{role}"}},"attributes":{{"creationDate":"2026-01-01T00:00:00Z","mfaAuthenticated":"false"}}}}}},"eventTime":"{time}","eventSource":"{service}.amazonaws.com","eventName":"{call}","awsRegion":"eu-central-1","sourceIPAddress":"{ip}","userAgent":"aws-sdk-go-v2/1.30 os/linux lang/go md/GOOS#linux md/GOARCH#arm64 api/{service}","requestParameters":{{"name":"{}","maxResults":100}},"responseElements":null,"requestID":"{id}","eventID":"{id}","readOnly":{reads},"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management"}}"#,
+                random.below(1_000_000),
+                random.word(),
+            )
+        })
+        .collect()
+}
+
 /// So many Sigma rules, each a document of its own.
 pub fn rules(count: usize) -> Vec<String> {
     let mut random = Random::new(2);

@@ -7,10 +7,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod corpus;
 mod formats;
-mod pushed;
 mod service;
 mod state;
 mod told;
+mod transport;
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -71,10 +71,13 @@ struct Args {
     /// Measure how soon a chat is told of alerts instead
     #[arg(long)]
     told: bool,
-    /// Measure how many events a second it takes over HTTP instead, with all shipped rules: by `http`, `splunk_hec`,
-    /// `elasticsearch` or `otlp`
-    #[arg(long, value_name = "KIND")]
-    pushed: Option<String>,
+    /// Measure how many of `--count` events a second it takes over these instead, with all shipped rules: `all`, or names
+    /// (`file,http`), of which the first is what the others are compared with
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    transports: Vec<String>,
+    /// The same without watching the completeness of sources
+    #[arg(long)]
+    unwatched: bool,
     /// Measure how many changes of state it commits instead, over so many events
     #[arg(long)]
     durable: Option<usize>,
@@ -156,8 +159,10 @@ fn run(args: &Args) -> Result<(), String> {
             seconds: args.seconds.max(1),
             http: args.http,
         };
-        if let Some(kind) = &args.pushed {
-            return pushed::run(&asked, kind);
+        if !args.transports.is_empty() {
+            let all = || transport::KINDS.iter().map(|kind| (*kind).to_string()).collect();
+            let kinds = if args.transports == ["all"] { all() } else { args.transports.clone() };
+            return transport::run(&asked, &kinds, args.count, !args.unwatched);
         }
         return match args.durable {
             Some(events) => service::durable(program, &args.folder, events, args.keys.max(1)),

@@ -352,9 +352,17 @@ impl Place {
     }
 
     pub(crate) fn start(&self, program: &Path, args: &[&str]) -> Result<Service, String> {
+        self.start_with(program, args, false)
+    }
+
+    /// Like [`Place::start`]; `piped` where the service reads what is written to it.
+    pub(crate) fn start_with(&self, program: &Path, args: &[&str], piped: bool) -> Result<Service, String> {
         let program = program.canonicalize().map_err(|error| format!("`{}`: {error}", program.display()))?;
         let mut command = Command::new(program);
         command.arg("run").arg("-c").arg(self.path("tripline.toml")).args(args).stdout(Stdio::null());
+        command.stdin(if piped { Stdio::piped() } else { Stdio::null() });
+        // What it asks of servers of ours needs no secret, but something that stands for one.
+        command.env("TRIPLINE_BENCH_SECRET", "example");
         Ok(Service(command.spawn().map_err(|error| error.to_string())?))
     }
 }
@@ -369,6 +377,11 @@ impl Drop for Place {
 pub(crate) struct Service(Child);
 
 impl Service {
+    /// Where it reads from, where it was started so.
+    pub(crate) fn stdin(&mut self) -> Option<&mut std::process::ChildStdin> {
+        self.0.stdin.as_mut()
+    }
+
     /// Seconds of processor that it took, where the system tells.
     pub(crate) fn seconds(&mut self) -> f64 {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();

@@ -91,3 +91,14 @@ fn rules_that_can_never_fire_are_named_with_the_test_that_cannot_hold() {
     has(&found, "rules", "", "note", "no source brings okta.system_log");
     assert_eq!(found.iter().filter(|one| one[0] == "rule").count(), 2, "{found:#?}");
 }
+
+#[test]
+fn events_that_are_too_far_ahead_of_the_clock_are_told() {
+    let place = Place::new();
+    place.configure("a", &format!("{FILE}source = \"demo.idp\"\n"));
+    place.append("live.jsonl", &events(20).concat().replace("2026-01", "2099-01"));
+    place.once("a");
+    let (code, found) = doctor(&place, &[]);
+    assert_eq!(code, Some(1), "{found:#?}");
+    has(&found, "clock", "idp", "bad", "more than `max_ahead`: rules over several events do not get them");
+}

@@ -124,3 +124,42 @@ fn a_service_over_a_bucket_that_is_killed_finds_what_an_undisturbed_one_finds() 
     to_the_end(&place, &cloud, "undisturbed");
     same(&place, "killed", "undisturbed");
 }
+
+#[test]
+fn a_log_file_that_a_digest_names_and_that_nobody_read_is_found_once() {
+    let Some(cloud) = Cloud::start() else { return };
+    let place = Place::new();
+    place.write("id", "testing");
+    configure(&place, &cloud, "killed");
+    let text = std::fs::read_to_string(place.path("killed.toml")).unwrap();
+    place.write(
+        "killed.toml",
+        &text.replace("objects = 2", "objects = 2\ndigest_wait = \"2s\"").replace("lateness = \"7d\"", ""),
+    );
+    let found = || place.findings("killed").values().filter(|(rule, ..)| rule == "tripline_events_missing").count();
+    let service = place.start("killed", &[]);
+    until("the start", || place.log("killed").contains("at work"));
+    std::thread::sleep(Duration::from_secs(1));
+    let log = |n: u32| format!("AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/21/{n}.json");
+    cloud.put(&log(1), &events(10).concat());
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+    let time = |seconds: i64| tripline_event::format_time((since + seconds) * 1_000_000_000);
+    let digest = serde_json::json!({
+        "awsAccountId": "111122223333", "digestStartTime": time(1), "digestEndTime": time(3_600),
+        "logFiles": [{"s3Bucket": "logs", "s3Object": log(1)}, {"s3Bucket": "logs", "s3Object": log(2)}],
+    });
+    let key = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/11/21/\
+               111122223333_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20261121T010000Z.json.gz";
+    cloud.put(key, &digest.to_string());
+    until("the digest", || cloud.left("killed") == 0);
+    service.kill();
+    let service = place.start("killed", &[]);
+    until("the finding", || found() == 1);
+    service.kill();
+    let service = place.start("killed", &[]);
+    std::thread::sleep(Duration::from_secs(4));
+    service.stop();
+    assert_eq!(found(), 1);
+    let bodies: Vec<String> = place.findings("killed").into_values().map(|(.., body)| body).collect();
+    assert!(bodies.iter().any(|body| body.contains("1 log file that the digest names did not come: AWSLogs/")));
+}

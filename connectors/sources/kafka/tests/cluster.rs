@@ -15,7 +15,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tripline_config::Secrets;
-use tripline_connect::source::{Arrival, Done, Intake, Opening};
+use tripline_connect::source::{Arrival, Done, Gap, Intake, Opening, Which};
 
 use super::super::config::Kafka;
 use super::super::offsets::Offsets;
@@ -69,6 +69,7 @@ impl Topic {
                 folder: Path::new("."),
                 once: false,
                 position,
+                rows: Vec::new(),
                 intake: intake.clone(),
             };
             self.settings().open(opening).unwrap()
@@ -95,7 +96,7 @@ impl Topic {
             Box::new(Reader::new(config, client, position, intake.clone()).unwrap())
         };
         let thread = Some(std::thread::spawn(move || source.run()));
-        Work { arrivals, intake, thread, position: None, numbers: BTreeMap::new() }
+        Work { arrivals, intake, thread, position: None, numbers: BTreeMap::new(), gaps: Vec::new() }
     }
 
     /// What the group was told of a partition.
@@ -153,6 +154,7 @@ struct Work {
     /// What was committed.
     position: Option<Vec<u8>>,
     numbers: BTreeMap<u64, u64>,
+    gaps: Vec<Gap>,
 }
 
 impl Work {
@@ -172,6 +174,7 @@ impl Work {
             *self.numbers.entry(event["n"].as_u64().unwrap()).or_default() += 1;
         }
         self.position = arrival.position;
+        self.gaps.extend(arrival.gaps);
         let _ = arrival.done.unwrap().send(Done::default());
     }
 
@@ -273,6 +276,67 @@ fn what_comes_after_the_end_was_looked_for_is_read_whenever_that_is() {
     work.commit_until("what came in between", |work| work.numbers.len() == 30);
     assert_eq!(work.numbers.first_key_value(), Some((&30, &1)));
     work.end();
+}
+
+/// Writes records of 100 KB to the first partition: of 5 MB and more the cluster deletes the oldest.
+fn much(topic: &Topic, numbers: std::ops::Range<u64>) {
+    let fill = "x".repeat(100_000);
+    for n in numbers {
+        let payload = format!("{{\"n\":{n},\"fill\":\"{fill}\"}}");
+        let record = BaseRecord::<(), str>::to("logs").partition(0).payload(&payload);
+        topic.producer.send(record).map_err(|(error, _)| error).unwrap();
+        if n % 20 == 0 {
+            topic.producer.flush(Duration::from_secs(20)).unwrap();
+        }
+    }
+    topic.producer.flush(Duration::from_secs(20)).unwrap();
+}
+
+/// Every number was read or is missing by a gap of its partition, and none is both.
+fn accounted(numbers: &BTreeMap<u64, u64>, gaps: &[Gap], all: u64) {
+    let mut missing = 0;
+    for gap in gaps {
+        let Which::Numbers(from, to) = gap.which else { panic!("{gap:?}") };
+        assert_eq!((gap.of.as_str(), gap.missing), ("logs / partition 0", Some((to - from + 1) as u64)));
+        assert!((from..=to).all(|n| !numbers.contains_key(&(n as u64))), "{gap:?}");
+        missing += gap.missing.unwrap();
+    }
+    assert!(missing > 0, "nothing was deleted");
+    assert_eq!(numbers.len() as u64 + missing, all, "{gaps:?}");
+    assert!(numbers.values().all(|times| *times == 1));
+}
+
+#[test]
+fn records_that_were_deleted_while_nobody_read_are_a_gap_with_their_offsets() {
+    let cluster = mock();
+    let topic = Topic::new(&cluster.bootstrap_servers());
+    much(&topic, 0..10);
+    let mut work = topic.open(None, 8);
+    work.commit_until("the first", |work| work.numbers.len() == 10);
+    assert!(work.gaps.is_empty());
+    let (position, mut numbers) = work.end();
+    much(&topic, 10..110);
+    let mut work = topic.open(position, 8);
+    work.commit_until("the last", |work| work.numbers.contains_key(&109));
+    let gaps = std::mem::take(&mut work.gaps);
+    numbers.extend(work.end().1);
+    accounted(&numbers, &gaps, 110);
+}
+
+#[test]
+fn records_that_were_deleted_before_a_slow_engine_took_them_are_a_gap_and_reading_goes_on() {
+    let cluster = mock();
+    let topic = Topic::new(&cluster.bootstrap_servers());
+    let mut work = topic.open(None, 1);
+    work.commit_until("its partitions", Work::has_all);
+    // More than is fetched ahead, and than the cluster keeps.
+    much(&topic, 0..500);
+    work.commit_until("the last", |work| work.numbers.contains_key(&499));
+    much(&topic, 500..510);
+    work.commit_until("what comes later", |work| work.numbers.contains_key(&509));
+    let gaps = std::mem::take(&mut work.gaps);
+    let (_, numbers) = work.end();
+    accounted(&numbers, &gaps, 510);
 }
 
 #[test]

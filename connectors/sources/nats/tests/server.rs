@@ -1,5 +1,7 @@
 //! What is read from nats-server, where it is there (`.ci/peers`).
 
+mod accounts;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -118,7 +120,14 @@ impl Logs {
         let (intake, arrivals) = Intake::channel("nats", 8);
         let folder = self.server.folder.path();
         let intake_of = intake.clone();
-        let opening = Opening { secrets: &Secrets::default(), folder, once: false, position, intake: intake_of };
+        let opening = Opening {
+            secrets: &Secrets::default(),
+            folder,
+            once: false,
+            position,
+            rows: Vec::new(),
+            intake: intake_of,
+        };
         let source = self.settings().open(opening).unwrap();
         let thread = Some(std::thread::spawn(move || source.run()));
         Work { arrivals, intake, thread, position: None, numbers: BTreeMap::new(), held: Vec::new() }

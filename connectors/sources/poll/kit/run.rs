@@ -16,7 +16,7 @@ use crate::poll::config::Settled;
 use crate::poll::poller::Poller;
 use crate::poll::position::Position;
 use crate::poll::service::Service;
-use crate::poll::source::{arrival, position};
+use crate::poll::source::arrival;
 use crate::poll::spec::{How, Stream};
 use crate::poll::template::{Template, as_is};
 
@@ -81,7 +81,7 @@ async fn play(tests: &Tests, scenario: &Scenario, killed: bool) -> Result<Delive
     let end = tests.start.saturating_add(nanos(scenario.lasts));
     let mut out = Delivered::default();
     let (mut committed, mut lost) = (Vec::new(), false);
-    let mut at = Position::default();
+    let (mut at, mut rows) = (Position::default(), BTreeMap::new());
     let mut streams = pollers(&side, &at);
     let mut due = vec![tests.start; streams.len()];
     let mut now = tests.start;
@@ -108,13 +108,19 @@ async fn play(tests: &Tests, scenario: &Scenario, killed: bool) -> Result<Delive
             Some(why) => drop(out.failing.insert(poller.spec.name.clone(), why.clone())),
             None => drop(out.failing.remove(&poller.spec.name)),
         }
-        let gaps = turn.gaps;
+        let gaps = turn.gaps.len() as u64;
         let spec = Arc::clone(&poller.spec);
         let Some(arrival) = arrival("test", poller, &mut turn, &mut at) else { continue };
         // Killed before the commit: what was read is gone, and is read again.
         lost = killed && !lost;
         if !lost {
             committed = arrival.position.unwrap_or_default();
+            for (key, value) in arrival.rows {
+                match value {
+                    Some(value) => drop(rows.insert(key, value)),
+                    None => drop(rows.remove(&key)),
+                }
+            }
             out.gaps += gaps;
             for (_, batch) in &arrival.pieces {
                 out.aside += batch.unparsed.len() as u64;
@@ -125,7 +131,8 @@ async fn play(tests: &Tests, scenario: &Scenario, killed: bool) -> Result<Delive
             }
         }
         if killed {
-            at = position(Some(&committed).filter(|bytes| !bytes.is_empty()).map(Vec::as_slice))?;
+            let rows = rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+            at = Position::read(Some(&committed).filter(|bytes| !bytes.is_empty()).map(Vec::as_slice), rows)?;
             side = service(&scenario.settled, &url)?;
             streams = pollers(&side, &at);
             due = vec![now; streams.len()];

@@ -3,7 +3,7 @@
 use tripline_connect::clock::nanos;
 
 use super::{MOST_PAGES, Poller, Turn};
-use crate::poll::position::{Gap, Next};
+use crate::poll::position::Next;
 use crate::poll::spec::Checkpoint;
 
 const SECOND: i64 = 1_000_000_000;
@@ -45,7 +45,7 @@ impl Poller {
         }
         if upto < oldest {
             let why = "the service no longer has them".to_string();
-            self.lost(Gap { from: upto, until: oldest, why }, turn);
+            self.lost(upto, oldest, why, turn);
             upto = oldest;
             self.mark.upto = Some(upto);
         }
@@ -97,7 +97,7 @@ impl Poller {
         }
         if self.mark.pages >= MOST_PAGES {
             if let (Checkpoint::Time, Some((from, until))) = (self.spec.checkpoint, self.mark.window) {
-                self.lost(Gap { from, until, why: format!("a window has more than {MOST_PAGES} pages") }, turn);
+                self.lost(from, until, format!("a window has more than {MOST_PAGES} pages"), turn);
             }
             return false;
         }

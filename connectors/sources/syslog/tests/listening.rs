@@ -177,7 +177,14 @@ fn an_address_that_is_taken_is_told_of() {
     let at = taken.local_addr().unwrap();
     let settings = read(&format!("listen = \"{at}\"\nprotocol = \"tcp\"")).0.unwrap();
     let (intake, _arrivals) = Intake::channel("edge", 1);
-    let opening = Opening { secrets: &Secrets::default(), folder: Path::new("."), once: false, position: None, intake };
+    let opening = Opening {
+        secrets: &Secrets::default(),
+        folder: Path::new("."),
+        once: false,
+        position: None,
+        rows: Vec::new(),
+        intake,
+    };
     let why = settings.open(opening).err().unwrap();
     assert_eq!(
         why,

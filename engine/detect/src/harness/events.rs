@@ -7,9 +7,10 @@ use tripline_event::{Path, Segment, Value, format_time, parse_date};
 use tripline_semantic::typed::{Expectation, Statement};
 
 use super::Fixtures;
-use crate::{DiskFiles, Ruleset};
+use crate::{FixtureFiles, Ruleset};
 
 /// An event of a test.
+#[derive(Clone, Debug)]
 pub struct TestEvent {
     /// Its source.
     pub source: String,
@@ -29,7 +30,7 @@ pub struct Played<'t> {
 
 struct Player<'p, 't> {
     ruleset: &'p Ruleset,
-    files: &'p DiskFiles,
+    files: &'p dyn FixtureFiles,
     fixtures: &'p mut Fixtures,
     beside: String,
     clock: Option<i64>,
@@ -45,7 +46,7 @@ struct Player<'p, 't> {
 /// A sentence where a fixture cannot be read.
 pub fn play<'t>(
     ruleset: &Ruleset,
-    files: &DiskFiles,
+    files: &dyn FixtureFiles,
     fixtures: &mut Fixtures,
     beside: &str,
     statements: &'t [Statement],

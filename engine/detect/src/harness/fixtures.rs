@@ -8,7 +8,7 @@ use tripline_semantic::codes::BAD_FIXTURE;
 use tripline_semantic::typed::Statement;
 
 use crate::files::LOOKED_FOR;
-use crate::{DiskFiles, Ruleset};
+use crate::{DiskFiles, FixtureFiles, Ruleset};
 
 /// Fixtures that were read: the `.trip` file and the name in it, to the event.
 #[derive(Default)]
@@ -32,13 +32,13 @@ impl Fixtures {
     ///
     /// # Errors
     /// Why it cannot be read, or what else it holds.
-    pub fn event(&mut self, files: &DiskFiles, beside: &str, name: &str) -> Result<Value<'static>, Fault> {
+    pub fn event(&mut self, files: &dyn FixtureFiles, beside: &str, name: &str) -> Result<Value<'static>, Fault> {
         let key = (beside.to_string(), name.to_string());
         self.0.entry(key).or_insert_with(|| read(files, beside, name)).clone()
     }
 }
 
-fn read(files: &DiskFiles, beside: &str, name: &str) -> Result<Value<'static>, Fault> {
+fn read(files: &dyn FixtureFiles, beside: &str, name: &str) -> Result<Value<'static>, Fault> {
     let text = files
         .fixture(beside, name)
         .map_err(|why| Fault { said: format!("the fixture `{name}` cannot be read: {why}"), help: LOOKED_FOR })?;
@@ -59,11 +59,11 @@ fn read(files: &DiskFiles, beside: &str, name: &str) -> Result<Value<'static>, F
 /// program are nowhere on the disk.
 pub fn bad_fixtures(ruleset: &Ruleset, files: &DiskFiles, names: &[String]) -> Vec<Diagnostic> {
     let program = &ruleset.program;
-    let rules = program.rules.iter().map(|rule| (&rule.name, &rule.tests));
-    let mappings = program.mappings.iter().map(|mapping| (&mapping.name, &mapping.tests));
+    let rules = program.rules.iter().flat_map(|rule| rule.tests.iter().chain(&rule.canary).map(|test| (&rule.name, test)));
+    let mappings = program.mappings.iter().flat_map(|mapping| mapping.tests.iter().map(|test| (&mapping.name, test)));
     let mut fixtures = Fixtures::default();
     let mut out = Vec::new();
-    for (item, test) in rules.chain(mappings).flat_map(|(item, tests)| tests.iter().map(move |test| (item, test))) {
+    for (item, test) in rules.chain(mappings) {
         let beside = ruleset.sources.name(test.span.file);
         if names.iter().any(|name| name == beside) {
             look(&test.statements, &mut |name, span| {

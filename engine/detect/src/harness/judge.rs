@@ -51,6 +51,12 @@ pub fn rule_test(
     }
     let alerts = group(ruleset, findings);
     let mut failures = Vec::new();
+    // A canary has to give a finding, and says no more.
+    if rule.canary.as_ref().is_some_and(|canary| std::ptr::eq(canary, test)) {
+        let what = Expected::Alerts(None);
+        let any = typed::Expectation { span: test.span, what, entries: Vec::new(), routed: None, rendered: Vec::new() };
+        failures.extend(expectation(ruleset, rule, &any, &alerts, &judged, telling));
+    }
     for (_, expect) in &played.expects {
         let failure = expectation(ruleset, rule, expect, &alerts, &judged, telling);
         failures.extend(failure);

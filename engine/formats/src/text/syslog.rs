@@ -237,7 +237,7 @@ fn program(text: &[u8]) -> Parsed<'_, (&[u8], Option<&[u8]>)> {
 }
 
 /// Writes the members of a message that is of a format itself; false where it is not, whatever was written.
-fn payload(message: &[u8], json: &mut Json<'_>) -> bool {
+pub(super) fn payload(message: &[u8], json: &mut Json<'_>) -> bool {
     let text = message.strip_prefix(b"@cee:").unwrap_or(message).trim_ascii();
     if text.starts_with(b"CEF:") {
         return cef::members(text, json).is_ok();

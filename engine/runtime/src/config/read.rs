@@ -13,7 +13,7 @@ use tripline_connect::{Kind, Kinds, Pace};
 use tripline_detect::Local;
 use tripline_serve::Listen;
 
-use super::{Api, Config, Engine, Keep, Metrics, Outlet, Rules, Source, Watching, packs};
+use super::{Api, Canary, Config, Engine, Keep, Metrics, Outlet, Rules, Source, Watching, packs};
 use crate::codes;
 use crate::watch::HEALTH;
 
@@ -75,6 +75,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: Kinds, said: &mut Said<'_>)
     let enrichments = crate::enrich::read(root, said);
     let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
     let api = root.table("api", said).and_then(|table| api(table, said));
+    let canary = root.table("canary", said).and_then(|table| canary(table, said));
     let store = store.unwrap_or_else(|| {
         Some(Keep { path: folder.join("tripline.db"), max_bytes: None, retain: RETAIN, sync: true })
     })?;
@@ -91,6 +92,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: Kinds, said: &mut Said<'_>)
         kinds,
         metrics,
         api,
+        canary,
     })
 }
 
@@ -228,4 +230,18 @@ fn api(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Api> {
         max_connections: usize::try_from(connections).unwrap_or(64),
         rate: u32::try_from(rate).unwrap_or(600),
     })
+}
+
+fn canary(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Canary> {
+    let (span, usual) = (table.span, Canary::default());
+    let enabled = table.flag("enabled", true, said);
+    let every = table.duration("every", usual.every, ("1s", "7d"), said);
+    let within = table.duration("within", usual.within.min(every), ("1s", "1h"), said);
+    let tests = table.flag("tests", usual.tests, said);
+    table.finish(said);
+    if within > every {
+        let message = "a canary may take no longer than until the next one: `within` is longer than `every`";
+        said.push(Diagnostic::new(&BAD_VALUE, span, message).help("let `every` be an hour, and `within` a minute"));
+    }
+    enabled.then_some(Canary { every, within, tests })
 }

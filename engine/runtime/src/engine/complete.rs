@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tripline_connect::source::Arrival;
 use tripline_detect::SourceChoice;
 use tripline_formats::{Batch, RecordRange};
@@ -17,19 +17,7 @@ impl Engine<'_> {
     /// The watcher looks at the clock; what it tells is judged with what else there is.
     pub(super) fn look(&mut self, last: bool, work: &mut Work) {
         let written = self.watch.look(clock::now(), last, &self.metrics);
-        let mut batch = Batch::default();
-        for (line, event) in (1..).zip(&written.events) {
-            let start = batch.buffer.len();
-            batch.buffer.extend_from_slice(event.to_string().as_bytes());
-            batch.records.push(RecordRange { range: start..batch.buffer.len(), line });
-            batch.buffer.push(b'\n');
-        }
-        if !batch.is_empty() {
-            let bytes = batch.buffer.len() as u64;
-            let arrival = Arrival::new(HEALTH.into(), batch, bytes);
-            let choice = SourceChoice::Named(HEALTH.into());
-            work.parcels.push(Parcel { source: HEALTH.into(), choice, arrival });
-        }
+        tell(&written.events, work);
         put(written, work);
     }
 
@@ -77,6 +65,9 @@ impl Engine<'_> {
         }
         for (parcel, brought) in fresh.iter().zip(&brought) {
             touched.insert(&parcel.source);
+            if !parcel.arrival.gaps.is_empty() {
+                self.watch.gaps(&parcel.source, &parcel.arrival.gaps, now, &self.metrics);
+            }
             self.watch.take(&parcel.source, brought, now);
             for (name, batch) in &parcel.arrival.pieces {
                 for unparsed in batch.unparsed.iter().take(MOST_ASIDE) {
@@ -94,6 +85,23 @@ impl Engine<'_> {
         let Aside { name, line, reason, excerpt } = aside;
         let record = json!({ "name": **name, "line": line, "reason": reason, "excerpt": excerpt });
         self.watch.aside(source, &record, now, written);
+    }
+}
+
+/// Makes what the service tells of itself events that are judged with what else there is.
+pub(super) fn tell(events: &[Json], work: &mut Work) {
+    let mut batch = Batch::default();
+    for (line, event) in (1..).zip(events) {
+        let start = batch.buffer.len();
+        batch.buffer.extend_from_slice(event.to_string().as_bytes());
+        batch.records.push(RecordRange { range: start..batch.buffer.len(), line });
+        batch.buffer.push(b'\n');
+    }
+    if !batch.is_empty() {
+        let bytes = batch.buffer.len() as u64;
+        let arrival = Arrival::new(HEALTH.into(), batch, bytes);
+        let choice = SourceChoice::Named(HEALTH.into());
+        work.parcels.push(Parcel { source: HEALTH.into(), choice, arrival });
     }
 }
 

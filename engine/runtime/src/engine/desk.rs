@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tripline_alert::{About, Act, Alert, Changes, Condition, Desk, Refused, Routing, Shelf, Silence, Status, Told};
+use tripline_alert::{
+    About, Act, Alert, Changes, Condition, Desk, Enrichments, Refused, Routing, Shelf, Silence, Status, Told,
+};
 use tripline_detect::Ruleset;
 use tripline_semantic::Program;
 use tripline_semantic::typed::Rule;
@@ -31,7 +33,7 @@ const REMEMBER: i64 = 86_400_000_000_000;
 const FORGOTTEN: usize = 200_000;
 
 /// What alerts are made with: the desk, and what is known of each rule.
-pub(super) struct Rules {
+pub(crate) struct Rules {
     pub(super) desk: Desk,
     /// By the index of the rule: what findings name it by, and what alerts say of it. None for rules that are silent.
     rules: Vec<Option<(String, About)>>,
@@ -39,6 +41,31 @@ pub(super) struct Rules {
 
 /// The store, as the desk asks it.
 pub struct Kept<'s>(pub &'s Store);
+
+/// Nothing was kept.
+pub(crate) struct Empty;
+
+impl Shelf for Empty {
+    fn alert(&self, _: &str) -> Result<Option<Alert>, String> {
+        Ok(None)
+    }
+
+    fn latest(&self, _: &str, _: &[String]) -> Result<Option<Alert>, String> {
+        Ok(None)
+    }
+
+    fn due(&self, _: i64, _: usize) -> Result<Vec<Alert>, String> {
+        Ok(Vec::new())
+    }
+
+    fn open(&self, _: usize) -> Result<Vec<Alert>, String> {
+        Ok(Vec::new())
+    }
+
+    fn memo(&self, _: &str) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+}
 
 /// An alert as the store keeps it.
 ///
@@ -91,6 +118,20 @@ pub(super) fn told(error: StoreError) -> String {
 }
 
 impl Rules {
+    /// What alerts would be made with where no service runs; by the silences of a store, where there is one.
+    pub fn apart(
+        store: Option<&Store>,
+        ruleset: &Ruleset,
+        routing: Arc<Routing>,
+        enrichments: Arc<Enrichments>,
+    ) -> Result<Self, String> {
+        let made = match store {
+            Some(store) => desk(store, ruleset, &routing)?,
+            None => Desk::new(routing, Vec::new(), &ruleset.program).0,
+        };
+        Ok(Rules { desk: made.enriching(enrichments), rules: about(ruleset, None) })
+    }
+
     /// Makes a finding part of an alert.
     pub fn take(
         &self,

@@ -5,6 +5,7 @@ use tripline_store::Store;
 
 use super::feed::Feed;
 use super::ids::{Ids, SPACE};
+use super::kept::SPACE as KEPT;
 use crate::log::say;
 use crate::watch::{SPACE as NUMBERS, Watch};
 
@@ -25,6 +26,10 @@ pub(super) fn restore<'r>(
     let each = |space: &[u8; 16], key: &[u8], value: &[u8]| {
         if *space == SPACE {
             ids.restore(key, value);
+            return;
+        }
+        // Sources were given theirs when they were opened.
+        if *space == KEPT {
             return;
         }
         if *space == NUMBERS {
@@ -56,6 +61,6 @@ pub(super) fn tidy(store: &mut Store, ruleset: &Ruleset, stream: Option<&mut Str
         return Ok(());
     }
     let mut keep = stream.map_or_else(|| vec![[0; 16]], |stream| stream.machine().spaces());
-    keep.extend([SPACE, NUMBERS]);
+    keep.extend([SPACE, NUMBERS, KEPT]);
     store.drop_spaces_except(&keep).map(|_| ()).map_err(|error| error.to_string())
 }

@@ -63,6 +63,9 @@ pub struct Condition {
     pub expected: String,
     /// What is the case.
     pub seen: String,
+    /// Which of several of one subject, so that each has an id of its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub which: String,
     /// More that rules may read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub more: BTreeMap<String, Json>,
@@ -71,14 +74,18 @@ pub struct Condition {
 impl Condition {
     /// A condition without more to say.
     pub fn new(subject: Subject, since: i64, expected: impl Into<String>, seen: impl Into<String>) -> Self {
-        Condition { subject, since, expected: expected.into(), seen: seen.into(), more: BTreeMap::new() }
+        let (expected, seen) = (expected.into(), seen.into());
+        Condition { subject, since, expected, seen, which: String::new(), more: BTreeMap::new() }
     }
 
     /// What it is kept under.
     pub fn id(&self) -> String {
         let Subject { kind, source, event_source, of } = &self.subject;
         let event_source = event_source.as_deref().unwrap_or_default();
-        let whole = [kind, source, event_source, of, &self.since.to_string()].join("\0");
+        let mut whole = [kind, source, event_source, of, &self.since.to_string()].join("\0");
+        if !self.which.is_empty() {
+            whole = [&whole, self.which.as_str()].join("\0");
+        }
         Sha256::digest(whole.as_bytes()).iter().take(10).map(|byte| format!("{byte:02x}")).collect()
     }
 

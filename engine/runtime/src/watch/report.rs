@@ -10,8 +10,9 @@ use super::drift::Fields;
 use super::gaps::Gaps;
 use super::health::Condition;
 use super::source::Watched;
+use super::told::{Missed, Told};
 use super::volume::{Bounds, HOUR, Week};
-use super::{FIELDS, GAPS, MOST_OPEN, MOST_SHAPES, OPEN, SOURCES, WEEKS, aside_of};
+use super::{FIELDS, GAPS, MOST_OPEN, MOST_SHAPES, OPEN, SOURCES, TOLD, WEEKS, aside_of};
 use crate::config;
 
 /// How many counts with gaps are told of.
@@ -49,6 +50,8 @@ pub struct Report {
     pub counts: (u64, u64, u64),
     /// Those in which something is missing, the worst first.
     pub missing: Vec<Missing>,
+    /// Gaps that it told of itself.
+    pub told: Told,
     /// How many fields its events have, and which of them are gone.
     pub fields: (usize, Vec<String>),
     /// The conditions that hold.
@@ -127,6 +130,12 @@ pub fn seen(store: &Store) -> Result<Vec<(String, Seen)>, String> {
     Ok(kept.into_iter().filter_map(read).collect())
 }
 
+/// What is kept under a name; nothing where it cannot be read.
+fn memo_of<T: serde::de::DeserializeOwned + Default>(store: &Store, name: &str) -> Result<T, String> {
+    let kept = store.memo(name).map_err(|error| error.to_string())?;
+    Ok(kept.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default())
+}
+
 /// What is known of these sources.
 ///
 /// # Errors
@@ -150,8 +159,7 @@ pub fn read(store: &Store, sources: &[config::Source]) -> Result<Vec<Report>, St
     let mut out = Vec::new();
     for source in sources {
         let name = &source.name;
-        let kept = store.memo(&format!("{SOURCES}{name}")).map_err(told)?;
-        let watched: Watched = kept.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default();
+        let watched: Watched = memo_of(store, &format!("{SOURCES}{name}"))?;
         let week = store.memo(&format!("{WEEKS}{name}")).map_err(told)?;
         let week = week.and_then(|kept| serde_json::from_str::<Week>(&kept).ok()).filter(Week::is_whole);
         let week = week.unwrap_or_default();
@@ -171,6 +179,7 @@ pub fn read(store: &Store, sources: &[config::Source]) -> Result<Vec<Report>, St
             warm: week.warm(),
             counts: (number("counts"), number("judged"), number("twice")),
             missing: missing.into_iter().flatten().filter_map(read_missing).collect(),
+            told: memo_of(store, &format!("{TOLD}{name}"))?,
             fields: (shapes.clone().map(|fields| fields.paths.len()).sum(), shapes.flat_map(gone).collect()),
             watched,
             open,
@@ -236,6 +245,10 @@ impl Report {
                 "counts": self.counts.0, "judged": self.counts.1, "twice": self.counts.2,
                 "missing": self.missing.iter().fold(0u64, |sum, one| sum.saturating_add(one.missing)),
                 "of": missing.collect::<Vec<_>>(),
+                "told": {
+                    "count": self.told.gaps, "missing": self.told.missing,
+                    "latest": self.told.latest.iter().map(Missed::json).collect::<Vec<_>>(),
+                },
             },
             "drift": { "fields": self.fields.0, "gone": self.fields.1 },
             "failing": watched.failing.as_ref().map(|(why, since)| json!({ "why": why, "since": format_time(*since) })),

@@ -252,3 +252,66 @@ fn what_a_damaged_store_says_is_left_aside() {
     let reports = report::read(&place.store, &place.config.sources).unwrap();
     assert_eq!((reports[0].watched.events, reports[0].state), (3, "learning"));
 }
+
+#[test]
+fn a_gap_that_a_source_tells_of_is_told_once_also_after_a_crash() {
+    let mut place = Place::new("");
+    let gaps = [
+        Gap { event_source: Some("okta.system_log".into()), ..Gap::times("system_log", 0, 60 * SECOND, "it is gone") },
+        Gap::numbers("logs / partition 3", 5, 7, "they were deleted"),
+    ];
+    place.watch.gaps("okta", &gaps, MINUTE, &place.metrics);
+    let mut written = Written::default();
+    place.watch.written(&BTreeSet::new(), &mut written);
+    place.commit(written, MINUTE);
+    // It is told, and the process dies before that is committed.
+    let lost = place.watch.look(2 * MINUTE, false, &place.metrics);
+    assert_eq!(lost.events.len(), 2);
+    place.again(0);
+    let written = place.watch.look(3 * MINUTE, false, &place.metrics);
+    let ids = |written: &Written| written.events.iter().map(|event| event["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&written), ids(&lost), "they are the same events");
+    let event = written.events[0].clone();
+    let told = ["kind", "state", "of", "seen", "from", "to", "why", "event_source"].map(|name| event[name].clone());
+    let seen = "events may be missing from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z";
+    let (from, to) = ("1970-01-01T00:00:00Z", "1970-01-01T00:01:00Z");
+    assert_eq!(told, ["gap", "noticed", "system_log", seen, from, to, "it is gone", "okta.system_log"].map(Json::from));
+    let event = &written.events[1];
+    assert_eq!((&event["seen"], &event["missing"]), (&json!("3 missing: 5 to 7"), &json!(3)));
+    place.commit(written, 3 * MINUTE);
+    assert_eq!(place.kinds(4 * MINUTE), Vec::<String>::new());
+    place.again(0);
+    assert_eq!(place.kinds(5 * MINUTE), Vec::<String>::new());
+    let told = &report::read(&place.store, &place.config.sources).unwrap()[0].told;
+    assert_eq!((told.gaps, told.missing, told.latest.len()), (2, 3, 2));
+}
+
+#[test]
+fn gaps_without_end_take_a_bounded_place_and_datagrams_are_told_together() {
+    let mut place = Place::new("");
+    let many: Vec<Gap> = (0..5_000).map(|n| Gap::numbers("logs / partition 3", n, n, "gone".repeat(1_000))).collect();
+    place.watch.gaps("okta", &many, MINUTE, &place.metrics);
+    let mut told = 0;
+    for second in 1..100 {
+        told += place.look(MINUTE + second * SECOND).len();
+    }
+    assert_eq!(told, 1_000, "what waits is bounded, and what is told at once");
+    let report = report::read(&place.store, &place.config.sources).unwrap();
+    assert_eq!((report[0].told.gaps, report[0].told.latest.len()), (5_000, 20));
+    for second in 0..600 {
+        place.failing.lost("okta", 2);
+        let told = place.look(10 * MINUTE + second * SECOND);
+        assert_eq!(told.len(), usize::from(second % 300 == 0), "{second}: {told:?}");
+        assert!(told.iter().all(|(_, _, seen)| *seen == if second == 0 { "2 missing" } else { "600 missing" }));
+    }
+}
+
+#[test]
+fn a_further_hole_of_a_security_log_is_told_of_that_log() {
+    let mut place = Place::new("");
+    place.numbers((1..=500).chain(503..=600).chain([602]), MINUTE);
+    let written = place.watch.look(3 * MINUTE, false, &place.metrics);
+    let of: Vec<&Json> = written.events.iter().map(|event| &event["of"]).collect();
+    assert_eq!(of, ["DC01 / Security", "DC01 / Security"]);
+    assert_ne!(written.events[0]["id"], written.events[1]["id"]);
+}

@@ -47,6 +47,7 @@ impl Checker<'_> {
                 RuleClause::Having(h) => ("having", h.span),
                 RuleClause::Sequence(s) => ("sequence", s.span),
                 RuleClause::Alert(alert) => ("alert", alert.span),
+                RuleClause::Canary(canary) => ("canary", canary.span),
                 RuleClause::Except(_) | RuleClause::Test(_) | RuleClause::Equivalent(_) => continue,
             };
             if let Some(before) = seen.insert(word.to_string(), span) {
@@ -90,6 +91,7 @@ impl Checker<'_> {
             exceptions: Vec::new(),
             alert: Alert { window: DEFAULT_WINDOW, ..Alert::default() },
             tests: Vec::new(),
+            canary: None,
             equivalents: Vec::new(),
             stateful: looks.stateful,
             over: looks.over,
@@ -164,9 +166,13 @@ impl Checker<'_> {
             }
         }
         for clause in &rule.clauses {
-            if let RuleClause::Test(test) = clause {
-                let test = self.rule_test(test, class, scope, out);
-                out.tests.push(test);
+            match clause {
+                RuleClause::Test(test) => {
+                    let test = self.rule_test(test, class, scope, out);
+                    out.tests.push(test);
+                }
+                RuleClause::Canary(canary) => out.canary = Some(self.rule_canary(canary, class, scope, out)),
+                _ => {}
             }
         }
     }

@@ -7,7 +7,7 @@ use tripline_syntax::ast::{self, Expr, ExprKind, Matcher, Operand};
 
 use super::{Checker, Scope};
 use crate::codes;
-use crate::typed::{Expectation, Expected, Kind, Mapping, Negation, Root, Rule, Severity, Statement, Test, Ty, Typed};
+use crate::typed::{CANARY_EVENTS, Expectation, Expected, Kind, Mapping, Negation, Root, Rule, Severity, Statement, Test, Ty, Typed};
 
 /// Rounds of one `repeat`, nested ones multiplied.
 const MOST_ROUNDS: u64 = 1_000_000;
@@ -16,6 +16,32 @@ const MOST_ROUNDS: u64 = 1_000_000;
 enum Owner<'o> {
     Rule { class: Option<&'static Class>, scope: &'o Scope, rule: &'o Rule },
     Mapping(&'o Mapping),
+}
+
+fn first_expectation(statements: &[ast::Statement]) -> Option<&ast::Expect> {
+    statements.iter().find_map(|statement| match statement {
+        ast::Statement::Expect(expect) => Some(expect),
+        ast::Statement::Repeat { body, .. } => first_expectation(body),
+        _ => None,
+    })
+}
+
+fn events_of(statements: &[ast::Statement]) -> u64 {
+    let one = |statement: &ast::Statement| match statement {
+        ast::Statement::Event(_) => 1,
+        ast::Statement::Repeat { count, body, .. } => count.saturating_mul(events_of(body)),
+        _ => 0,
+    };
+    statements.iter().map(one).fold(0, u64::saturating_add)
+}
+
+fn drop_expectations(statements: &mut Vec<Statement>) {
+    statements.retain(|statement| !matches!(statement, Statement::Expect(_)));
+    for statement in statements {
+        if let Statement::Repeat { body, .. } = statement {
+            drop_expectations(body);
+        }
+    }
 }
 
 impl Checker<'_> {
@@ -27,6 +53,39 @@ impl Checker<'_> {
         rule: &Rule,
     ) -> Test {
         self.test(test, &Owner::Rule { class, scope, rule })
+    }
+
+    /// What is injected into a running service. That it gives a finding of its rule goes without saying.
+    pub(super) fn rule_canary(
+        &mut self,
+        canary: &ast::Canary,
+        class: Option<&'static Class>,
+        scope: &Scope,
+        rule: &Rule,
+    ) -> Test {
+        if let Some(expect) = first_expectation(&canary.statements) {
+            self.report(
+                Diagnostic::new(&codes::BAD_EXPECTATION, expect.span, "a canary expects nothing of its own")
+                    .help("it has to give a finding of its rule, and that is all; other expectations stand in a `test`"),
+            );
+        }
+        let events = events_of(&canary.statements);
+        if events == 0 {
+            self.report(
+                Diagnostic::new(&codes::MISSING_FIELD, canary.span, "this canary has no event")
+                    .help("write the events that the rule has to find: `event SOURCE from \"FILE\"`"),
+            );
+        }
+        if events > CANARY_EVENTS {
+            let message = format!("a canary may have at most {CANARY_EVENTS} events, and this one has {events}");
+            self.report(
+                Diagnostic::new(&codes::BAD_VALUE, canary.span, message)
+                    .help("it runs in a service again and again: write the fewest events that the rule finds"),
+            );
+        }
+        let mut statements = self.statements(&canary.statements, &Owner::Rule { class, scope, rule }, 1);
+        drop_expectations(&mut statements);
+        Test { name: "canary".into(), span: canary.span, statements }
     }
 
     pub(super) fn mapping_test(&mut self, test: &ast::Test, mapping: &Mapping) -> Test {

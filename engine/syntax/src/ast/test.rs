@@ -15,6 +15,15 @@ pub struct Test {
     pub statements: Vec<Statement>,
 }
 
+/// `canary { … }`: what is injected into a running service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Canary {
+    /// The whole clause.
+    pub span: Span,
+    /// What it does; expectations have no place in it.
+    pub statements: Vec<Statement>,
+}
+
 /// A statement of a test.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {

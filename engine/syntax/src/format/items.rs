@@ -3,7 +3,7 @@
 use super::doc::{Doc, HARD, LINE, WIDTH, concat, group, group_broken, indent, text};
 use super::{ARGUMENTS, Entry, Formatter, LIST, Laid, OBJECT, block, bracketed, commas};
 use crate::ast::{
-    Alert, AlertField, Arm, CompareOp, Def, Definition, EventStatement, Except, Expect, ExpectEntry, Expected, Expr,
+    Alert, AlertField, Arm, Canary, CompareOp, Def, Definition, EventStatement, Except, Expect, ExpectEntry, Expected, Expr,
     Feature, Item, List, ListBody, Mapping, MappingClause, Matcher, Name, On, Operand, Rendered, Routed, Rule,
     RuleClause, Sequence, Statement, Step, Table, Test, Where,
 };
@@ -147,6 +147,7 @@ impl Formatter<'_> {
             RuleClause::Except(x) => self.except(x),
             RuleClause::Alert(x) => self.alert(x),
             RuleClause::Test(x) => self.test(x),
+            RuleClause::Canary(x) => self.canary(x),
             RuleClause::Equivalent(x) => {
                 let (label, reason) = (self.string(&x.label), self.string(&x.reason));
                 let because = indent(concat([LINE, text("because "), reason]));
@@ -249,6 +250,12 @@ impl Formatter<'_> {
         let (from, to) = (test.name.span.end as usize, test.span.end as usize);
         let laid = self.lay(from, to, &test.statements, Statement::span, Self::statement);
         concat([text("test "), self.string(&test.name), text(" "), block(laid)])
+    }
+
+    fn canary(&mut self, canary: &Canary) -> Doc {
+        let (from, to) = (canary.span.start as usize, canary.span.end as usize);
+        let laid = self.lay(from, to, &canary.statements, Statement::span, Self::statement);
+        concat([text("canary "), block(laid)])
     }
 
     fn statement(&mut self, statement: &Statement) -> Doc {

@@ -325,6 +325,7 @@ fn form(text: &str, start: usize, at: usize) -> Option<&'static str> {
         "together" => "together by KEY within DURATION { … }",
         "except" => "except \"REASON\" until YYYY-MM-DD where EXPR",
         "test" => "test \"NAME\" { … }",
+        "canary" => "canary { … }",
         "equivalent" => "equivalent 'LABEL' because \"REASON\"",
         "detect" => "detect where EXPR",
         "when" => "when EXPR -> CLASS { … }",

@@ -1,8 +1,8 @@
-//! Lines of text: any bytes as each format, cut anywhere, and with a decoder that takes over from another.
+//! Lines of text: any bytes as each format, cut anywhere, with a decoder that takes over from another, and by themselves.
 
 use std::io;
 
-use tripline_formats::{Batch, Decoder, Format, Layout, Reader, parse};
+use tripline_formats::{Batch, Decoder, Format, Layout, Reader, parse, text_event};
 
 use super::reading::Drip;
 
@@ -12,6 +12,7 @@ pub fn lines(bytes: &[u8]) {
     let Some((first, text)) = bytes.split_first() else { return };
     let format = Format::ALL.get(usize::from(*first) % Format::ALL.len()).copied().unwrap_or_default();
     let layout = Layout { near: Some(1_795_248_000_000_000_000), ..Layout::of(format) };
+    by_itself(text, layout.near);
     let whole = read(text, &layout, usize::MAX);
     if format == Format::Json {
         // Pieces of other shapes than lines: the target `reader` is for them.
@@ -28,6 +29,14 @@ pub fn lines(bytes: &[u8]) {
             assert!(handed_over(&text, &layout, every) == whole, "a decoder that takes over gives something else");
         }
     }
+}
+
+/// What a text by itself becomes is an object, or nothing.
+fn by_itself(text: &[u8], near: Option<i64>) {
+    let mut out = b"before".to_vec();
+    let is = text_event(text, near, &mut out);
+    let event = out.strip_prefix(b"before").expect("what stood there stays");
+    assert!(if is { parse(event).is_ok() } else { event.is_empty() }, "no object was written, or a part of one");
 }
 
 /// Records and pieces that are none, by their lines.

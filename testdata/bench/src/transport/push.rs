@@ -1,21 +1,17 @@
-//! How many events a second a service takes that are sent to it over HTTP, by one protocol after another: with all shipped
-//! rules, a store on the disk, and every request answered after its commit.
+//! Wires on which events are pushed over HTTP, by one protocol or another; every request is answered after its commit.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use crate::corpus;
-use crate::service::{Asked, Place, get, port, sum, wait_for};
+use super::{Load, Wire};
+use crate::service::{Service, port};
 
 /// How many clients send, each a request after another.
-const CLIENTS: usize = 16;
-/// How many events a request has.
-const BATCH: usize = 500;
-/// How many different events there are.
-const EVENTS: usize = 20_000;
+const CLIENTS: usize = 48;
+/// How many events a request has: about a megabyte.
+const BATCH: usize = 1_000;
 
 /// The head of a request, without its length, and its body.
 type Request = (&'static str, Vec<u8>);
@@ -85,67 +81,35 @@ fn send(stream: &mut TcpStream, (head, body): &Request) -> std::io::Result<u16> 
     }
 }
 
-/// Measures one kind.
+/// Clients that send requests until every line was taken.
 ///
 /// # Errors
-/// Where the program does not run, or refuses what it is sent.
-pub fn run(asked: &Asked<'_>, kind: &str) -> Result<(), String> {
-    let log = String::from_utf8(corpus::events(EVENTS)).map_err(|error| error.to_string())?;
-    let lines: Vec<&str> = log.lines().collect();
+/// Where there is no such kind.
+pub(super) fn wire(kind: &str, load: &Load) -> Result<Wire, String> {
+    let lines: Vec<&str> = load.lines.iter().map(String::as_str).collect();
     let requests: Vec<Request> = lines.chunks(BATCH).map(|lines| request(kind, lines)).collect::<Result<_, _>>()?;
-    let requests = Arc::new(requests);
-    let place = Place::new(asked.folder)?;
-    let (push, page) = (port()?, port()?);
-    place.write(
-        "tripline.toml",
-        &format!(
-            "[[source]]\nname = \"push\"\nkind = \"{kind}\"\nlisten = \"127.0.0.1:{push}\"\n\
-             [metrics]\nlisten = \"127.0.0.1:{page}\"\n"
-        ),
-    )?;
-    let mut service = place.start(asked.program, &[])?;
-    wait_for(page)?;
-    let refused = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
-    let until = begun + Duration::from_secs(asked.seconds);
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|client| {
-            let (requests, refused) = (Arc::clone(&requests), Arc::clone(&refused));
-            std::thread::spawn(move || -> Result<(), String> {
-                let said = |error: std::io::Error| error.to_string();
-                let mut stream = TcpStream::connect(("127.0.0.1", push)).map_err(said)?;
-                for request in requests.iter().cycle().skip(client * 7) {
-                    while Instant::now() < until {
-                        match send(&mut stream, request).map_err(said)? {
-                            200 => break,
-                            429 | 503 => {
-                                refused.fetch_add(1, Ordering::Relaxed);
-                                std::thread::sleep(Duration::from_millis(20));
-                            }
-                            status => return Err(format!("the service answers {status}")),
-                        }
-                    }
-                    if Instant::now() >= until {
-                        return Ok(());
+    let to = port()?;
+    let source = format!("kind = \"{kind}\"\nlisten = \"127.0.0.1:{to}\"\n");
+    Ok(Wire::new(source, move |_: &Load, _: &mut Service| {
+        let next = AtomicUsize::new(0);
+        let client = || -> Result<(), String> {
+            let said = |error: std::io::Error| error.to_string();
+            let mut stream = TcpStream::connect(("127.0.0.1", to)).map_err(said)?;
+            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                loop {
+                    match send(&mut stream, request).map_err(said)? {
+                        200 => break,
+                        // Told to come again.
+                        429 | 503 => std::thread::sleep(Duration::from_millis(20)),
+                        status => return Err(format!("the service answers {status}")),
                     }
                 }
-                Ok(())
-            })
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+            clients.into_iter().try_for_each(|client| client.join().map_err(|_| "a client failed".to_string())?)
         })
-        .collect();
-    for client in clients {
-        client.join().map_err(|_| "a client failed")??;
-    }
-    let took = begun.elapsed().as_secs_f64();
-    let busy = service.seconds();
-    let metrics = get(page, "/metrics")?;
-    let events = sum(&metrics, "tripline_events_total");
-    println!(
-        "{kind}: {events:.0} events in {took:.1} s, {:.0} events/s, {:.0} findings, {} requests told to come again, \
-         {busy:.1} s of processor",
-        events / took,
-        sum(&metrics, "tripline_findings_total"),
-        refused.load(Ordering::Relaxed),
-    );
-    Ok(())
+    }))
 }

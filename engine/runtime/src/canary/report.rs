@@ -1,0 +1,228 @@
+//! What is known of the canaries of rules, read from a store: beside a service, or without one; and a run of them without
+//! a service.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use serde_json::{Value as Json, json};
+use tripline_alert::{Enrichments, Routing};
+use tripline_detect::harness::Fixtures;
+use tripline_detect::{Detector, FixtureFiles, Ruleset, canary};
+use tripline_event::format_time;
+use tripline_semantic::typed::{Mode, Rule};
+use tripline_store::Store;
+
+use super::{Came, KEPT, Kept, MOST, Maker, State, Step};
+use crate::config::{self, Config};
+use crate::deliver;
+use crate::engine::canary::{Out, Way, judge};
+use crate::engine::desk::{self, Empty, Rules};
+use tripline_connect::clock;
+
+/// Whether a rule would fire now, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Its last canary came out.
+    Yes,
+    /// It did not.
+    No,
+    /// It was found, and nobody is told at present.
+    Held,
+    /// Nobody knows: there is no canary, none was injected yet, or none for too long.
+    Unknown,
+}
+
+impl Answer {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Answer::Yes => "yes",
+            Answer::No => "no",
+            Answer::Held => "held",
+            Answer::Unknown => "unknown",
+        }
+    }
+}
+
+/// What is known of one rule.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The rule.
+    pub rule: String,
+    /// Whether it would fire now.
+    pub answer: Answer,
+    /// How its canary is, in a word: that of [`State`], or `off`, `none`, `waiting`, `stale`.
+    pub state: &'static str,
+    /// Why it would not fire, or is not known to.
+    pub why: String,
+    /// What is injected for it: `canary`, or the name of a test.
+    pub of: Option<String>,
+    /// What became of the last.
+    pub last: Option<Kept>,
+}
+
+impl Report {
+    /// Everything, for programs.
+    pub fn json(&self) -> Json {
+        let last = self.last.as_ref().map(|last| {
+            json!({
+                "at": format_time(last.at),
+                "state": last.state.as_str(),
+                "step": last.step.map(Step::as_str),
+                "at_fault": Some(&last.blamed).filter(|blamed| !blamed.is_empty()),
+                "why": Some(&last.why).filter(|why| !why.is_empty()),
+                "to": last.to,
+                "milliseconds": last.nanos / 1_000_000,
+                "since": format_time(last.since),
+                "fired": last.fired.map(format_time),
+                "of": last.of,
+            })
+        });
+        json!({
+            "rule": self.rule,
+            "fires": self.answer.as_str(),
+            "state": self.state,
+            "why": Some(&self.why).filter(|why| !why.is_empty()),
+            "canary": self.of,
+            "last": last,
+        })
+    }
+}
+
+/// What is known of every rule, by what the store has.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn read(store: &Store, config: &Config, ruleset: &Ruleset, now: i64) -> Result<Vec<Report>, String> {
+    let kept = store.memos(KEPT, MOST).map_err(|error| error.to_string())?;
+    let kept = kept.into_iter().filter_map(|(name, text)| {
+        Some((name.strip_prefix(KEPT)?.to_string(), serde_json::from_str::<Kept>(&text).ok()?))
+    });
+    let mut kept: BTreeMap<String, Kept> = kept.collect();
+    let rules = ruleset.program.rules.iter();
+    Ok(rules.map(|rule| known(rule, config.canary, kept.remove(&rule.name), now)).collect())
+}
+
+fn known(rule: &Rule, settings: Option<config::Canary>, last: Option<Kept>, now: i64) -> Report {
+    let of = canary::of(rule, settings.unwrap_or_default().tests).map(|test| test.name.clone());
+    let told = |answer, state, why: &str| Report {
+        rule: rule.name.clone(),
+        answer,
+        state,
+        why: why.into(),
+        of: of.clone(),
+        last: last.clone(),
+    };
+    if rule.broken {
+        return told(Answer::No, "lost", "the rule has an error and is left out; `tripline check` says which");
+    }
+    if rule.mode == Mode::Off {
+        return told(Answer::No, "off", "the configuration switches the rule off");
+    }
+    if of.is_none() {
+        return told(Answer::Unknown, "none", "it has no canary, and no test that could stand in for one");
+    }
+    let Some(settings) = settings else {
+        return told(Answer::Unknown, "off", "canaries are off: add `[canary]` to the configuration");
+    };
+    match &last {
+        None => told(Answer::Unknown, "waiting", "none was injected yet"),
+        Some(last) => {
+            let late = clock::nanos(settings.every).saturating_mul(2).saturating_add(clock::nanos(settings.within));
+            if now.saturating_sub(last.at) > late {
+                let why = format!("none was injected since {}: does the service run?", format_time(last.at));
+                return told(Answer::Unknown, "stale", &why);
+            }
+            told(answer(last.state), last.state.as_str(), &last.why)
+        }
+    }
+}
+
+fn answer(state: State) -> Answer {
+    match state {
+        State::Fires => Answer::Yes,
+        State::Held => Answer::Held,
+        State::Lost | State::Unfed => Answer::No,
+    }
+}
+
+/// What canaries are run with where no service is asked.
+pub struct Bench<'b> {
+    /// The configuration.
+    pub config: &'b Config,
+    /// Its rules.
+    pub ruleset: &'b Ruleset,
+    /// Its routes.
+    pub routing: Routing,
+    /// Its enrichments.
+    pub enrichments: Enrichments,
+    /// What a service kept: silences and open alerts hold canaries back as they do alerts.
+    pub store: Option<&'b Store>,
+    /// Where fixtures are found.
+    pub files: &'b dyn FixtureFiles,
+}
+
+impl Bench<'_> {
+    /// Runs the canaries of rules at once, on the way that they take in a service, but for sources and workers: whether
+    /// these work is not known here. Nothing is written or sent.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn run(&self, wanted: &dyn Fn(&Rule) -> bool) -> Result<Vec<Report>, String> {
+        let settings = self.config.canary.unwrap_or_default();
+        let enrichments = Arc::new(self.enrichments.clone());
+        let rules = Rules::apart(self.store, self.ruleset, Arc::new(self.routing.clone()), enrichments)?;
+        let detectors = [Mutex::new(Detector::new(self.ruleset))];
+        let fails = |_: &str| None;
+        let maker = Maker { config: self.config, ruleset: self.ruleset, files: self.files, fails: &fails };
+        let mut fixtures = Fixtures::default();
+        let mut out = Vec::new();
+        for (at, rule) in self.ruleset.program.rules.iter().enumerate().filter(|(_, rule)| wanted(rule)) {
+            let Some(test) = canary::of(rule, settings.tests) else {
+                out.push(known(rule, Some(settings), None, 0));
+                continue;
+            };
+            let (now, begun) = (clock::now(), Instant::now());
+            let came = match maker.make(&mut fixtures, (at, rule), test, 0, now) {
+                Ok(marked) => {
+                    let ways: Vec<Way<'_>> = self.config.outlets().map(way).collect();
+                    let come = match self.store {
+                        Some(store) => {
+                            judge(self.ruleset, &detectors, &rules, &ways, &desk::Kept(store), &marked, now)?
+                        }
+                        None => judge(self.ruleset, &detectors, &rules, &ways, &Empty, &marked, now)?,
+                    };
+                    come.map_or_else(|came| came, |out| self.render(&out))
+                }
+                Err(came) => came,
+            };
+            let Came { state, step, blamed, why, to } = came;
+            let nanos = clock::nanos(begun.elapsed());
+            let fired = (state == State::Fires).then_some(now);
+            let (answer, of) = (answer(state), test.name.clone());
+            let last = Kept { at: now, state, step, blamed, why: why.clone(), to, nanos, since: now, fired, of: of.clone() };
+            let (rule, last) = (rule.name.clone(), Some(last));
+            out.push(Report { rule, answer, state: state.as_str(), why, of: Some(of), last });
+        }
+        Ok(out)
+    }
+
+    /// What would be sent, made by what makes it when it is sent.
+    fn render(&self, out: &[Out]) -> Came {
+        let mut to = Vec::new();
+        for one in out {
+            let outlet = self.config.outlets().find(|outlet| outlet.name == one.to);
+            let made = outlet.map(|outlet| deliver::rendered(outlet.settings.as_ref(), &one.key, &one.body));
+            if let Some(Err(why)) = made {
+                return Came::lost(Step::Destination, &one.to, format!("`{}` would not get it: {why}", one.to));
+            }
+            to.push(one.to.clone());
+        }
+        Came { to, ..Came::other(State::Fires, "") }
+    }
+}
+
+fn way(outlet: &config::Outlet) -> Way<'_> {
+    Way { name: &outlet.name, alerts: outlet.alerts, min_severity: outlet.min_severity }
+}
