@@ -149,7 +149,10 @@ fn row(report: &Report) -> [String; 5] {
         visible(&report.rule).into_owned(),
         report.answer.as_str().into(),
         report.state.into(),
-        last.map_or_else(|| "never".into(), |last| format!("{} ago", times::about(load::now().saturating_sub(last.at)))),
+        last.map_or_else(
+            || "never".into(),
+            |last| format!("{} ago", times::about(load::now().saturating_sub(last.at))),
+        ),
         visible(&told).into_owned(),
     ]
 }

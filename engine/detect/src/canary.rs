@@ -243,15 +243,21 @@ fn judged(
         return Some((Lost::Condition, format!("the condition does not hold for {name}")));
     }
     let of = &source.name;
-    Some((Lost::Mapping, match (arm, &rule.subject) {
-        (None, Some(Subject::Class(class))) => {
-            format!("the mapping of `{of}` gives {name} no class, and the rule looks at `{}`", class.name)
-        }
-        (Some(arm), Some(Subject::Class(class))) => {
-            format!("the mapping of `{of}` makes {name} `{}`, and the rule looks at `{}`", arm.class.name, class.name)
-        }
-        _ => format!("the rule does not look at events such as {name} of `{of}`"),
-    }))
+    Some((
+        Lost::Mapping,
+        match (arm, &rule.subject) {
+            (None, Some(Subject::Class(class))) => {
+                format!("the mapping of `{of}` gives {name} no class, and the rule looks at `{}`", class.name)
+            }
+            (Some(arm), Some(Subject::Class(class))) => {
+                format!(
+                    "the mapping of `{of}` makes {name} `{}`, and the rule looks at `{}`",
+                    arm.class.name, class.name
+                )
+            }
+            _ => format!("the rule does not look at events such as {name} of `{of}`"),
+        },
+    ))
 }
 
 #[cfg(test)]

@@ -273,7 +273,8 @@ impl Maker<'_> {
                     Came::lost(Step::Source, &source, format!("the source `{source}` does not work: {why}"))
                 }
             })?;
-            let choice = way.told.as_ref().map_or_else(|| way.choice.clone(), |told| SourceChoice::Named(told.to_string()));
+            let choice =
+                way.told.as_ref().map_or_else(|| way.choice.clone(), |told| SourceChoice::Named(told.to_string()));
             let parcel = parcel(way, &together);
             marked.parcels.push(parcel.map_err(|why| Came::lost(Step::Decoding, &rule.name, why))?);
             marked.events.extend(together.into_iter().map(|event| (choice.clone(), event)));

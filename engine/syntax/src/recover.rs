@@ -28,7 +28,18 @@ pub struct Parse {
 
 const ITEM_WORDS: [&str; 6] = ["rule", "mapping", "feature", "list", "table", "def"];
 const RULE_WORDS: [&str; 12] = [
-    "on", "where", "group", "having", "sequence", "together", "except", "alert", "test", "canary", "equivalent", "attack",
+    "on",
+    "where",
+    "group",
+    "having",
+    "sequence",
+    "together",
+    "except",
+    "alert",
+    "test",
+    "canary",
+    "equivalent",
+    "attack",
 ];
 const MAPPING_WORDS: [&str; 4] = ["detect", "when", "otherwise", "test"];
 

@@ -135,7 +135,9 @@ fn found(place: &Place, rule: &str) -> usize {
 }
 
 fn signed_in(id: u32) -> String {
-    format!("{{\"product\":\"demo-idp\",\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"user\":\"ann\",\"result\":\"ok\"}}\n")
+    format!(
+        "{{\"product\":\"demo-idp\",\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"user\":\"ann\",\"result\":\"ok\"}}\n"
+    )
 }
 
 #[test]
@@ -147,7 +149,10 @@ fn a_canary_comes_out_and_nobody_is_sent_anything() {
     let service = place.start("a", &[]);
     until("the canaries", || is(&place, "signed_in", "fires") && is(&place, "denied_thrice", "fires"));
     let first = status(&place, "signed_in");
-    assert_eq!((&first["fires"], &first["canary"], &first["last"]["to"]), (&json!("yes"), &json!("canary"), &json!(["soc"])));
+    assert_eq!(
+        (&first["fires"], &first["canary"], &first["last"]["to"]),
+        (&json!("yes"), &json!("canary"), &json!(["soc"]))
+    );
     assert_eq!(status(&place, "denied_thrice")["canary"], "three times");
     let (bare, unfed) = (status(&place, "bare"), status(&place, "unfed"));
     assert_eq!((&bare["fires"], &bare["state"]), (&json!("unknown"), &json!("none")));
@@ -162,7 +167,10 @@ fn a_canary_comes_out_and_nobody_is_sent_anything() {
     assert!(store.deliveries(&DeliveryQuery::default(), 10).unwrap().is_empty());
     let page = || request(metrics, "GET /metrics HTTP/1.1", b"").unwrap().1;
     let text = page();
-    assert!(!text.contains("tripline_findings_total{") && !text.contains("tripline_events_total{source=\"idp\"}"), "{text}");
+    assert!(
+        !text.contains("tripline_findings_total{") && !text.contains("tripline_events_total{source=\"idp\"}"),
+        "{text}"
+    );
     assert!(text.contains("tripline_canary_fires{rule=\"signed_in\"} 1"), "{text}");
     // The same event without the mark is as real as any.
     place.append("live.jsonl", &signed_in(1).replace("ann", "canary"));
@@ -187,7 +195,10 @@ fn the_step_at_which_a_canary_is_lost_is_told_once_and_its_end_too() {
     let lost = tripline(&place, &["canary", "status", "signed_in"]);
     let text = String::from_utf8_lossy(&lost.stdout).into_owned();
     assert_eq!(lost.status.code(), Some(1), "{text}");
-    assert!(text.contains("signed_in  no     lost") && text.contains("condition: the condition does not hold"), "{text}");
+    assert!(
+        text.contains("signed_in  no     lost") && text.contains("condition: the condition does not hold"),
+        "{text}"
+    );
     until("the finding", || found(&place, "tripline_canary_lost") == 2);
     place.write("rules.trip", &TRIED.replace("otherwise -> authentication {\n", "otherwise -> base_event {\n"));
     until("the mapping", || lost_at(&place, "signed_in", "mapping"));
@@ -229,12 +240,19 @@ fn canaries_run_at_once_without_a_service_and_write_nothing() {
         rule.unwrap_or_else(|| panic!("{name} in {rules}"))["state"].clone()
     };
     assert_eq!((state("signed_in"), state("denied_thrice")), (json!("fires"), json!("fires")));
-    assert_eq!((state("bare"), state("unfed"), state("tripline_canary_lost")), (json!("none"), json!("unfed"), json!("fires")));
+    assert_eq!(
+        (state("bare"), state("unfed"), state("tripline_canary_lost")),
+        (json!("none"), json!("unfed"), json!("fires"))
+    );
     assert_eq!(all.status.code(), Some(0));
     assert!(!place.path("a.db").exists() && endpoint.seen() == 0);
     let text = tripline(&place, &["canary", "run", "signed_in", "unfed"]);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    assert!(text.starts_with("RULE       FIRES  STATE  LAST") && text.ends_with("1 of 2 rules would fire now (1 fires, 1 unfed)\n"), "{text}");
+    assert!(
+        text.starts_with("RULE       FIRES  STATE  LAST")
+            && text.ends_with("1 of 2 rules would fire now (1 fires, 1 unfed)\n"),
+        "{text}"
+    );
     let unknown = tripline(&place, &["canary", "run", "signed_im"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean `signed_in`"));
@@ -244,7 +262,8 @@ fn canaries_run_at_once_without_a_service_and_write_nothing() {
     place.once("a");
     assert_eq!(status(&place, "signed_in")["state"], "off");
     // A silence holds what is real, and so it holds the canary.
-    let silence = ["silence", "add", "--when", "rule == \"signed_in\"", "--for", "2h", "--reason", "CHG-1", "--by", "ann"];
+    let silence =
+        ["silence", "add", "--when", "rule == \"signed_in\"", "--for", "2h", "--reason", "CHG-1", "--by", "ann"];
     assert!(tripline(&place, &silence).status.success());
     let held = told(&tripline(&place, &["canary", "run", "--format", "json", "signed_in"]))["rules"][0].clone();
     assert_eq!((&held["fires"], &held["state"]), (&json!("held"), &json!("held")));
@@ -253,7 +272,11 @@ fn canaries_run_at_once_without_a_service_and_write_nothing() {
 
 /// The rules of the other tests, each with a canary under a key that real events have as well.
 fn disturbing() -> String {
-    let event = |more: &str| format!("event demo.idp {{ product: \"demo-idp\", id: \"c\", at: \"2026-01-02T08:00:00Z\", user: \"u1\", {more} }}");
+    let event = |more: &str| {
+        format!(
+            "event demo.idp {{ product: \"demo-idp\", id: \"c\", at: \"2026-01-02T08:00:00Z\", user: \"u1\", {more} }}"
+        )
+    };
     let canary = |body: &str| format!("  canary {{ {body} }}\n  alert {{\n");
     let denied = event("ip: \"198.51.100.1\", result: \"denied\"");
     let allowed = event("ip: \"203.0.113.9\", country: \"ZZ\", result: \"ok\"");

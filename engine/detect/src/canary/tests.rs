@@ -76,7 +76,8 @@ fn windows_are_moved_by_whole_weeks() {
     let made = made(&ruleset, "denied", "2026-11-21T20:00:00Z");
     assert_eq!(made.len(), 3);
     let clock = Clock { ruleset: &ruleset, evaluator: Evaluator::new(&ruleset.ir) };
-    let times: Vec<i64> = made.iter().map(|event| clock.time("demo.idp", &parse(&event.json).unwrap()).unwrap()).collect();
+    let times: Vec<i64> =
+        made.iter().map(|event| clock.time("demo.idp", &parse(&event.json).unwrap()).unwrap()).collect();
     let (now, first) = (parse_time("2026-11-21T20:00:00Z").unwrap(), parse_time("2026-01-01T00:00:00Z").unwrap());
     assert_eq!((times[0] - first) % WEEK, 0);
     assert!(times[2] <= now && times[2] > now - WEEK);

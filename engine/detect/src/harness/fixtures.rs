@@ -59,7 +59,8 @@ fn read(files: &dyn FixtureFiles, beside: &str, name: &str) -> Result<Value<'sta
 /// program are nowhere on the disk.
 pub fn bad_fixtures(ruleset: &Ruleset, files: &DiskFiles, names: &[String]) -> Vec<Diagnostic> {
     let program = &ruleset.program;
-    let rules = program.rules.iter().flat_map(|rule| rule.tests.iter().chain(&rule.canary).map(|test| (&rule.name, test)));
+    let rules =
+        program.rules.iter().flat_map(|rule| rule.tests.iter().chain(&rule.canary).map(|test| (&rule.name, test)));
     let mappings = program.mappings.iter().flat_map(|mapping| mapping.tests.iter().map(|test| (&mapping.name, test)));
     let mut fixtures = Fixtures::default();
     let mut out = Vec::new();

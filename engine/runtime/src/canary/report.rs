@@ -201,7 +201,8 @@ impl Bench<'_> {
             let nanos = clock::nanos(begun.elapsed());
             let fired = (state == State::Fires).then_some(now);
             let (answer, of) = (answer(state), test.name.clone());
-            let last = Kept { at: now, state, step, blamed, why: why.clone(), to, nanos, since: now, fired, of: of.clone() };
+            let last =
+                Kept { at: now, state, step, blamed, why: why.clone(), to, nanos, since: now, fired, of: of.clone() };
             let (rule, last) = (rule.name.clone(), Some(last));
             out.push(Report { rule, answer, state: state.as_str(), why, of: Some(of), last });
         }

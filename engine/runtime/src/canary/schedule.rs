@@ -121,16 +121,19 @@ impl Canaries {
         self.arrived.clear();
         self.fixtures = Fixtures::default();
         let rules = &ruleset.program.rules;
-        let has_one = |at: &usize| rules.get(*at).is_some_and(|rule| {
-            // Who switches a rule off does not ask whether it would fire.
-            rule.mode != Mode::Off && canary::of(rule, self.settings.tests).is_some()
-        });
+        let has_one = |at: &usize| {
+            rules.get(*at).is_some_and(|rule| {
+                // Who switches a rule off does not ask whether it would fire.
+                rule.mode != Mode::Off && canary::of(rule, self.settings.tests).is_some()
+            })
+        };
         self.wheel = (0..rules.len()).filter(has_one).collect();
         self.next = Instant::now();
         // Where something cannot be read, a rule may be gone by mistake alone.
         let mut settled = Settled::default();
         if !ruleset.has_errors() {
-            let names: BTreeSet<&str> = self.wheel.iter().filter_map(|at| Some(rules.get(*at)?.name.as_str())).collect();
+            let names: BTreeSet<&str> =
+                self.wheel.iter().filter_map(|at| Some(rules.get(*at)?.name.as_str())).collect();
             let gone: Vec<String> = self.kept.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
             for name in gone {
                 self.kept.remove(&name);

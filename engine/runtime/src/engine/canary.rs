@@ -167,7 +167,9 @@ fn held(alert: &Alert) -> Option<String> {
     }
     alert.tracks.iter().find_map(|track| match track.hold {
         Some(until) => Some(format!("the route `{}` holds it until {}", track.route, format_time(until))),
-        None if track.limited => Some(format!("the limit of the route `{}` is used up; it goes into the digest", track.route)),
+        None if track.limited => {
+            Some(format!("the limit of the route `{}` is used up; it goes into the digest", track.route))
+        }
         None => None,
     })
 }

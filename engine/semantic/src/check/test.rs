@@ -7,7 +7,9 @@ use tripline_syntax::ast::{self, Expr, ExprKind, Matcher, Operand};
 
 use super::{Checker, Scope};
 use crate::codes;
-use crate::typed::{CANARY_EVENTS, Expectation, Expected, Kind, Mapping, Negation, Root, Rule, Severity, Statement, Test, Ty, Typed};
+use crate::typed::{
+    CANARY_EVENTS, Expectation, Expected, Kind, Mapping, Negation, Root, Rule, Severity, Statement, Test, Ty, Typed,
+};
 
 /// Rounds of one `repeat`, nested ones multiplied.
 const MOST_ROUNDS: u64 = 1_000_000;
@@ -65,8 +67,9 @@ impl Checker<'_> {
     ) -> Test {
         if let Some(expect) = first_expectation(&canary.statements) {
             self.report(
-                Diagnostic::new(&codes::BAD_EXPECTATION, expect.span, "a canary expects nothing of its own")
-                    .help("it has to give a finding of its rule, and that is all; other expectations stand in a `test`"),
+                Diagnostic::new(&codes::BAD_EXPECTATION, expect.span, "a canary expects nothing of its own").help(
+                    "it has to give a finding of its rule, and that is all; other expectations stand in a `test`",
+                ),
             );
         }
         let events = events_of(&canary.statements);

@@ -3,8 +3,8 @@
 use super::doc::{Doc, HARD, LINE, WIDTH, concat, group, group_broken, indent, text};
 use super::{ARGUMENTS, Entry, Formatter, LIST, Laid, OBJECT, block, bracketed, commas};
 use crate::ast::{
-    Alert, AlertField, Arm, Canary, CompareOp, Def, Definition, EventStatement, Except, Expect, ExpectEntry, Expected, Expr,
-    Feature, Item, List, ListBody, Mapping, MappingClause, Matcher, Name, On, Operand, Rendered, Routed, Rule,
+    Alert, AlertField, Arm, Canary, CompareOp, Def, Definition, EventStatement, Except, Expect, ExpectEntry, Expected,
+    Expr, Feature, Item, List, ListBody, Mapping, MappingClause, Matcher, Name, On, Operand, Rendered, Routed, Rule,
     RuleClause, Sequence, Statement, Step, Table, Test, Where,
 };
 
