@@ -120,6 +120,9 @@ fn known(rule: &Rule, settings: Option<config::Canary>, last: Option<Kept>, now:
     if rule.broken {
         return told(Answer::No, "lost", "the rule has an error and is left out; `tripline check` says which");
     }
+    if rule.mode == Mode::Off {
+        return told(Answer::No, "off", "the configuration switches the rule off");
+    }
     if of.is_none() {
         return told(Answer::Unknown, "none", "it has no canary, and no test that could stand in for one");
     }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tripline_detect::harness::Fixtures;
 use tripline_detect::{FixtureFiles, Ruleset, canary};
 use tripline_event::format_time;
+use tripline_semantic::typed::Mode;
 use tripline_store::Store;
 
 use super::{Came, KEPT, Kept, MOST, Maker, Marked, State, Step};
@@ -124,7 +125,12 @@ impl Canaries {
         self.arrived.clear();
         self.fixtures = Fixtures::default();
         let rules = &ruleset.program.rules;
-        let has_one = |at: &usize| rules.get(*at).is_some_and(|rule| canary::of(rule, self.settings.tests).is_some());
+        let has_one = |at: &usize| {
+            rules.get(*at).is_some_and(|rule| {
+                // Who switches a rule off does not ask whether it would fire.
+                rule.mode != Mode::Off && canary::of(rule, self.settings.tests).is_some()
+            })
+        };
         self.wheel = (0..rules.len()).filter(has_one).collect();
         self.next = Instant::now();
         // Where something cannot be read, a rule may be gone by mistake alone.
