@@ -8,7 +8,7 @@ use std::time::Instant;
 use tripline_alert::{Alert, Answered, Changes, Looked, Shelf};
 use tripline_detect::{Detector, Ruleset, canary};
 use tripline_event::format_time;
-use tripline_semantic::typed::{Mode, Rule};
+use tripline_semantic::typed::Rule;
 use tripline_store::{Commit, Note};
 
 use super::desk::{Kept, Rules};
