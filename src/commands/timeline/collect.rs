@@ -148,7 +148,7 @@ fn each_kept(
     take: &mut dyn FnMut(&FindingRow, Found, &Json),
 ) -> Result<(), String> {
     let Some(store) = asked.store else { return Ok(()) };
-    let mut query = FindingQuery { rule: None, from: asked.from, until: asked.to };
+    let mut query = FindingQuery { from: asked.from, until: asked.to, ..FindingQuery::default() };
     let mut page = PAGE;
     let mut known: HashSet<String> = HashSet::new();
     loop {
