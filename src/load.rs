@@ -1,5 +1,6 @@
 //! Finds `.trip` files, compiles them with the shipped content, and prints diagnostics.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -258,21 +259,44 @@ pub fn compiler_of(texts: &[(String, Vec<u8>)], sigma: &Sigma) -> Result<(Compil
         compiler.add_bytes(name, bytes);
         own.push(name.clone());
     }
+    let given: BTreeSet<Said<'_>> =
+        native.iter().filter_map(|(_, bytes)| std::str::from_utf8(bytes).ok()).flat_map(said_by).collect();
     for (name, text) in content::MAPPINGS {
-        let given = |own: &str| sources_of(own).any(|source| sources_of(text).any(|shipped| shipped == source));
-        if !native.iter().any(|(_, bytes)| std::str::from_utf8(bytes).is_ok_and(given)) {
+        // What is given is meant in the place of what is shipped: a mapping of the same source, or, of a file that only
+        // defines what mappings share, all of its definitions.
+        let mut maps = said_by(text).filter(|said| matches!(said, Said::Maps(_))).peekable();
+        let again = match maps.peek() {
+            Some(_) => maps.any(|said| given.contains(&said)),
+            None => said_by(text).all(|said| given.contains(&said)),
+        };
+        if !again {
             compiler.add(name, text);
         }
     }
     Ok((compiler, own))
 }
 
-/// The sources that a text's mappings read.
-fn sources_of(text: &str) -> impl Iterator<Item = &str> {
+/// What a line of a text begins.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Said<'t> {
+    /// A mapping from this source.
+    Maps(&'t str),
+    /// A definition, a list or a table of this name.
+    Defines(&'t str),
+}
+
+/// The sources that a text's mappings read, and the names that it defines.
+fn said_by(text: &str) -> impl Iterator<Item = Said<'_>> {
     text.lines().filter_map(|line| {
-        let mut words = line.trim_start_matches('\u{feff}').strip_prefix("mapping ")?.split_whitespace();
-        words.next()?;
-        (words.next()? == "from").then(|| words.next().unwrap_or("").trim_end_matches('{'))
+        let line = line.trim_start_matches('\u{feff}');
+        if let Some(mapping) = line.strip_prefix("mapping ") {
+            let mut words = mapping.split_whitespace();
+            words.next()?;
+            return (words.next()? == "from").then(|| Said::Maps(words.next().unwrap_or("").trim_end_matches('{')));
+        }
+        let defined = ["def ", "list ", "table "].into_iter().find_map(|word| line.strip_prefix(word))?;
+        let end = defined.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(defined.len());
+        defined.get(..end).map(Said::Defines)
     })
 }
 
@@ -343,4 +367,26 @@ pub fn some(names: &[&str]) -> String {
     const MOST: usize = 12;
     let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
     if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_of_shipped_mappings_that_are_given_again_are_not_taken_twice() {
+        let file = |name: &str| (name.to_string(), std::fs::read(name).unwrap());
+        let of = |texts: &[(String, Vec<u8>)]| {
+            let (compiler, _) = compiler_of(texts, &Sigma::default()).unwrap();
+            compiler
+                .compile(&tripline_semantic::NoFiles, 0)
+                .diagnostics
+                .iter()
+                .filter(|d| d.level() == Level::Error)
+                .count()
+        };
+        assert_eq!(of(&[]), 0);
+        assert_eq!(of(&[file("connectors/mappings/networks.trip"), file("connectors/mappings/zeek.trip")]), 0);
+        assert_eq!(of(&[("one.trip".into(), b"list internal_networks: cidr = []".to_vec())]), 1, "the name is taken");
+    }
 }

@@ -246,7 +246,8 @@ fn inside(
     for (key, value) in members {
         let Some(attribute) = attributes(key) else { continue };
         let several = matches!(value, Value::Array(_));
-        for (at, element) in value.elements().iter().enumerate() {
+        let elements = if several { value.elements() } else { std::slice::from_ref(value) };
+        for (at, element) in elements.iter().enumerate() {
             let before = path.len();
             if !path.is_empty() {
                 path.push('.');
