@@ -49,13 +49,13 @@ fn line(id: u32, second: u32, user: &str, result: &str, more: &str) -> String {
     )
 }
 
-/// Two tries and an entry of u1, whose address one event tells, and one refusal of another.
+/// Two tries and an entry of 00u1, whose address one event tells, and one refusal of another.
 fn log() -> String {
     [
-        line(1, 10, "u1", "denied", ""),
-        line(2, 20, "u1", "denied", ""),
-        line(3, 30, "u2", "denied", ",\"mail\":\"bob@example.com\""),
-        line(4, 40, "u1", "ok", ",\"mail\":\"ann@example.com\""),
+        line(1, 10, "00u1", "denied", ""),
+        line(2, 20, "00u1", "denied", ""),
+        line(3, 30, "00u2", "denied", ",\"mail\":\"bob@example.com\""),
+        line(4, 40, "00u1", "ok", ",\"mail\":\"ann@example.com\""),
     ]
     .concat()
 }
@@ -129,19 +129,19 @@ fn the_quickstart_is_laid_out_as_agreed() {
 fn an_address_finds_the_uid_and_findings_by_entity_by_evidence_and_by_findings() {
     let place = Place::new(&log());
     let all = place.json(&["--entity", "email:ann@example.com"]);
-    assert_eq!(all["also"][0]["value"], "u1");
+    assert_eq!(all["also"][0]["value"], "00u1");
     // The first refusals name addresses alone: the events behind them are those of the user.
-    let wanted = ["e1", "Refused: u1", "e2", "Refused: u1", "e4", "2 tries, then in", "2 tries, then in: a story"];
+    let wanted = ["e1", "Refused: 00u1", "e2", "Refused: 00u1", "e4", "2 tries, then in", "2 tries, then in: a story"];
     assert_eq!(items(&all), wanted);
     let exact = place.json(&["--entity", "email:ann@example.com", "--exact"]);
     assert_eq!(items(&exact), ["e4", "2 tries, then in", "2 tries, then in: a story"]);
-    assert_eq!(items(&place.json(&["--entity", "ip:192.0.2.3"])), ["e3", "Refused: u2"]);
+    assert_eq!(items(&place.json(&["--entity", "ip:192.0.2.3"])), ["e3", "Refused: 00u2"]);
 }
 
 #[test]
 fn a_finding_names_each_event_behind_it_with_time_source_id_and_step() {
     let place = Place::new(&log());
-    let all = place.json(&["--entity", "user:u1"]);
+    let all = place.json(&["--entity", "user:00u1"]);
     let guessed = all["items"].as_array().unwrap().iter().find(|item| item["rule"] == "guessed").unwrap();
     let told: Vec<String> = guessed["behind"]
         .as_array()
@@ -185,11 +185,11 @@ fn a_finding_names_each_event_behind_it_with_time_source_id_and_step() {
 #[test]
 fn a_timeline_begins_around_a_finding_by_the_beginning_of_its_uid() {
     let place = Place::new(&log());
-    let all = place.json(&["--entity", "user:u1"]);
+    let all = place.json(&["--entity", "user:00u1"]);
     let guessed = all["items"].as_array().unwrap().iter().find(|item| item["rule"] == "guessed").unwrap();
     let uid = guessed["uid"].as_str().unwrap();
     let around = place.json(&["--around", &uid[..12]]);
-    assert_eq!(around["entities"][0]["value"], "u1");
+    assert_eq!(around["entities"][0]["value"], "00u1");
     assert_eq!((&around["from"], &around["to"]), (&"2025-12-31T23:00:10Z".into(), &"2026-01-01T01:00:40Z".into()));
     assert_eq!(items(&around), items(&all));
     let none = place.run(&["--around", "00"]);
@@ -198,26 +198,26 @@ fn a_timeline_begins_around_a_finding_by_the_beginning_of_its_uid() {
 
 #[test]
 fn what_is_cut_is_the_latest_and_is_said() {
-    let lines: String = (0..50).map(|n| line(n, 59 - n, "u1", "ok", "")).collect();
+    let lines: String = (0..50).map(|n| line(n, 59 - n, "00u1", "ok", "")).collect();
     let place = Place::new(&lines);
     let cut = place.json(&["--entity", "user:U1", "--limit", "3"]);
     assert_eq!(items(&cut), ["e49", "e48", "e47"]);
     assert!(cut["left_out"][0].as_str().unwrap().starts_with("47 events later than these"), "{cut}");
-    let part = place.json(&["--entity", "user:u1", "--from", "2026-01-01T00:00:20Z", "--to", "2026-01-01T00:00:22Z"]);
+    let part = place.json(&["--entity", "user:00u1", "--from", "2026-01-01T00:00:20Z", "--to", "2026-01-01T00:00:22Z"]);
     assert_eq!(items(&part), ["e39", "e38"]);
-    assert!(items(&place.json(&["--entity", "user:u1", "--from", "24h"])).is_empty());
+    assert!(items(&place.json(&["--entity", "user:00u1", "--from", "24h"])).is_empty());
 }
 
 #[test]
 fn hostile_logs_steer_neither_the_terminal_nor_the_page() {
     let hostile = serde_json::json!({
-        "product": "idp", "id": HOSTILE, "at": "2026-01-01T00:00:00Z", "kind": "signin", "user": "u1",
+        "product": "idp", "id": HOSTILE, "at": "2026-01-01T00:00:00Z", "kind": "signin", "user": "00u1",
         "mail": "</li><script>alert(1)</script>@example.com",
     });
     let place = Place::new(&format!("{hostile}\n"));
-    let text = place.run(&["--entity", "user:u1"]);
+    let text = place.run(&["--entity", "user:00u1"]);
     assert!(text.status.code() == Some(0) && harmless(&out(&text)), "{}", out(&text));
-    let page = place.run(&["--entity", "user:u1", "--format", "html"]);
+    let page = place.run(&["--entity", "user:00u1", "--format", "html"]);
     let page = out(&page);
     assert!(harmless(&page) && !page.contains("<script") && page.contains("&lt;script&gt;"), "{page}");
 }

@@ -147,6 +147,9 @@ pub struct Place {
     pub value: String,
 }
 
+/// The values of an object, by their attributes.
+type Values = Vec<(&'static str, String)>;
+
 impl Wanted {
     /// What was asked for, and other names of it.
     fn all(&self) -> impl Iterator<Item = &Entity> {
@@ -181,7 +184,7 @@ impl Wanted {
     /// of an event. Names that are no address are not followed: other people have them too.
     pub fn names(&self, class: &str, event: &Value<'_>) -> Vec<Entity> {
         // The values of an object stand together, under one path.
-        let mut objects: Vec<(String, &'static str, Vec<(&'static str, String)>)> = Vec::new();
+        let mut objects: Vec<(String, &'static str, Values)> = Vec::new();
         each(class, event, &mut |path, object, attribute, value| {
             let kind = match object {
                 _ if is_person(object, attribute.name) => "user",

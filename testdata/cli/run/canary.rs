@@ -229,7 +229,7 @@ fn the_step_at_which_a_canary_is_lost_is_told_once_and_its_end_too() {
     until("the destination works", || is(&place, "signed_in", "fires"));
     service.stop();
     // Routes that take something else; a rule with an error.
-    configure(&place, &endpoint, "when = \"severity_id >= 5\"", CANARY);
+    configure(&place, &endpoint, "when = 'severity == \"Critical\"'", CANARY);
     let service = place.start("a", &[]);
     until("the route", || lost_at(&place, "signed_in", "routing"));
     service.stop();

@@ -74,7 +74,7 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
         "tripline_late_total{event_source=\"demo.idp\"}",
         "tripline_commit_seconds_bucket",
         "tripline_finding_latency_seconds_bucket",
-        "tripline_rules 13",
+        "tripline_rules 14",
     ] {
         until(wanted, || told().contains(wanted));
     }

@@ -66,7 +66,7 @@ fn what_is_in_shadow_is_kept_and_told_to_nobody_until_it_is_promoted() {
     let place = place();
     configure(&place, "a", SHADOW);
     configure(&place, "b", "");
-    let lines = events(3_000);
+    let lines = events(8_000);
     let (first, rest) = lines.split_at(lines.len() / 2);
     place.append("live.jsonl", &first.concat());
     place.once("a");
@@ -143,7 +143,7 @@ fn exceptions_of_a_configuration_are_seen_by_the_service_by_tests_and_by_backtes
     );
     assert_ne!(rules, RULES);
     place.write("idp/rules.trip", &rules);
-    place.append("live.jsonl", &events(600).concat());
+    place.append("live.jsonl", &events(4_000).concat());
     configure(&place, "a", "");
     configure(&place, "b", "[[override]]\nrule = \"demo_blocked_address\"\nseverity = \"high\"\n");
     let except = "[[override]]\nrule = \"demo_*_address\"\nexcept = [\n  { reason = \"a probe\", until = 2099-12-31, where = 'user.uid == \"u1\"' },\n]\n\

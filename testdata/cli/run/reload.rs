@@ -71,7 +71,7 @@ fn told(place: &Place, rules: &str) -> super::Service {
 /// Does something, and waits until it was noticed: rules were loaded, and are so many. Where writing takes its time, what
 /// is there in between may be loaded as well.
 /// How many rules over what the service tells of itself are at work beside all others.
-const HEALTH: usize = 8;
+const HEALTH: usize = 9;
 
 fn noticed(place: &Place, what: &str, rules: usize, change: impl FnOnce()) {
     let reloads = || place.log("a").lines().filter(|line| line.contains("reloaded: ")).count();

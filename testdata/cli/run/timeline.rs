@@ -26,7 +26,7 @@ rule demo_refused_again {
 
 fn line(id: u32, user: &str) -> String {
     format!(
-        "{{\"product\":\"demo-idp\",\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:{id:02}Z\",\"user\":\"{user}\",\
+        "{{\"product\":\"demo-idp\",\"id\":\"{id}\",\"at\":\"2026-01-01T00:{id:02}:00Z\",\"user\":\"{user}\",\
          \"ip\":\"192.0.2.1\",\"country\":\"DE\",\"result\":\"denied\"}}\n"
     )
 }
@@ -36,7 +36,8 @@ fn a_store_gives_findings_the_events_in_them_and_the_way_from_an_alert() {
     let place = Place::new();
     place.write("rules.trip", &format!("{RULES}{RULE}"));
     place.configure("a", CONFIG);
-    for (id, user) in [(10, "bob"), (11, "carol"), (12, "bob")] {
+    // The last lets go what waits for events that are late.
+    for (id, user) in [(10, "bob"), (11, "carol"), (12, "bob"), (30, "dave")] {
         place.append("live.jsonl", &line(id, user));
     }
     place.once("a");

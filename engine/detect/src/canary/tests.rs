@@ -1,3 +1,5 @@
+//! How a canary is moved to now, and what becomes of one in a lane of its own.
+
 use tripline_event::parse_time;
 
 use super::*;

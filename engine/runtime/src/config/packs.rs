@@ -124,7 +124,7 @@ fn unheard(local: &Local, ruleset: &Ruleset, rule: &Rule) -> Option<Diagnostic> 
         let taken = || rules.iter().filter(|other| names.contains(&other.name));
         taken().next().is_some() && taken().all(|other| !rule.mode.hears(other.mode))
     };
-    let names = named.into_iter().find(|names| lost(&names))?;
+    let names = named.into_iter().find(|names| lost(names))?;
     let other = rules.iter().find(|other| names.contains(&other.name))?;
     let at = local.of(&ruleset.packs, &ruleset.sources, other).by?;
     let what = match other.mode {
