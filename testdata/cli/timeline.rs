@@ -200,7 +200,7 @@ fn a_timeline_begins_around_a_finding_by_the_beginning_of_its_uid() {
 fn what_is_cut_is_the_latest_and_is_said() {
     let lines: String = (0..50).map(|n| line(n, 59 - n, "00u1", "ok", "")).collect();
     let place = Place::new(&lines);
-    let cut = place.json(&["--entity", "user:U1", "--limit", "3"]);
+    let cut = place.json(&["--entity", "user:00U1", "--limit", "3"]);
     assert_eq!(items(&cut), ["e49", "e48", "e47"]);
     assert!(cut["left_out"][0].as_str().unwrap().starts_with("47 events later than these"), "{cut}");
     let part = place.json(&["--entity", "user:00u1", "--from", "2026-01-01T00:00:20Z", "--to", "2026-01-01T00:00:22Z"]);

@@ -235,9 +235,13 @@ fn the_step_at_which_a_canary_is_lost_is_told_once_and_its_end_too() {
     service.stop();
     configure(&place, &endpoint, "", CANARY);
     place.write("rules.trip", &TRIED.replace("where status_id == \"Success\"", "where status_id == 5 5"));
+    let at = kept(&place, "denied_thrice")["at"].clone();
     let service = place.start("a", &[]);
-    until("the rule", || lost_at(&place, "signed_in", "rule") && is(&place, "denied_thrice", "fires"));
+    until("the rules", || kept(&place, "denied_thrice")["at"] != at && is(&place, "denied_thrice", "fires"));
     service.stop();
+    let lost = tripline(&place, &["canary", "status", "signed_in"]);
+    let text = String::from_utf8_lossy(&lost.stdout).into_owned();
+    assert!(lost.status.code() == Some(1) && text.contains("the rule has an error"), "{text}");
     assert!(!place.log("a").contains("panicked"));
 }
 
