@@ -1,7 +1,7 @@
 //! Canaries: events that a rule has to find are injected where its connector hands over what it read, with a mark; what
 //! comes of them has to reach the destinations in time, and is shown to nobody.
 //!
-//! The mark is the message that they travel in ([`Marked`]), and nothing in the events: no log can forge it, and no event
+//! The mark is the message that they travel in (`Marked`), and nothing in the events: no log can forge it, and no event
 //! can lose it. They are judged by the rules, the desk and the destinations of real events, in a lane of their own
 //! (`engine/canary.rs`): what is kept of windows, features, sources and alerts never sees them.
 //!

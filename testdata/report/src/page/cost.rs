@@ -54,6 +54,7 @@ pub fn write(out: &mut String, measured: &Measured) {
         number(background.least),
         counted(background.unknown, "further rule")
     );
+    out.push_str("![What rules cost on the background, and what they may](measured-background.svg)\n\n");
     let _ = match background.over().as_slice() {
         [] => writeln!(out, "**No rule is over its rate.**\n"),
         over => writeln!(out, "**Over their rate: {}.**\n", super::codes(over.iter().copied())),
