@@ -36,7 +36,7 @@ pub(super) fn s3(load: &Load) -> Result<Wire, String> {
     })?;
     let source = format!(
         "kind = \"s3\"\nqueue = \"http://{at}/111122223333/trail\"\nendpoint = \"http://{at}\"\nregion = \"eu-central-1\"\n\
-         access_key = \"AKIAEXAMPLE\"\nsecret_key = {{ env = \"TRIPLINE_BENCH_SECRET\" }}\n"
+         access_key = {{ env = \"TRIPLINE_BENCH_SECRET\" }}\nsecret_key = {{ env = \"TRIPLINE_BENCH_SECRET\" }}\n"
     );
     Ok(Wire::new(source, move |_: &Load, _: &mut Service| {
         *told.lock().map_err(|_| "the queue failed")? = Some(0..count);
