@@ -6,7 +6,6 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use tripline_base::SourceMap;
 use tripline_base::terminal::{counted, visible};
 use tripline_detect::backtest::{Backtest, Period, Report};
@@ -16,6 +15,7 @@ use tripline_runtime::Config;
 
 use super::Outcome;
 use super::run::configuration;
+use crate::html::Format;
 use crate::replay::Replayed;
 use crate::routed::{Routed, Routing};
 use crate::{load, replay};
@@ -47,16 +47,6 @@ pub struct Args {
     how: replay::How,
     /// Log files, all one stream, as for `scan`; `-` is standard input
     files: Vec<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// One JSON object, with everything
-    Json,
-    /// One page for a browser
-    Html,
 }
 
 /// What there is to tell.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::Value as Json;
-use tripline_alert::{About, Alert, Desk, Explained, Route, Shelf, Told, ocsf, severity_name};
+use tripline_alert::{About, Alert, Beside, Desk, Explained, Route, Told, ocsf, severity_name};
 use tripline_detect::Ruleset;
 use tripline_runtime::{Kept, direct};
 use tripline_semantic::typed::{ENTITY_KINDS, Rule};
@@ -84,31 +84,6 @@ pub fn run(args: &Args) -> Outcome {
     explain(args)
 }
 
-/// Nothing was kept yet.
-struct Empty;
-
-impl Shelf for Empty {
-    fn alert(&self, _id: &str) -> Result<Option<Alert>, String> {
-        Ok(None)
-    }
-
-    fn latest(&self, _rule: &str, _key: &[String]) -> Result<Option<Alert>, String> {
-        Ok(None)
-    }
-
-    fn due(&self, _now: i64, _most: usize) -> Result<Vec<Alert>, String> {
-        Ok(Vec::new())
-    }
-
-    fn open(&self, _most: usize) -> Result<Vec<Alert>, String> {
-        Ok(Vec::new())
-    }
-
-    fn memo(&self, _name: &str) -> Result<Option<String>, String> {
-        Ok(None)
-    }
-}
-
 fn explain(args: &Explain) -> Outcome {
     let opened = args.at.open()?;
     let (ruleset, routing, revision) = opened.rules()?;
@@ -128,7 +103,7 @@ fn explain(args: &Explain) -> Outcome {
     };
     let tripline_alert::Way { held, said, to } = match &store {
         Some(store) => desk.explain(&Kept(store), &alert, now)?,
-        None => desk.explain(&Empty, &alert, now)?,
+        None => desk.explain(&Beside(None), &alert, now)?,
     };
     let routing = desk.routing();
     let all = routing.all();

@@ -11,9 +11,9 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use tripline_base::terminal::counted;
 use tripline_detect::Ruleset;
+use tripline_event::format_time;
 use tripline_formats::Layout;
 use tripline_store::{Problem, Store};
 
@@ -22,6 +22,7 @@ use self::entity::{Entity, Place, Wanted};
 use self::found::Found;
 use super::Outcome;
 use crate::desk::{self, Where};
+use crate::html::Format;
 use crate::{colour, load, replay, times};
 
 /// How long before its first event and after its last a timeline around a finding goes, in nanoseconds.
@@ -67,16 +68,6 @@ pub struct Args {
     files: Vec<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// One JSON object
-    Json,
-    /// A page for a browser, in one file
-    Html,
-}
-
 /// An event that an entity occurs in.
 pub struct Event {
     /// When, nanoseconds.
@@ -114,7 +105,7 @@ pub enum Item<'t> {
 impl Timeline {
     /// Events and findings in order; at one time, an event before what was found in it, and that before what was found in
     /// findings.
-    pub fn items(&self) -> Vec<Item<'_>> {
+    fn items(&self) -> Vec<Item<'_>> {
         let events = self.events.iter().enumerate().map(|(at, event)| Item::Event(at, event));
         let mut all: Vec<Item<'_>> = events.collect();
         all.extend(self.findings.iter().enumerate().map(|(at, found)| Item::Finding(at, found)));
@@ -123,6 +114,24 @@ impl Timeline {
             Item::Finding(at, found) => (found.time, 1 + usize::from(found.behind.iter().any(|one| one.finding)), *at),
         });
         all
+    }
+
+    /// Calls `begins` with each day that something is on, and `is` with what is on it and its clock.
+    pub fn days<T: ?Sized>(&self, out: &mut T, begins: impl Fn(&mut T, &str), is: impl Fn(&mut T, &str, &Item<'_>)) {
+        let mut day = String::new();
+        for item in self.items() {
+            let time = match item {
+                Item::Event(_, event) => event.time,
+                Item::Finding(_, found) => found.time,
+            };
+            let text = format_time(time);
+            let (date, clock) = text.split_once('T').unwrap_or((&text, ""));
+            if date != day {
+                begins(out, date);
+                day = date.to_string();
+            }
+            is(out, clock, &item);
+        }
     }
 
     /// The sources that something is of, by name.

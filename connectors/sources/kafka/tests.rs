@@ -2,6 +2,8 @@
 
 #[cfg(feature = "kafka")]
 mod cluster;
+#[cfg(feature = "kafka-tls")]
+mod tls;
 
 use std::sync::Arc;
 

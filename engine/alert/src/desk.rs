@@ -51,6 +51,32 @@ pub trait Shelf {
     fn memo(&self, name: &str) -> Result<Option<String>, String>;
 }
 
+/// A shelf without alerts of its own: what is tried beside what a service keeps. Other alerts that are open, and what
+/// limits have let through, are seen through the shelf in it; without one, nothing was kept.
+pub struct Beside<'s>(pub Option<&'s dyn Shelf>);
+
+impl Shelf for Beside<'_> {
+    fn alert(&self, _: &str) -> Result<Option<Alert>, String> {
+        Ok(None)
+    }
+
+    fn latest(&self, _: &str, _: &[String]) -> Result<Option<Alert>, String> {
+        Ok(None)
+    }
+
+    fn due(&self, _: i64, _: usize) -> Result<Vec<Alert>, String> {
+        Ok(Vec::new())
+    }
+
+    fn open(&self, most: usize) -> Result<Vec<Alert>, String> {
+        self.0.map_or_else(|| Ok(Vec::new()), |shelf| shelf.open(most))
+    }
+
+    fn memo(&self, name: &str) -> Result<Option<String>, String> {
+        self.0.map_or(Ok(None), |shelf| shelf.memo(name))
+    }
+}
+
 /// What is to be kept and sent.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {

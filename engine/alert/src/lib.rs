@@ -29,7 +29,7 @@ mod silence;
 pub use about::About;
 pub use act::{Act, Refused, Verdict};
 pub use alert::{Alert, Change, Entity, Evidence, Missing, SEVERITIES, Status, Told, What, severity_name};
-pub use desk::{Changes, Desk, Shelf, Way};
+pub use desk::{Beside, Changes, Desk, Shelf, Way};
 pub use enrich::{ANSWER, Answered, Enrich, Enrichments, Looked, Lookup, Lookups, Of, Open, Wanted, WrittenEnrich};
 pub use expression::{Computed, Condition, Expressions, Template};
 pub use hours::Hours;

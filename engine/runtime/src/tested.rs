@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tripline_alert::{About, Alert, Answered, Changes, Desk, Enrichments, Looked, Message, Occasion, Routing};
+use tripline_alert::{About, Alert, Answered, Beside, Changes, Desk, Enrichments, Looked, Message, Occasion, Routing};
 use tripline_base::did_you_mean;
 use tripline_connect::{Content, Parcel};
 use tripline_detect::{Alert as Found, Ruleset, harness::Routes};
 
 use crate::Config;
-use crate::engine::desk::Empty;
 use crate::engine::told;
 
 /// The routes and destinations of a configuration, for tests of the rules that it runs.
@@ -33,11 +32,11 @@ impl<'t> Tested<'t> {
         for finding in &found.findings {
             let now = finding.time.unwrap_or_default();
             let told = told(self.ruleset, finding);
-            self.desk.take(&Empty, &mut changes, rule.uid(), &about, &told, now)?;
+            self.desk.take(&Beside(None), &mut changes, rule.uid(), &about, &told, now)?;
             while let Some(wanted) = changes.wanted.pop() {
                 let looked = Looked::Failed("nobody is asked in a test".into());
                 let answered = Answered { alert: wanted.alert, name: wanted.name, value: wanted.value, looked };
-                self.desk.answer(&Empty, &mut changes, &answered, now)?;
+                self.desk.answer(&Beside(None), &mut changes, &answered, now)?;
             }
         }
         changes.alerts.into_values().next().ok_or_else(|| "there is no alert".into())

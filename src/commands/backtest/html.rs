@@ -6,25 +6,18 @@ mod chart;
 
 use std::fmt::Write as _;
 
-use tripline_base::terminal::{counted, visible};
+use tripline_base::terminal::counted;
 use tripline_detect::backtest::{OfRule, Sums};
 use tripline_event::format_time;
 
 use super::Done;
-use crate::html::escape;
+use crate::html::{begin, safe};
 
 const STYLE: &str = include_str!("html/page.css");
 
 /// The page.
 pub fn page(done: &Done<'_>) -> String {
-    let mut out = String::new();
-    out.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    out.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
-    out.push_str(
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
-    );
-    let _ = write!(out, "<title>Backtest</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n");
+    let mut out = begin("Backtest", STYLE);
     head(&mut out, done);
     table(&mut out, done);
     routed(&mut out, done);
@@ -63,11 +56,6 @@ fn routed(out: &mut String, done: &Done<'_>) {
         "</tbody></table>\n<p>{} told to nobody; nobody took any.</p></div>",
         counted(routed.untold, "alert")
     );
-}
-
-/// Text from elsewhere: what would steer or reorder is shown as an escape, and nothing is markup.
-fn safe(text: &str) -> String {
-    escape(&visible(text))
 }
 
 fn number(out: &mut String, id: &str, n: u64, label: &str) {

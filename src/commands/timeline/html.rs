@@ -7,25 +7,18 @@ mod lanes;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use tripline_base::terminal::visible;
 use tripline_event::format_time;
 
 use super::found::Found;
 use super::{Event, Item, Timeline, text};
-use crate::html::escape;
+use crate::html::{begin, safe};
 
 const STYLE: &str = include_str!("html/page.css");
 
 /// The page.
 pub fn page(timeline: &Timeline) -> String {
-    let mut out = String::new();
-    out.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    out.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
-    out.push_str(
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
-    );
-    let _ = write!(out, "<title>Timeline</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n");
+    let mut out = begin("Timeline", STYLE);
+    out.push_str("<header>\n");
     for (at, line) in text::head(timeline).iter().enumerate() {
         let tag = if at == 0 { "h1" } else { "p" };
         let _ = writeln!(out, "<{tag}>{}</{tag}>", safe(line));
@@ -40,11 +33,6 @@ pub fn page(timeline: &Timeline) -> String {
     out
 }
 
-/// Text from elsewhere: what would steer or reorder is shown as an escape, and nothing is markup.
-fn safe(text: &str) -> String {
-    escape(&visible(text))
-}
-
 fn list(out: &mut String, timeline: &Timeline) {
     // What a finding rests on is linked where it is on the page.
     let mut links: HashMap<&str, String> = HashMap::new();
@@ -55,23 +43,16 @@ fn list(out: &mut String, timeline: &Timeline) {
         links.insert(&found.uid, format!("f{at}"));
     }
     out.push_str("<ol class=\"items\">\n");
-    let mut day = String::new();
-    for item in timeline.items() {
-        let time = match item {
-            Item::Event(_, event) => event.time,
-            Item::Finding(_, found) => found.time,
-        };
-        let text = format_time(time);
-        let (date, clock) = text.split_once('T').unwrap_or((&text, ""));
-        if date != day {
+    timeline.days(
+        out,
+        |out, date| {
             let _ = writeln!(out, "<li class=\"day\">{date}</li>");
-            day = date.to_string();
-        }
-        match item {
-            Item::Event(at, one) => event(out, at, clock, one),
-            Item::Finding(at, one) => finding(out, at, clock, one, &links),
-        }
-    }
+        },
+        |out, clock, item| match item {
+            Item::Event(at, one) => event(out, *at, clock, one),
+            Item::Finding(at, one) => finding(out, *at, clock, one, &links),
+        },
+    );
     out.push_str("</ol>\n");
 }
 

@@ -17,23 +17,16 @@ pub fn page(timeline: &Timeline, colour: Colour) -> String {
     for line in head(timeline) {
         let _ = writeln!(out, "{}", visible(&line));
     }
-    let mut day = String::new();
-    for item in timeline.items() {
-        let time = match item {
-            Item::Event(_, event) => event.time,
-            Item::Finding(_, found) => found.time,
-        };
-        let text = format_time(time);
-        let (date, clock) = text.split_once('T').unwrap_or((&text, ""));
-        if date != day {
+    timeline.days(
+        &mut out,
+        |out, date| {
             let _ = writeln!(out, "\n{}", paint(colour, BOLD, date));
-            day = date.to_string();
-        }
-        match item {
-            Item::Event(_, one) => event(&mut out, clock, one, colour),
-            Item::Finding(_, one) => finding(&mut out, clock, one, colour),
-        }
-    }
+        },
+        |out, clock, item| match item {
+            Item::Event(_, one) => event(out, clock, one, colour),
+            Item::Finding(_, one) => finding(out, clock, one, colour),
+        },
+    );
     for said in &timeline.left_out {
         let _ = writeln!(out, "\n{}", visible(said));
     }

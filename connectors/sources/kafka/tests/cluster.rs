@@ -387,7 +387,7 @@ fn topics_are_looked_at_before_the_service_begins() {
 }
 
 /// A broker as a process of its own.
-struct Broker(Child);
+pub(super) struct Broker(Child);
 
 impl Drop for Broker {
     fn drop(&mut self) {
@@ -396,24 +396,52 @@ impl Drop for Broker {
     }
 }
 
-/// The broker, and where it is; none where there is none here.
-fn broker() -> Option<(Broker, String)> {
-    let Some(program) = std::env::var("TRIPLINE_PEER_KAFKA").ok().filter(|program| !program.is_empty()) else {
+/// The program of the broker; none where there is none here.
+pub(super) fn program() -> Option<String> {
+    let program = std::env::var("TRIPLINE_PEER_KAFKA").ok().filter(|program| !program.is_empty());
+    if program.is_none() {
         println!("left out: there is no broker of Kafka here (TRIPLINE_PEER_KAFKA, see .ci/peers)");
-        return None;
-    };
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (at, url) = (format!("127.0.0.1:{port}"), format!("tcp://127.0.0.1:{port}"));
+    }
+    program
+}
+
+/// A port that nobody listens on.
+pub(super) fn free() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The broker with its topic, and where it is; none where there is none here.
+fn broker() -> Option<(Broker, String)> {
+    let program = program()?;
+    let port = free();
+    let at = format!("127.0.0.1:{port}");
+    let broker = start(&program, port, port);
+    make_topic(&at);
+    Some((broker, at))
+}
+
+/// A broker that tells its clients to come to another port than the one it listens on.
+pub(super) fn start(program: &str, port: u16, told: u16) -> Broker {
     let process = Command::new(program)
-        .args(["broker", "--listener-url", &url, "--advertised-listener-url", &url])
+        .args(["broker", "--listener-url", &format!("tcp://127.0.0.1:{port}")])
+        .args(["--advertised-listener-url", &format!("tcp://127.0.0.1:{told}")])
         .args(["--storage-engine", "memory://tansu/"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    let broker = Broker(process.unwrap());
+    Broker(process.unwrap())
+}
+
+/// Makes the topic, as soon as the broker is there.
+fn make_topic(at: &str) {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &at).set_log_level(RDKafkaLogLevel::Emerg);
+    config.set("bootstrap.servers", at).set_log_level(RDKafkaLogLevel::Emerg);
+    make_topic_as(&config);
+}
+
+/// Makes the topic as a client with these settings.
+pub(super) fn make_topic_as(config: &ClientConfig) {
     let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let begun = Instant::now();
@@ -421,7 +449,7 @@ fn broker() -> Option<(Broker, String)> {
         let topic = NewTopic::new("logs", PARTITIONS, TopicReplication::Fixed(1));
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(5)));
         match runtime.block_on(admin.create_topics([&topic], &options)) {
-            Ok(made) if made.iter().all(Result::is_ok) => return Some((broker, at)),
+            Ok(made) if made.iter().all(Result::is_ok) => return,
             told => assert!(begun.elapsed() < Duration::from_secs(30), "the broker has no topic: {told:?}"),
         }
         std::thread::sleep(Duration::from_millis(200));

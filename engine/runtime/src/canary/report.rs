@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde_json::{Value as Json, json};
-use tripline_alert::{Enrichments, Routing};
+use tripline_alert::{Beside, Enrichments, Routing};
 use tripline_detect::harness::Fixtures;
 use tripline_detect::{Detector, FixtureFiles, Ruleset, canary};
 use tripline_event::format_time;
@@ -17,7 +17,7 @@ use super::{Came, KEPT, Kept, MOST, Maker, OFF, State, Step};
 use crate::config::{self, Config};
 use crate::deliver;
 use crate::engine::canary::{Out, Way, judge};
-use crate::engine::desk::{self, Empty, Rules};
+use crate::engine::desk::{self, Rules};
 use tripline_connect::clock;
 
 /// Whether a rule would fire now, in a word.
@@ -194,7 +194,7 @@ impl Bench<'_> {
                         Some(store) => {
                             judge(self.ruleset, &detectors, &rules, &ways, &desk::Kept(store), &marked, now)?
                         }
-                        None => judge(self.ruleset, &detectors, &rules, &ways, &Empty, &marked, now)?,
+                        None => judge(self.ruleset, &detectors, &rules, &ways, &Beside(None), &marked, now)?,
                     };
                     come.map_or_else(|came| came, |out| self.render(&out))
                 }

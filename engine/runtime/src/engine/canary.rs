@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use tripline_alert::{Alert, Answered, Changes, Looked, Shelf};
+use tripline_alert::{Alert, Answered, Beside, Changes, Looked, Shelf};
 use tripline_detect::{Detector, Ruleset, canary};
 use tripline_event::format_time;
 use tripline_semantic::typed::Rule;
@@ -21,32 +21,6 @@ use tripline_connect::clock;
 
 /// How many findings of a canary become alerts.
 const MOST: usize = 20;
-
-/// What was kept, as a canary may see it: other alerts that are open, and what limits have let through. No alert is its
-/// own, and none is due.
-struct Beside<'s>(&'s dyn Shelf);
-
-impl Shelf for Beside<'_> {
-    fn alert(&self, _: &str) -> Result<Option<Alert>, String> {
-        Ok(None)
-    }
-
-    fn latest(&self, _: &str, _: &[String]) -> Result<Option<Alert>, String> {
-        Ok(None)
-    }
-
-    fn due(&self, _: i64, _: usize) -> Result<Vec<Alert>, String> {
-        Ok(Vec::new())
-    }
-
-    fn open(&self, most: usize) -> Result<Vec<Alert>, String> {
-        self.0.open(most)
-    }
-
-    fn memo(&self, name: &str) -> Result<Option<String>, String> {
-        self.0.memo(name)
-    }
-}
 
 /// An output or destination, as far as canaries ask.
 pub(crate) struct Way<'o> {
@@ -90,7 +64,7 @@ pub(crate) fn judge<'r>(
     if rule.silent {
         return Ok(Ok(Vec::new()));
     }
-    let shelf = Beside(shelf);
+    let shelf = Beside(Some(shelf));
     let mut changes = Changes::default();
     let mut out: Vec<Out> = Vec::new();
     for Row { row, severity, mut told, .. } in rows {

@@ -42,31 +42,6 @@ pub(crate) struct Rules {
 /// The store, as the desk asks it.
 pub struct Kept<'s>(pub &'s Store);
 
-/// Nothing was kept.
-pub(crate) struct Empty;
-
-impl Shelf for Empty {
-    fn alert(&self, _: &str) -> Result<Option<Alert>, String> {
-        Ok(None)
-    }
-
-    fn latest(&self, _: &str, _: &[String]) -> Result<Option<Alert>, String> {
-        Ok(None)
-    }
-
-    fn due(&self, _: i64, _: usize) -> Result<Vec<Alert>, String> {
-        Ok(Vec::new())
-    }
-
-    fn open(&self, _: usize) -> Result<Vec<Alert>, String> {
-        Ok(Vec::new())
-    }
-
-    fn memo(&self, _: &str) -> Result<Option<String>, String> {
-        Ok(None)
-    }
-}
-
 /// An alert as the store keeps it.
 ///
 /// # Errors
