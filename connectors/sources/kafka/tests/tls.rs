@@ -27,7 +27,6 @@ const PASSWORD: &str = "a b\"c";
 /// A broker with an account, and TLS before it.
 struct Site {
     _broker: Broker,
-    _runtime: tokio::runtime::Runtime,
     /// The authority, `password` and `wrong`.
     folder: tempfile::TempDir,
     port: u16,
@@ -51,10 +50,11 @@ impl Site {
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let behind = free();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        runtime.spawn(async move {
+        // It serves until the process of the tests ends.
+        let serve = async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
@@ -63,8 +63,9 @@ impl Site {
                     let _ = tokio::io::copy_bidirectional(&mut tls, &mut plain).await;
                 });
             }
-        });
-        let site = Site { _broker: start(&program, behind, port), _runtime: runtime, folder, port };
+        };
+        std::thread::spawn(move || runtime.block_on(serve));
+        let site = Site { _broker: start(&program, behind, port), folder, port };
         make_topic_as(&site.client());
         let made = Command::new(program)
             .args(["user", "create", "--broker", &format!("tcp://127.0.0.1:{behind}"), "--mechanism", mechanism])
