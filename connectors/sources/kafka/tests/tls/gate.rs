@@ -33,7 +33,7 @@ pub struct Gate {
 
 impl Gate {
     /// A gate before the broker at a port; it works until the process ends.
-    pub fn new(behind: u16, account: Option<(&'static str, &'static str)>) -> Self {
+    pub fn new(behind: u16, account: (&'static str, &'static str)) -> Self {
         let made = generate_simple_self_signed(["localhost".to_string(), "127.0.0.1".to_string()]).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
@@ -56,12 +56,7 @@ impl Gate {
     }
 }
 
-fn let_through(
-    mut stream: TcpStream,
-    config: &Arc<ServerConfig>,
-    behind: u16,
-    account: Option<(&str, &str)>,
-) -> Option<()> {
+fn let_through(mut stream: TcpStream, config: &Arc<ServerConfig>, behind: u16, account: (&str, &str)) -> Option<()> {
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let mut tls = ServerConnection::new(Arc::clone(config)).ok()?;
     while tls.is_handshaking() {
@@ -101,7 +96,7 @@ fn send(to: &mut impl Write, frame: &[u8]) -> Option<()> {
 
 /// How far somebody has signed in.
 struct Signing<'a> {
-    account: Option<(&'a str, &'a str)>,
+    account: (&'a str, &'a str),
     known: bool,
     mechanism: String,
     /// What was said so far, of SCRAM.
@@ -109,8 +104,8 @@ struct Signing<'a> {
 }
 
 impl<'a> Signing<'a> {
-    fn new(account: Option<(&'a str, &'a str)>) -> Self {
-        Signing { account, known: account.is_none(), mechanism: String::new(), said: String::new() }
+    fn new(account: (&'a str, &'a str)) -> Self {
+        Signing { account, known: false, mechanism: String::new(), said: String::new() }
     }
 
     /// The answer to what is asked before the account is known; none where the broker is to answer.
@@ -118,14 +113,15 @@ impl<'a> Signing<'a> {
         let short = |at: usize| u16::from_be_bytes([request[at], request[at + 1]]);
         let body = &request[10 + usize::from(short(8))..];
         let mut answer = request[4..8].to_vec();
-        match (self.account, short(0)) {
-            (Some(_), HANDSHAKE) => {
+        let (user, password) = self.account;
+        match short(0) {
+            HANDSHAKE => {
                 self.mechanism = String::from_utf8_lossy(&body[2..]).into_owned();
                 answer.extend([0, 0, 0, 0, 0, 1]);
                 answer.extend(u16::try_from(self.mechanism.len()).unwrap().to_be_bytes());
                 answer.extend(self.mechanism.bytes());
             }
-            (Some((user, password)), AUTHENTICATE) => {
+            AUTHENTICATE => {
                 let shown = String::from_utf8_lossy(&body[4..]).into_owned();
                 let told = match self.mechanism.as_str() {
                     "PLAIN" => {
