@@ -1,7 +1,7 @@
 //! Reads records and hands them over.
 //!
 //! The thread of the source polls, as whoever does not poll is taken for dead by its group; another one hands over, and
-//! waits while the engine is busy. Meanwhile partitions are paused.
+//! waits while the engine is busy. Partitions are paused where that lasts.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -24,6 +24,9 @@ use super::offsets::{Begin, Offsets, begin};
 
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(20);
+/// How long nothing is asked for where there is no room, at a time, and until partitions are paused.
+const FULL: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long records are gathered.
 const LINGER: Duration = Duration::from_millis(20);
 /// How often the group is told how far was read.
@@ -63,6 +66,8 @@ pub(super) struct Reader {
     /// An arrival that there is no room for.
     waiting: Option<Arrival>,
     paused: bool,
+    /// Since when there is room for nothing more.
+    full: Option<Instant>,
     /// What was handed over and not committed yet.
     pending: VecDeque<(oneshot::Receiver<Done>, Offsets)>,
     /// What was committed, whether the group is to be told of it, and when it was told last.
@@ -109,6 +114,7 @@ impl Reader {
             since: None,
             waiting: None,
             paused: false,
+            full: None,
             pending: VecDeque::new(),
             committed: Offsets::default(),
             news: false,
@@ -129,7 +135,13 @@ impl Reader {
             if self.intake.stop().asked() {
                 return Exit::Stop;
             }
-            let polled = member.0.poll(POLL);
+            let polled = if self.is_full() && !self.paused {
+                // Whoever pauses forgets what it has fetched ahead: for a short while nothing is asked for instead.
+                std::thread::sleep(FULL);
+                None
+            } else {
+                member.0.poll(POLL)
+            };
             // What was read before partitions were let go of comes before the change.
             match polled {
                 Some(Ok(record)) => self.record(&record),
@@ -350,14 +362,24 @@ impl Reader {
         }
         let Some(arrival) = self.waiting.take() else { return true };
         match hand.try_send(arrival) {
-            Ok(()) => self.pause(member, false),
+            Ok(()) => {
+                self.full = None;
+                self.pause(member, false);
+            }
             Err(TrySendError::Full(arrival)) => {
                 self.waiting = Some(arrival);
-                self.pause(member, true);
+                if self.is_full() && self.full.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                    self.pause(member, true);
+                }
             }
             Err(TrySendError::Disconnected(_)) => return false,
         }
         true
+    }
+
+    /// Whether there is room for nothing more.
+    fn is_full(&self) -> bool {
+        self.waiting.is_some() && self.gathered.bytes >= MAX_BATCH as u64
     }
 
     fn arrival(&mut self) -> Arrival {

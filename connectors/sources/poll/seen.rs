@@ -96,6 +96,7 @@ impl Seen {
     }
 
     /// How many ids are kept.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.order.len()
     }

@@ -43,12 +43,13 @@ pub(super) fn kafka() -> Result<Wire, String> {
         "kind = \"kafka\"\nbrokers = [\"{brokers}\"]\ntopics = [\"{TOPIC}\"]\ngroup = \"measured\"\nsecurity = \"none\"\n\
          session_timeout = \"6s\"\nfrom = \"beginning\"\n"
     );
-    let mut wire = Wire::new(source, move |load: &Load, _: &mut Service| {
-        let mut settings = ClientConfig::new();
-        settings.set("bootstrap.servers", &brokers).set("linger.ms", "20").set("batch.size", "1000000");
-        settings.set("queue.buffering.max.messages", "1000000").set("queue.buffering.max.kbytes", "2000000");
-        let producer: BaseProducer = settings.create().map_err(said)?;
-        for line in &load.lines {
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", &brokers).set("linger.ms", "20").set("batch.size", "1000000");
+    settings.set("queue.buffering.max.messages", "1000000").set("queue.buffering.max.kbytes", "2000000");
+    let producer: BaseProducer = settings.create().map_err(said)?;
+    let producer = std::sync::Arc::new(producer);
+    let send = move |lines: &[String]| {
+        for line in lines {
             let mut record = BaseRecord::<(), str>::to(TOPIC).payload(line);
             while let Err((error, again)) = producer.send(record) {
                 if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::QueueFull) {
@@ -59,7 +60,10 @@ pub(super) fn kafka() -> Result<Wire, String> {
             }
         }
         producer.flush(Duration::from_secs(60)).map_err(said)
-    });
+    };
+    let all = send.clone();
+    let mut wire = Wire::new(source, move |load: &Load, _: &mut Service| all(&load.lines));
+    wire.ahead = Some(Box::new(move |load| send(load.lines.get(..1).unwrap_or_default())));
     wire.keep.push(Box::new(server));
     Ok(wire)
 }
