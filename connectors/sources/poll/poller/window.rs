@@ -155,3 +155,63 @@ impl Poller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tripline_connect::source::Which;
+
+    use super::*;
+    use crate::poll::position::Mark;
+    use crate::poll::spec::{Request, Stream};
+    use crate::poll::template::Template;
+
+    const HOUR: i64 = 3_600 * SECOND;
+    const DAY: i64 = 24 * HOUR;
+
+    fn stream(checkpoint: Checkpoint) -> Stream {
+        let first = Request { path: Template::parse("/logs?since={since}").unwrap(), ..Request::default() };
+        Stream { first, checkpoint, retention: Some(Duration::from_secs(7 * 86_400)), ..Stream::default() }
+    }
+
+    fn which(turn: &Turn) -> Vec<Which> {
+        turn.gaps.iter().map(|gap| gap.which).collect()
+    }
+
+    /// A process that died in mid-window and was away for longer than the service keeps events went on with the window,
+    /// found it empty, and nobody was told of what had not been read.
+    #[test]
+    fn a_window_that_was_left_open_for_too_long_is_told() {
+        let mark = Mark { upto: Some(DAY), window: Some((DAY - HOUR, 2 * DAY)), count: 9, ..Mark::default() };
+        let mut poller = Poller::new(Arc::new(stream(Checkpoint::Time)), mark.clone());
+        let mut turn = Turn::default();
+        assert!(poller.open(20 * DAY, &mut turn));
+        assert_eq!(which(&turn), [Which::Times(DAY, 13 * DAY)]);
+        assert_eq!((poller.mark.window.map(|window| window.0), poller.mark.count), (Some(13 * DAY), 0));
+        // What is read now comes to lie too far back by and by, which is nobody's loss.
+        let mut poller = Poller::new(Arc::new(stream(Checkpoint::Time)), mark.clone());
+        assert!(poller.open(3 * DAY, &mut turn) && poller.open(8 * DAY + HOUR, &mut turn));
+        assert_eq!((turn.gaps.len(), poller.mark.window), (1, mark.window));
+        assert!(poller.open(9 * DAY + HOUR, &mut turn));
+        assert_eq!(turn.gaps.len(), 2, "until all of it does");
+    }
+
+    /// Each cursor that had expired was told as a gap, over the very time that was read again.
+    #[test]
+    fn a_cursor_that_has_expired_is_a_gap_of_what_is_no_longer_kept() {
+        let expired = |upto: i64, since: bool| {
+            let mut spec = stream(Checkpoint::Cursor);
+            spec.first.path = if since { spec.first.path } else { Template::plain("/logs") };
+            let mark = Mark { upto: Some(upto), next: Some(Next::Cursor("c".into())), ..Mark::default() };
+            let (mut poller, mut turn) = (Poller::new(Arc::new(spec), mark), Turn::default());
+            poller.expired(20 * DAY, "gone", &mut turn);
+            assert!(poller.mark.next.is_none() && turn.said.iter().any(|said| said.contains("goes on by time")));
+            which(&turn)
+        };
+        assert_eq!(expired(19 * DAY, true), []);
+        assert_eq!(expired(10 * DAY, true), [Which::Times(10 * DAY, 13 * DAY)]);
+        assert_eq!(expired(19 * DAY, false), [Which::Times(19 * DAY, 20 * DAY)], "it cannot be asked for by time");
+    }
+}
