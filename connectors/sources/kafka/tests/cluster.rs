@@ -355,7 +355,7 @@ fn partitions_that_move_to_another_member_are_read_on() {
     one.commit_until("all of it", |one| one.numbers.len() == 90);
     heard(&topic, 30, &mut [&mut one]);
     let mut other = topic.open(None, 8);
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(180);
     while other.position.is_none() {
         assert!(Instant::now() < end, "the other gets nothing");
         one.commit();
