@@ -18,7 +18,11 @@ pub(crate) fn date(text: &str) -> Option<i64> {
 /// it answers tells the time.
 pub(crate) async fn ahead(client: &Client, url: Url) -> Option<i64> {
     let begun = Instant::now();
-    let answer = client.head(url).send().await.ok()?;
+    let answer = client.head(url).header(reqwest::header::CACHE_CONTROL, "no-cache").send().await.ok()?;
+    // What somebody kept on the way tells when it was kept.
+    if answer.headers().get(reqwest::header::AGE).is_some_and(|age| age != "0") {
+        return None;
+    }
     let there = date(answer.headers().get(reqwest::header::DATE)?.to_str().ok()?)?;
     // The answer was written about in the middle.
     let here = now().saturating_sub(nanos(begun.elapsed()) / 2);

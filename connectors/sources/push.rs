@@ -30,7 +30,7 @@ use tripline_connect::source::{Arrival, BatchId, Done, Intake, Source};
 use tripline_serve::{Listeners, Token};
 
 pub(crate) use config::Common;
-pub(crate) use event::{Text, beside, each, is_object, now, quoted, text_event};
+pub(crate) use event::{Text, beside, each, is_object, quoted, text_event};
 pub(crate) use events::Events;
 pub(crate) use room::Room;
 
@@ -252,7 +252,7 @@ async fn read(body: Body, most: u64, room: &mut Room) -> Result<Bytes, Refusal> 
         let mut chunks = body.into_data_stream();
         let mut whole = Vec::new();
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| wrong(StatusCode::PAYLOAD_TOO_LARGE, "the body ends too early"))?;
+            let chunk = chunk.map_err(|_| wrong(StatusCode::BAD_REQUEST, "the body ends too early"))?;
             let length = (whole.len() + chunk.len()) as u64;
             if length > most {
                 return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes")));

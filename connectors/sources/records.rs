@@ -4,9 +4,8 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
+use tripline_connect::clock;
 use tripline_formats::{Batch, MAX_RECORD, Reader, RecordRange, UnparsedLine, excerpt, text_event};
-
-use crate::push::now;
 
 /// Records of one name that wait to be handed over.
 #[derive(Default)]
@@ -39,7 +38,7 @@ impl Records {
         } else {
             let start = self.plain.buffer.len();
             // What is of no format stays as it is, and is set aside for that.
-            if text.starts_with(b"{") || !text_event(record, now(), &mut self.plain.buffer) {
+            if text.starts_with(b"{") || !text_event(record, Some(clock::now()), &mut self.plain.buffer) {
                 self.plain.buffer.extend_from_slice(text);
             }
             let range = start..self.plain.buffer.len();

@@ -6,6 +6,7 @@
 //! another, and its position is the last key that was read whole.
 
 mod backfill;
+mod caught;
 mod client;
 mod config;
 mod digest;
@@ -22,6 +23,7 @@ use tripline_connect::clock;
 use tripline_connect::source::{Intake, Source};
 
 use backfill::Backfill;
+use caught::Caught;
 use client::Clients;
 pub(crate) use config::KIND;
 use config::Settings;
@@ -44,6 +46,10 @@ struct Shared {
     intake: Intake,
     /// What digests tell of, where that is asked for.
     digests: Option<Mutex<Digests>>,
+    /// Who reads a digest.
+    digesting: tokio::sync::Semaphore,
+    /// How far the queue was read.
+    caught: Caught,
 }
 
 /// Nothing more is to be done: the service stops, or nobody takes events any more.
@@ -62,7 +68,14 @@ impl Source for Bucket {
         };
         let digests = settings.digest_wait.map(|wait| Digests::new(clock::nanos(wait), &rows, clock::now()));
         let digests = digests.map(Mutex::new);
-        let shared = Arc::new(Shared { settings, clients, intake, digests });
+        let shared = Arc::new(Shared {
+            settings,
+            clients,
+            intake,
+            digests,
+            digesting: tokio::sync::Semaphore::new(1),
+            caught: Caught::default(),
+        });
         runtime.block_on(async {
             let older = async {
                 match &shared.settings.backfill {

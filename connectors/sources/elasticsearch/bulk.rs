@@ -9,9 +9,10 @@ use axum::response::Response;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
+use tripline_connect::clock;
 
 use super::{LONGEST_NAME, answer};
-use crate::push::{Events, Received, Refusal, Text, beside, is_object, now, quoted, wrong};
+use crate::push::{Events, Received, Refusal, Text, beside, is_object, quoted, wrong};
 
 /// The name under which an event that a message held has the rest of its document.
 const BESIDE: &str = "document";
@@ -210,7 +211,7 @@ fn in_message(document: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let Message { message } = serde_json::from_slice(document).ok()?;
     let Text(message) = serde_json::from_str(message?.get()).ok()?;
     let mut event = Vec::new();
-    if !tripline_formats::text_event(message.as_bytes(), now(), &mut event) {
+    if !tripline_formats::text_event(message.as_bytes(), Some(clock::now()), &mut event) {
         return None;
     }
     struct Rest;

@@ -1,7 +1,7 @@
 //! Reads records and hands them over.
 //!
 //! The thread of the source polls, as whoever does not poll is taken for dead by its group; another one hands over, and
-//! waits while the engine is busy. Meanwhile partitions are paused.
+//! waits while the engine is busy. Partitions are paused where that lasts.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -24,6 +24,9 @@ use super::offsets::{Begin, Offsets, begin};
 
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(20);
+/// How long nothing is asked for where there is no room, at a time, and until partitions are paused.
+const FULL: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long records are gathered.
 const LINGER: Duration = Duration::from_millis(20);
 /// How often the group is told how far was read.
@@ -34,6 +37,13 @@ const SETTLE: Duration = Duration::from_secs(3);
 const ASKING: Duration = Duration::from_secs(30);
 /// After how long a member that is broken is made anew.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// What a partition holds, and whether it is read from its beginning where it is begun anew.
+struct Ends {
+    low: i64,
+    high: i64,
+    beginning: bool,
+}
 
 /// Topics that are read.
 pub(super) struct Reader {
@@ -56,6 +66,8 @@ pub(super) struct Reader {
     /// An arrival that there is no room for.
     waiting: Option<Arrival>,
     paused: bool,
+    /// Since when there is room for nothing more.
+    full: Option<Instant>,
     /// What was handed over and not committed yet.
     pending: VecDeque<(oneshot::Receiver<Done>, Offsets)>,
     /// What was committed, whether the group is to be told of it, and when it was told last.
@@ -102,6 +114,7 @@ impl Reader {
             since: None,
             waiting: None,
             paused: false,
+            full: None,
             pending: VecDeque::new(),
             committed: Offsets::default(),
             news: false,
@@ -122,7 +135,13 @@ impl Reader {
             if self.intake.stop().asked() {
                 return Exit::Stop;
             }
-            let polled = member.0.poll(POLL);
+            let polled = if self.is_full() && !self.paused {
+                // Whoever pauses forgets what it has fetched ahead: for a short while nothing is asked for instead.
+                std::thread::sleep(FULL);
+                None
+            } else {
+                member.0.poll(POLL)
+            };
             // What was read before partitions were let go of comes before the change.
             match polled {
                 Some(Ok(record)) => self.record(&record),
@@ -145,7 +164,7 @@ impl Reader {
             }
             while let Some(change) = member.0.context().change() {
                 match change {
-                    Change::Assigned(partitions) => self.assigned(member, &partitions),
+                    Change::Assigned(partitions) => self.assigned(member, &partitions, false),
                     Change::Revoked(partitions) => self.revoked(member, &partitions),
                 }
             }
@@ -183,12 +202,12 @@ impl Reader {
         let Ok(mine) = member.0.assignment() else { return };
         let mine: Vec<_> = mine.elements().iter().map(|one| (one.topic().to_string(), one.partition())).collect();
         if !mine.is_empty() {
-            self.assigned(member, &mine);
+            self.assigned(member, &mine, true);
         }
     }
 
-    /// Begins partitions where they were left.
-    fn assigned(&mut self, member: &Member, partitions: &[(String, i32)]) {
+    /// Begins partitions where they were left; `again` where one had been read where the broker has nothing.
+    fn assigned(&mut self, member: &Member, partitions: &[(String, i32)], again: bool) {
         self.begun = Some(Instant::now());
         let until = Instant::now() + ASKING;
         let left = || until.saturating_duration_since(Instant::now()).min(ANSWER);
@@ -200,6 +219,7 @@ impl Reader {
         // Of a topic of which something was read, partitions are new that nothing was read of.
         let known: Vec<bool> = partitions.iter().map(|(topic, _)| self.read.knows(topic)).collect();
         let mut list = TopicPartitionList::new();
+        let mut unknown = None;
         for ((topic, partition), known) in partitions.iter().zip(known) {
             let found = told.as_ref().and_then(|told| told.find_partition(topic, *partition));
             let found = found.and_then(|one| match one.offset() {
@@ -210,17 +230,29 @@ impl Reader {
             let beginning = self.config.beginning || known;
             let at = match member.0.fetch_watermarks(topic, *partition, left()) {
                 Ok(marks) => {
-                    let next = self.at(topic, *partition, kept.max(found), begin(kept, found, marks, beginning), marks);
+                    let begin = begin(kept, found, marks, beginning);
+                    let next = self.at(
+                        topic,
+                        *partition,
+                        kept.max(found),
+                        begin,
+                        Ends { low: marks.0, high: marks.1, beginning },
+                    );
                     self.read.set(topic, *partition, Some(next));
                     self.fresh = true;
                     Offset::Offset(next)
                 }
                 // The broker does not tell what it has; reading finds out.
-                Err(_) => match kept.max(found) {
-                    Some(next) => Offset::Offset(next),
-                    None if beginning => Offset::Beginning,
-                    None => Offset::End,
-                },
+                Err(_) => {
+                    unknown.get_or_insert_with(|| {
+                        format!("the broker does not tell where partition {partition} of `{topic}` begins")
+                    });
+                    match kept.max(found) {
+                        Some(next) => Offset::Offset(next),
+                        None if beginning => Offset::Beginning,
+                        None => Offset::End,
+                    }
+                }
             };
             // A list takes every offset that comes from Kafka.
             let _ = list.add_partition_offset(topic, *partition, at);
@@ -229,14 +261,15 @@ impl Reader {
             self.trouble = Some(words(error.rdkafka_error_code().unwrap_or(Code::Unknown)));
             return;
         }
-        self.trouble = None;
+        // Until it tells, nothing comes of what is read where it has nothing.
+        self.trouble = unknown.filter(|_| again);
         // Of partitions that it had before, some may be paused still.
         let _ = member.0.resume(&list);
         self.paused = false;
     }
 
     /// Tells what is missing; gives where it begins.
-    fn at(&mut self, topic: &str, partition: i32, before: Option<i64>, begin: Begin, marks: (i64, i64)) -> i64 {
+    fn at(&mut self, topic: &str, partition: i32, before: Option<i64>, begin: Begin, ends: Ends) -> i64 {
         let of = of(topic, partition);
         match begin {
             Begin::At(next) => next,
@@ -250,16 +283,16 @@ impl Reader {
                 next
             }
             Begin::Anew(next) => {
-                let from = if self.config.beginning { "beginning" } else { "end" };
+                let from = if ends.beginning { "beginning" } else { "end" };
                 let why = format!(
                     "the partition ends at {} and had been read up to {}, as one of a topic that was made anew; it is \
                      read from its {from}",
-                    marks.1,
+                    ends.high,
                     before.unwrap_or_default()
                 );
                 self.intake.say(&format!("partition {partition} of `{topic}`: {why}"));
                 // What the topic had before is gone, and nobody knows how much; what is passed over now is known.
-                let passed = (next > marks.0).then(|| Gap::numbers(&of, marks.0, next - 1, &why));
+                let passed = (next > ends.low).then(|| Gap::numbers(&of, ends.low, next - 1, &why));
                 self.gaps.push(passed.unwrap_or(Gap {
                     event_source: None,
                     of,
@@ -329,14 +362,24 @@ impl Reader {
         }
         let Some(arrival) = self.waiting.take() else { return true };
         match hand.try_send(arrival) {
-            Ok(()) => self.pause(member, false),
+            Ok(()) => {
+                self.full = None;
+                self.pause(member, false);
+            }
             Err(TrySendError::Full(arrival)) => {
                 self.waiting = Some(arrival);
-                self.pause(member, true);
+                if self.is_full() && self.full.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                    self.pause(member, true);
+                }
             }
             Err(TrySendError::Disconnected(_)) => return false,
         }
         true
+    }
+
+    /// Whether there is room for nothing more.
+    fn is_full(&self) -> bool {
+        self.waiting.is_some() && self.gathered.bytes >= MAX_BATCH as u64
     }
 
     fn arrival(&mut self) -> Arrival {

@@ -124,7 +124,9 @@ impl Connection {
         let connecting = options.connect(config.servers.clone());
         let client = match tokio::time::timeout(ANSWER, connecting).await {
             Ok(Ok(client)) => client,
-            Ok(Err(error)) => return Err(words(error.kind()).into()),
+            Ok(Err(error)) => {
+                return Err(words(if is_tls(&error) { ConnectErrorKind::Tls } else { error.kind() }).into());
+            }
             Err(_) => return Err("no server answers in time".into()),
         };
         Ok(Connection { context: jetstream::new(client.clone()), client, down })
@@ -157,6 +159,16 @@ impl Connection {
         // Whoever is not reached delivers again.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.client.flush()).await;
     }
+}
+
+/// Whether an error is one of TLS: a certificate that nobody trusts comes as one of input and output.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let of = |error: &(dyn std::error::Error + 'static)| {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        error.is::<tokio_rustls::rustls::Error>()
+            || inner.is_some_and(|inner| inner.is::<tokio_rustls::rustls::Error>())
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(of)
 }
 
 fn words(kind: ConnectErrorKind) -> &'static str {

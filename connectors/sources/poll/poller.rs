@@ -17,7 +17,7 @@ use tripline_formats::{Batch, UnparsedLine, excerpt};
 use super::failure::Failure;
 use super::limit::backoff;
 use super::position::{Mark, Next};
-use super::records::{cut, items, json};
+use super::records::{Asked, cut, items, json};
 use super::seen::print_of;
 use super::service::{Service, Target};
 use super::spec::{Checkpoint, Means, Page, Stream};
@@ -76,12 +76,24 @@ pub struct Poller {
     failures: u32,
     /// Whether it was said that ids do not suffice.
     full: bool,
+    /// Whether nothing was asked for yet: a window that is open was left by another process.
+    resumed: bool,
 }
 
 impl Poller {
     /// A stream that goes on at its mark.
     pub fn new(spec: Arc<Stream>, mark: Mark) -> Self {
-        Poller { spec, mark, failing: None, before: 0, listed: VecDeque::new(), after: None, failures: 0, full: false }
+        Poller {
+            spec,
+            mark,
+            failing: None,
+            before: 0,
+            listed: VecDeque::new(),
+            after: None,
+            failures: 0,
+            full: false,
+            resumed: true,
+        }
     }
 
     /// Like [`Poller::new`], without the requests that come first.
@@ -161,7 +173,7 @@ impl Poller {
         }
         let bytes = answer.body.len() as u64;
         if self.spec.fetch.is_some() {
-            let unparsed = self.list(&found);
+            let unparsed = self.list(&found, now);
             if !unparsed.is_empty() {
                 turn.taken = Some((Batch { unparsed, ..Batch::default() }, 0));
                 turn.moved = true;
@@ -174,11 +186,9 @@ impl Poller {
             }
             return Ok(());
         }
-        let floor = self.floor(now);
-        let before = self.mark.seen.len();
-        let cut = cut(&self.spec, &found, &mut self.mark, floor);
-        let fresh = cut.batch.records.len();
-        self.full(before + fresh, turn);
+        let asked = self.asked(now);
+        let cut = cut(&self.spec, &found, &mut self.mark, &asked);
+        self.full(&asked, turn);
         self.mark.count += count;
         if !cut.batch.is_empty() {
             turn.taken = Some((cut.batch, bytes));
@@ -212,18 +222,18 @@ impl Poller {
     }
 
     /// Keeps what is listed and not known yet; gives what is no listing.
-    fn list(&mut self, found: &[&RawValue]) -> Vec<UnparsedLine> {
+    fn list(&mut self, found: &[&RawValue], now: i64) -> Vec<UnparsedLine> {
         let mut unparsed = Vec::new();
         let spec = Arc::clone(&self.spec);
         let Some(fetch) = &spec.fetch else { return unparsed };
-        let (mut again, mut waiting) = (HashSet::new(), HashSet::new());
+        let (again, mut waiting) = (self.asked(now).again, HashSet::new());
         for item in found {
             self.mark.taken += 1;
             match (fetch.url.text(item), fetch.id.text(item)) {
                 (Some(url), Some(id)) => {
                     let print = print_of(&[b"listed", id.as_bytes()]);
                     if self.mark.seen.knows(&print) {
-                        again.insert(print);
+                        self.mark.seen.is_new(print, again, spec.remember);
                     } else if waiting.insert(id.to_string()) {
                         self.listed.push_back(Listed { url: url.into_owned(), id: id.into_owned() });
                     }
@@ -231,16 +241,13 @@ impl Poller {
                 _ => {
                     let text = item.get().as_bytes();
                     let print = print_of(&[b"aside", text]);
-                    if self.mark.seen.is_new(print, self.since().unwrap_or(0), spec.remember) {
+                    if self.mark.seen.is_new(print, again, spec.remember) {
                         let reason = "what is listed has no address or no id".into();
                         unparsed.push(UnparsedLine { line: self.mark.taken, reason, excerpt: excerpt(text) });
-                    } else {
-                        again.insert(print);
                     }
                 }
             }
         }
-        self.mark.seen.refresh(&again, self.since().unwrap_or(0));
         unparsed
     }
 
@@ -249,14 +256,13 @@ impl Poller {
         let (Some(fetch), Some(listed)) = (&spec.fetch, self.listed.front()) else { return Ok(()) };
         let target = Target::Url(&listed.url, &fetch.query);
         let came = service.ask(target, &|name| self.name(name), false, now).await;
-        let floor = self.floor(now);
+        let asked = self.asked(now);
         match came {
             Ok(answer) => {
                 let body = json(&answer.body).map_err(Failure::later)?;
                 let found = items(body, &fetch.items).map_err(Failure::later)?;
-                let before = self.mark.seen.len();
-                let cut = cut(&spec, &found, &mut self.mark, floor);
-                self.full(before + cut.batch.records.len(), turn);
+                let cut = cut(&spec, &found, &mut self.mark, &asked);
+                self.full(&asked, turn);
                 turn.taken = Some((cut.batch, answer.body.len() as u64));
             }
             Err(failure) if failure.means == Means::Skip => {
@@ -266,7 +272,7 @@ impl Poller {
         }
         turn.moved = true;
         if let Some(done) = self.listed.pop_front() {
-            self.mark.seen.is_new(print_of(&[b"listed", done.id.as_bytes()]), floor, spec.remember);
+            self.mark.seen.is_new(print_of(&[b"listed", done.id.as_bytes()]), asked.again, spec.remember);
         }
         if self.listed.is_empty() {
             self.finish(now, turn);
@@ -274,11 +280,11 @@ impl Poller {
         Ok(())
     }
 
-    /// Says once that more ids came than are remembered.
-    fn full(&mut self, wanted: usize, turn: &mut Turn) {
-        if wanted > self.spec.remember && !std::mem::replace(&mut self.full, true) {
+    /// Says once that ids had to go which will come again.
+    fn full(&mut self, asked: &Asked, turn: &mut Turn) {
+        if self.mark.seen.lost(asked.again) && !std::mem::replace(&mut self.full, true) {
             turn.said.push(format!(
-                "the stream `{}` has more events in its overlap than the {} ids it remembers: some may come twice",
+                "the stream `{}` has more events in its overlap than the {} ids it remembers: some may come twice                  (`remember` of its connector)",
                 self.spec.name, self.spec.remember
             ));
         }
@@ -325,7 +331,7 @@ impl Poller {
         self.listed.clear();
         self.after = None;
         let had = self.mark.next.take().is_some();
-        self.mark.count = 0;
+        let count = std::mem::take(&mut self.mark.count);
         self.mark.pages = 0;
         turn.moved = had;
         if !had {
@@ -333,13 +339,27 @@ impl Poller {
         }
         match self.spec.checkpoint {
             Checkpoint::Time => turn.said.push(format!(
-                "the stream `{}` cannot go on with its page and reads its window again: {why}",
-                self.spec.name
+                "the stream `{}` cannot go on with its page and reads its window again: {why}{}",
+                self.spec.name,
+                if count > self.spec.remember as u64 {
+                    "; it has more events than ids are remembered, and some come twice"
+                } else {
+                    ""
+                }
             )),
+            // What the service still has is read again by time, where it can be asked for by time.
             Checkpoint::Cursor => {
                 let from = self.mark.upto.unwrap_or(now);
-                self.lost(from, now, format!("the cursor has expired: {why}"), turn);
-                turn.said.push(format!("it goes on by time, from {} less the overlap", format_time(from)));
+                let kept = self.spec.retention.map_or(i64::MIN, |kept| now.saturating_sub(nanos(kept)));
+                let until = if self.spec.first.names().contains(&"since") { kept } else { now };
+                if from < until {
+                    self.lost(from, until, format!("the cursor has expired: {why}"), turn);
+                }
+                turn.said.push(format!(
+                    "the stream `{}` cannot go on with its cursor ({why}) and goes on by time, from {} less the overlap",
+                    self.spec.name,
+                    format_time(from)
+                ));
             }
         }
     }

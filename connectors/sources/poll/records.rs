@@ -1,7 +1,5 @@
 //! From the body of an answer to the records that are new.
 
-use std::collections::HashSet;
-
 use serde_json::value::RawValue;
 use tripline_event::parse_time;
 use tripline_formats::{Batch, MAX_RECORD, RecordRange, UnparsedLine, excerpt};
@@ -10,6 +8,15 @@ use super::path::{Path, elements};
 use super::position::Mark;
 use super::seen::print_of;
 use super::spec::Stream;
+
+/// What was asked for, nanoseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// From when on.
+    pub since: i64,
+    /// From when on it is going to be asked again.
+    pub again: i64,
+}
 
 /// What a page came to.
 #[derive(Debug, Default)]
@@ -46,10 +53,10 @@ pub fn items<'b>(body: &'b RawValue, path: &Path) -> Result<Vec<&'b RawValue>, S
     Ok(out)
 }
 
-/// Takes what is new. What was seen is remembered with its time, which is at least `floor`.
-pub fn cut(stream: &Stream, items: &[&RawValue], mark: &mut Mark, floor: i64) -> Cut {
+/// Takes what is new. What was seen is remembered with its time; what has none, or came although it is older than what was
+/// asked for, will come again, and is remembered as if it were of the time that is read again.
+pub fn cut(stream: &Stream, items: &[&RawValue], mark: &mut Mark, asked: &Asked) -> Cut {
     let mut out = Cut::default();
-    let mut again = HashSet::new();
     for item in items {
         mark.taken += 1;
         let line = mark.taken;
@@ -59,19 +66,17 @@ pub fn cut(stream: &Stream, items: &[&RawValue], mark: &mut Mark, floor: i64) ->
             Err(reason) => {
                 // What is no record comes again as well.
                 let print = print_of(&[b"aside", text.as_bytes()]);
-                if mark.seen.is_new(print, floor, stream.remember) {
+                if mark.seen.is_new(print, asked.again, stream.remember) {
                     let excerpt = excerpt(text.as_bytes());
                     out.batch.unparsed.push(UnparsedLine { line, reason, excerpt });
-                } else {
-                    again.insert(print);
                 }
                 continue;
             }
         };
         let at = stream.time.as_ref().and_then(|path| parse_time(&path.text(item)?));
         out.newest = out.newest.max(at);
-        if !mark.seen.is_new(id, at.unwrap_or(floor).max(floor), stream.remember) {
-            again.insert(id);
+        let kept = at.filter(|at| *at >= asked.since).unwrap_or(asked.again);
+        if !mark.seen.is_new(id, kept, stream.remember) {
             continue;
         }
         for event in events(stream, item) {
@@ -81,7 +86,6 @@ pub fn cut(stream: &Stream, items: &[&RawValue], mark: &mut Mark, floor: i64) ->
             out.batch.buffer.push(b'\n');
         }
     }
-    mark.seen.refresh(&again, floor);
     out
 }
 

@@ -1,7 +1,7 @@
 //! Which events were taken already: bounded in number and in time. Each is a row beside the position; what changed since
 //! rows were last asked for is known.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -13,12 +13,14 @@ pub type Print = [u8; 12];
 /// How long an entry is in the text that former versions kept.
 const ENTRY: usize = 16;
 
-/// Ids with their times, oldest first as they came.
+/// Ids with their times. Where there are too many, those with the oldest times go: what comes last is not always the newest.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    order: VecDeque<Print>,
+    order: BTreeSet<(u32, Print)>,
     times: HashMap<Print, u32>,
     changed: HashSet<Print>,
+    /// The newest time of an id that had to go.
+    gone: Option<u32>,
 }
 
 /// What is kept is the same; what changed of it is not looked at.
@@ -45,21 +47,33 @@ fn seconds(at: i64) -> u32 {
 }
 
 impl Seen {
-    /// Whether an id is new; it is kept from now on, with a time (nanoseconds since 1970), for at most so many ids.
+    /// Whether an id is new; it is kept from now on, with a time (nanoseconds since 1970), for at most so many ids. One
+    /// that came again is as young as this.
     pub fn is_new(&mut self, print: Print, at: i64, most: usize) -> bool {
-        if self.times.contains_key(&print) {
-            return false;
-        }
-        self.times.insert(print, seconds(at));
-        self.order.push_back(print);
+        let at = seconds(at);
+        let new = match self.times.get(&print) {
+            Some(kept) if *kept >= at => return false,
+            Some(kept) => {
+                self.order.remove(&(*kept, print));
+                false
+            }
+            None => true,
+        };
+        self.put(print, at);
         self.changed.insert(print);
         while self.order.len() > most {
-            if let Some(print) = self.order.pop_front() {
+            if let Some((at, print)) = self.order.pop_first() {
                 self.times.remove(&print);
                 self.changed.insert(print);
+                self.gone = self.gone.max(Some(at));
             }
         }
-        true
+        new
+    }
+
+    fn put(&mut self, print: Print, at: u32) {
+        self.times.insert(print, at);
+        self.order.insert((at, print));
     }
 
     /// Whether an id is known.
@@ -67,32 +81,22 @@ impl Seen {
         self.times.contains_key(print)
     }
 
-    /// Ids that came again are as young as this.
-    pub fn refresh(&mut self, again: &HashSet<Print>, at: i64) {
-        let at = seconds(at);
-        for print in again {
-            if let Some(time) = self.times.get_mut(print).filter(|time| **time < at) {
-                *time = at;
-                self.changed.insert(*print);
-            }
-        }
+    /// Whether an id with this time or a later one had to go since this was last asked.
+    pub fn lost(&mut self, since: i64) -> bool {
+        self.gone.take().is_some_and(|at| at >= seconds(since))
     }
 
     /// Forgets ids with times before this.
     pub fn forget(&mut self, before: i64) {
-        let before = seconds(before);
-        let Seen { order, times, changed } = self;
-        order.retain(|print| {
-            let kept = times.get(print).is_some_and(|at| *at >= before);
-            if !kept {
-                times.remove(print);
-                changed.insert(*print);
-            }
-            kept
-        });
+        let kept = self.order.split_off(&(seconds(before), Print::default()));
+        for (_, print) in std::mem::replace(&mut self.order, kept) {
+            self.times.remove(&print);
+            self.changed.insert(print);
+        }
     }
 
     /// How many ids are kept.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.order.len()
     }
@@ -103,12 +107,11 @@ impl Seen {
         self.changed.drain().map(|print| (print, times.get(&print).copied())).collect()
     }
 
-    /// Takes ids back, beside those that it has; the oldest first.
-    pub fn restore(&mut self, mut kept: Vec<(Print, u32)>) {
-        kept.sort_unstable_by_key(|(_, at)| *at);
+    /// Takes ids back, beside those that it has.
+    pub fn restore(&mut self, kept: Vec<(Print, u32)>) {
         for (print, at) in kept {
-            if self.times.insert(print, at).is_none() {
-                self.order.push_back(print);
+            if !self.knows(&print) {
+                self.put(print, at);
             }
         }
     }
@@ -123,9 +126,9 @@ impl<'de> Deserialize<'de> for Seen {
         for entry in bytes.chunks_exact(ENTRY) {
             let (print, at) = entry.split_at(size_of::<Print>());
             if let (Ok(print), Ok(at)) = (Print::try_from(print), <[u8; 4]>::try_from(at))
-                && seen.times.insert(print, u32::from_le_bytes(at)).is_none()
+                && !seen.knows(&print)
             {
-                seen.order.push_back(print);
+                seen.put(print, u32::from_le_bytes(at));
                 seen.changed.insert(print);
             }
         }
@@ -168,6 +171,20 @@ mod tests {
         assert_eq!(keep(&mut seen).0, 2, "those that are gone are taken away");
     }
 
+    /// The ids that came first went first: of services that list the newest first, those that come again were forgotten.
+    #[test]
+    fn where_the_newest_come_first_they_are_what_is_kept() {
+        let mut seen = Seen::default();
+        for n in (0..10_i64).rev() {
+            seen.is_new(print_of(&[&n.to_le_bytes()]), n * SECOND, 4);
+        }
+        let known: Vec<i64> = (0..10).filter(|n: &i64| seen.knows(&print_of(&[&n.to_le_bytes()]))).collect();
+        assert_eq!(known, [6, 7, 8, 9]);
+        assert!(!seen.lost(6 * SECOND), "nothing as young as this had to go");
+        seen.is_new(print_of(&[b"more"]), 9 * SECOND, 4);
+        assert!(seen.lost(6 * SECOND) && !seen.lost(0), "one that is told is told once");
+    }
+
     #[test]
     fn what_a_former_version_kept_is_read_and_kept_anew() {
         let print = print_of(&[b"a"]);
@@ -183,7 +200,7 @@ mod tests {
         let (mut seen, old, again) = (Seen::default(), print_of(&[b"old"]), print_of(&[b"again"]));
         seen.is_new(old, SECOND, 9);
         seen.is_new(again, SECOND, 9);
-        seen.refresh(&HashSet::from([again]), 5 * SECOND);
+        assert!(!seen.is_new(again, 5 * SECOND, 9), "it came again");
         seen.forget(3 * SECOND);
         assert!(!seen.knows(&old) && seen.knows(&again));
     }

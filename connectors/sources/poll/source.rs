@@ -66,9 +66,10 @@ impl Source for Polling {
     fn run(self: Box<Self>) {
         let Polling { service, position: kept, rows, intake } = *self;
         let rows = rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-        let mut position = Position::read(kept.as_deref(), rows).unwrap_or_else(|error| {
+        // Without the position all is read again; what was taken is known by the rows.
+        let mut position = Position::read(kept.as_deref(), rows.clone()).unwrap_or_else(|error| {
             intake.say(&format!("its position cannot be read and is left aside: {error}"));
-            Position::default()
+            Position::read(None, rows).unwrap_or_default()
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
         let runtime = match runtime {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use tripline_connect::clock;
 
 use super::Refusal;
 
@@ -17,17 +18,11 @@ pub(crate) fn is_object(bytes: &[u8]) -> bool {
 
 /// Writes what a text becomes: text of a format that says what it is is the event itself, other text is its `message`.
 pub(crate) fn text_event(text: &str, out: &mut Vec<u8>) {
-    if !tripline_formats::text_event(text.as_bytes(), now(), out) {
+    if !tripline_formats::text_event(text.as_bytes(), Some(clock::now()), out) {
         out.extend_from_slice(b"{\"message\":");
         quoted(text.trim(), out);
         out.push(b'}');
     }
-}
-
-/// Nanoseconds since 1970; none where the clock is before that.
-pub(crate) fn now() -> Option<i64> {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_nanos()).ok()
 }
 
 /// Writes a text as JSON has it.

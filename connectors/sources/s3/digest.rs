@@ -109,6 +109,8 @@ pub(super) struct Digests {
     expected: HashMap<Print, Expected>,
     series: BTreeMap<String, Series>,
     changed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// How many files are not waited for, as too many are.
+    unjudged: u64,
 }
 
 /// Whether a key is that of a digest.
@@ -186,6 +188,11 @@ impl Digests {
         std::mem::take(&mut self.changed).into_iter().collect()
     }
 
+    /// How many files are not waited for since this was last asked.
+    pub fn unjudged(&mut self) -> u64 {
+        std::mem::take(&mut self.unjudged)
+    }
+
     fn keep(&mut self, kind: u8, of: &[u8], value: Option<Vec<u8>>) {
         self.changed.insert(key_of(kind, of), value);
     }
@@ -249,7 +256,7 @@ impl Digests {
             return Ok(());
         }
         let mut wanting = Vec::new();
-        for file in digest.log_files.iter().filter(|file| wanted(&file.s3_object)) {
+        for file in digest.log_files.iter().filter(|file| is_log(&file.s3_object) && wanted(&file.s3_object)) {
             wanting.push((&file.s3_bucket, &file.s3_object, false));
         }
         let before = digest.previous_digest_s3_bucket.as_ref().zip(digest.previous_digest_s3_object.as_ref());
@@ -261,7 +268,9 @@ impl Digests {
             let file = print_of(&format!("s3://{bucket}/{key}"));
             if self.files.remove(&file).is_some() {
                 self.keep(b'f', &file, None);
-            } else if self.expected.len() < MOST && !(digest && self.taken.contains_key(&file)) {
+            } else if self.expected.len() >= MOST {
+                self.unjudged += 1;
+            } else if !(digest && self.taken.contains_key(&file)) {
                 left += 1;
                 let expected = Expected { by: print, key: key.chars().take(1_024).collect(), digest };
                 self.keep(b'e', &file, serde_json::to_vec(&expected).ok());
@@ -286,19 +295,23 @@ impl Digests {
         }
     }
 
-    /// What should have come by now, and did not. It is taken for told.
+    /// What should have come by this time, and did not. It is taken for told. `now` is as late as everything is read that
+    /// was there to be read.
     pub fn due(&mut self, now: i64) -> Vec<Gap> {
         let mut gaps = Vec::new();
         let due: Vec<Print> = self.named.iter().filter(|(_, one)| now >= one.due).map(|(print, _)| *print).collect();
+        let mut of: HashMap<Print, Vec<(Print, Expected)>> = due.iter().map(|by| (*by, Vec::new())).collect();
+        if !due.is_empty() {
+            for (print, one) in &self.expected {
+                if let Some(left) = of.get_mut(&one.by) {
+                    left.push((*print, one.clone()));
+                }
+            }
+        }
         for by in due {
             let Some(named) = self.named.remove(&by) else { continue };
             self.keep(b'd', &by, None);
-            let mut left: Vec<(Print, Expected)> = self
-                .expected
-                .iter()
-                .filter(|(_, one)| one.by == by)
-                .map(|(print, one)| (*print, one.clone()))
-                .collect();
+            let mut left = of.remove(&by).unwrap_or_default();
             left.sort_by(|(_, a), (_, b)| a.key.cmp(&b.key));
             for (print, _) in &left {
                 self.expected.remove(print);

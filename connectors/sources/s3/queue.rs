@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tripline_connect::clock;
 
 use super::client::{Clients, told};
 use super::digest;
@@ -26,6 +27,8 @@ pub(super) async fn run(shared: &Arc<Shared>, url: &str) -> Result<(), Stopped> 
     let room = Arc::new(Semaphore::new(shared.settings.objects));
     let mut working = JoinSet::new();
     let mut backoff = BACKOFF.0;
+    // What does not come is missing once the queue has answered that there is nothing.
+    let wait = shared.settings.digest_wait.map_or(WAIT, |wait| seconds(wait / 2).clamp(1, WAIT));
     loop {
         let place = tokio::select! {
             place = Arc::clone(&room).acquire_owned() => place.map_err(|_| Stopped)?,
@@ -40,9 +43,10 @@ pub(super) async fn run(shared: &Arc<Shared>, url: &str) -> Result<(), Stopped> 
             .receive_message()
             .queue_url(url)
             .max_number_of_messages(i32::try_from(most).unwrap_or(1))
-            .wait_time_seconds(WAIT)
+            .wait_time_seconds(wait)
             .visibility_timeout(seconds(shared.settings.visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
         let answer = tokio::select! {
             answer = asked.send() => answer,
             () = shared.intake.stop().asked_for() => return Err(Stopped),
@@ -52,7 +56,11 @@ pub(super) async fn run(shared: &Arc<Shared>, url: &str) -> Result<(), Stopped> 
                 shared.intake.failing(None);
                 backoff = BACKOFF.0;
                 let mut place = Some(place);
-                for message in answer.messages.unwrap_or_default() {
+                let messages = answer.messages.unwrap_or_default();
+                if messages.is_empty() && working.is_empty() {
+                    shared.caught.up(clock::now());
+                }
+                for message in messages {
                     let place = place.take().or_else(|| Arc::clone(&room).try_acquire_owned().ok());
                     working.spawn(work(Arc::clone(shared), url.to_string(), message, place));
                 }
@@ -73,11 +81,10 @@ fn seconds(long: Duration) -> i32 {
 /// Works on a message, and hides it from others meanwhile.
 async fn work(shared: Arc<Shared>, url: String, message: Message, _place: Option<OwnedSemaphorePermit>) {
     let (Some(receipt), Some(body)) = (message.receipt_handle.clone(), message.body.clone()) else { return };
-    let receives = message
-        .attributes
-        .as_ref()
-        .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount)?.parse::<u32>().ok())
-        .unwrap_or(1);
+    let number = |name| message.attributes.as_ref().and_then(|all| all.get(&name)?.parse::<i64>().ok());
+    let receives = number(MessageSystemAttributeName::ApproximateReceiveCount).and_then(|n| u32::try_from(n).ok());
+    let receives = receives.unwrap_or(1);
+    let sent = number(MessageSystemAttributeName::SentTimestamp).map(|sent| sent.saturating_mul(1_000_000));
     let id = message.message_id.clone().unwrap_or_default();
     let hide = |long: Duration| {
         let (shared, url, receipt) = (Arc::clone(&shared), url.clone(), receipt.clone());
@@ -126,8 +133,16 @@ async fn work(shared: Arc<Shared>, url: String, message: Message, _place: Option
         worked = whole => worked,
         () = hiding => return,
     };
+    // What is hidden comes again; until then nobody knows what it tells of.
+    let again = match &worked {
+        Ok(()) | Err(Failure::Stopped) => Duration::ZERO,
+        Err(Failure::Object(_)) => (BACKOFF.0 * 2u32.saturating_pow(receives.min(10))).min(visibility),
+        Err(Failure::Everything(_)) => BACKOFF.1.min(visibility),
+    };
+    shared.caught.behind(clock::now(), again);
     match worked {
         Ok(()) => {
+            sent.into_iter().for_each(|sent| shared.caught.up(sent));
             for wait in [0, 1, 5] {
                 tokio::time::sleep(Duration::from_secs(wait)).await;
                 let sqs = shared.clients.sqs().await;
@@ -139,12 +154,11 @@ async fn work(shared: Arc<Shared>, url: String, message: Message, _place: Option
         Err(Failure::Stopped) => {}
         Err(Failure::Object(why)) => {
             shared.intake.say(&format!("an object cannot be read, and is tried again: {why}"));
-            let again = BACKOFF.0 * 2u32.saturating_pow(receives.min(10));
-            let _ = hide(again.min(visibility)).await;
+            let _ = hide(again).await;
         }
         Err(Failure::Everything(why)) => {
             shared.intake.failing(Some(&format!("no object can be read: {why}")));
-            let _ = hide(BACKOFF.1.min(visibility)).await;
+            let _ = hide(again).await;
         }
     }
 }

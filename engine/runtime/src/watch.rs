@@ -91,12 +91,17 @@ pub(crate) fn is_sampled(number: u64) -> bool {
 /// What sources say beside what they hand over: which do not work now, why, and since when; and how many datagrams each
 /// lost that nobody looked at yet.
 #[derive(Debug, Default)]
-pub(crate) struct Failing(Mutex<BTreeMap<String, (String, i64)>>, Mutex<BTreeMap<String, u64>>);
+pub(crate) struct Failing {
+    /// Why a source does not work, and since when.
+    failing: Mutex<BTreeMap<String, (String, i64)>>,
+    /// How many datagrams it lost that nobody asked for yet.
+    lost: Mutex<BTreeMap<String, u64>>,
+}
 
 impl Failing {
     /// A source works, or not, and why.
     pub fn set(&self, source: &str, why: Option<&str>) {
-        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match why {
             Some(why) => {
                 let known = failing.entry(source.to_string()).or_insert_with(|| (String::new(), clock::now()));
@@ -110,18 +115,18 @@ impl Failing {
 
     /// A source lost datagrams.
     pub fn lost(&self, source: &str, datagrams: u64) {
-        let mut lost = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lost.entry(source.to_string()).or_default();
         *known = known.saturating_add(datagrams);
     }
 
     fn take_lost(&self) -> BTreeMap<String, u64> {
-        std::mem::take(&mut self.1.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.lost.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Why a source does not work, and since when; none where it does.
     pub fn of(&self, source: &str) -> Option<(String, i64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
     }
 }
 

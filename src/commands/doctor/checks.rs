@@ -95,9 +95,9 @@ pub fn clock(desk: &Desk, all: &mut Vec<Found>) {
     });
     for report in &reports {
         // What comes from the future is of a clock that is wrong, here or there.
-        if let Some(latest) = report.watched.latest.filter(|latest| latest.saturating_sub(now) > AHEAD) {
-            let ahead = latest.saturating_sub(now);
-            let mut what = format!("events are up to {} ahead of the clock", times::about(ahead));
+        let ahead = report.watched.early();
+        if ahead > AHEAD {
+            let mut what = format!("events came up to {} ahead of the clock", times::about(ahead));
             let beyond = ahead > tripline_connect::clock::nanos(desk.config.engine.max_ahead);
             if beyond {
                 what.push_str(", more than `max_ahead`: rules over several events do not get them");

@@ -55,12 +55,16 @@ fn row(report: &Report, now: i64) -> [String; 10] {
 /// Numbers that are missing, where numbers are judged, and gaps of the last days that the source told of.
 fn missing(report: &Report, now: i64) -> String {
     let numbers = report.missing.iter().fold(0u64, |sum, one| sum.saturating_add(one.missing));
-    let gaps = report.told.latest.iter().filter(|one| now.saturating_sub(one.at) < LATELY).count();
+    let latest = &report.told.latest;
+    let gaps = latest.iter().filter(|one| now.saturating_sub(one.at) < LATELY).count();
+    // Of the gaps before the latest nobody knows when they were.
+    let more = gaps > 0 && gaps == latest.len() && report.told.gaps > gaps as u64;
+    let shown = if more { format!("{gaps}+ gaps") } else { counted(gaps as u64, "gap") };
     match (report.counts.1 > 0, gaps) {
         (false, 0) => "-".into(),
         (true, 0) => numbers.to_string(),
-        (false, gaps) => counted(gaps as u64, "gap"),
-        (true, gaps) => format!("{numbers}, {}", counted(gaps as u64, "gap")),
+        (false, _) => shown,
+        (true, _) => format!("{numbers}, {shown}"),
     }
 }
 

@@ -32,6 +32,8 @@ type Feed = Box<dyn FnOnce(&Load, &mut Service) -> Result<(), String>>;
 struct Wire {
     source: String,
     feed: Feed,
+    /// Sends the first event before time is taken, where becoming a reader takes seconds: members of a group wait for others.
+    ahead: Option<Box<dyn FnOnce(&Load) -> Result<(), String>>>,
     /// Whether the program reads to the end and stops, as it does with standard input.
     piped: bool,
     /// Whether some may be lost on the way.
@@ -42,7 +44,7 @@ struct Wire {
 
 impl Wire {
     fn new(source: String, feed: impl FnOnce(&Load, &mut Service) -> Result<(), String> + 'static) -> Self {
-        Wire { source, feed: Box::new(feed), piped: false, lossy: false, keep: Vec::new() }
+        Wire { source, feed: Box::new(feed), ahead: None, piped: false, lossy: false, keep: Vec::new() }
     }
 }
 
@@ -124,7 +126,7 @@ struct Taken {
 fn one(asked: &Asked<'_>, kind: &str, load: &Load, watch: bool) -> Result<Taken, String> {
     let place = Place::new(asked.folder)?;
     let page = port()?;
-    let Wire { source, feed, piped, lossy, keep } = wire(kind, load, &place)?;
+    let Wire { source, feed, ahead, piped, lossy, keep } = wire(kind, load, &place)?;
     place.write(
         "tripline.toml",
         &format!(
@@ -135,6 +137,19 @@ fn one(asked: &Asked<'_>, kind: &str, load: &Load, watch: bool) -> Result<Taken,
     )?;
     let mut service = place.start_with(asked.program, &[], piped)?;
     wait_for(page)?;
+    let first = if let Some(ahead) = ahead {
+        ahead(load)?;
+        let begun = Instant::now();
+        while of_source(&get(page, "/metrics")?) < 1.0 {
+            if begun.elapsed() > STUCK {
+                return Err(format!("not one event came for {STUCK:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        1.0
+    } else {
+        0.0
+    };
     let before = service.seconds();
     let begun = Instant::now();
     feed(load, &mut service)?;
@@ -142,7 +157,7 @@ fn one(asked: &Asked<'_>, kind: &str, load: &Load, watch: bool) -> Result<Taken,
     let (mut seen, mut changed) = (0.0, Instant::now());
     let metrics = loop {
         let metrics = get(page, "/metrics")?;
-        let events = of_source(&metrics);
+        let events = of_source(&metrics) - first;
         if events >= load.lines.len() as f64 {
             break metrics;
         }
@@ -162,7 +177,7 @@ fn one(asked: &Asked<'_>, kind: &str, load: &Load, watch: bool) -> Result<Taken,
     let busy = service.seconds() - before;
     drop(keep);
     Ok(Taken {
-        events: of_source(&metrics),
+        events: of_source(&metrics) - first,
         findings: sum(&metrics, "tripline_findings_total"),
         seconds: seconds.as_secs_f64(),
         sent,

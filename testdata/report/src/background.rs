@@ -128,7 +128,7 @@ pub fn measure(
         })
         .collect();
     let invictus = data::texts(&data.join("cloud-logs/aws_cloudtrail_invictus.jsonl.gz"))?;
-    let zeek = zeek(data)?;
+    let zeek = data::folder(&data.join("cloud-logs"), "zeek_")?;
     schema.add(crate::hear::look_all(ruleset, &invictus));
     schema.add(crate::hear::look_all(ruleset, &zeek));
     let activity = activity::Activity::read(&data.join("auth/real_activity_git.jsonl.gz"), root)?;
@@ -152,25 +152,6 @@ pub fn measure(
     ];
     streams.extend(jobs.par_iter().map(|(set, job)| played(set, job())).collect::<Vec<_>>());
     Ok(count(ruleset, &tables.background, &streams, recordings, labelled))
-}
-
-/// Every Zeek log of the capture, as one stream.
-fn zeek(data: &Path) -> Result<Vec<String>, String> {
-    let folder = data.join("cloud-logs");
-    let failed = |error: std::io::Error| format!("`{}` cannot be read: {error}", folder.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("zeek_")) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    let mut out = Vec::new();
-    for path in files {
-        out.extend(data::texts(&path)?);
-    }
-    Ok(out)
 }
 
 fn count(

@@ -36,6 +36,27 @@ pub fn texts(path: &Path) -> Result<Vec<String>, String> {
     Ok(out)
 }
 
+/// Every line of the files of a folder whose names begin so, in the order of their names.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn folder(folder: &Path, begin: &str) -> Result<Vec<String>, String> {
+    let failed = |error: std::io::Error| format!("`{}` cannot be read: {error}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(begin)) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut out = Vec::new();
+    for path in files {
+        out.extend(texts(&path)?);
+    }
+    Ok(out)
+}
+
 /// The text of a raw JSON value.
 pub fn raw(value: &RawValue) -> String {
     value.get().to_string()

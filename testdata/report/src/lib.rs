@@ -56,6 +56,7 @@ pub fn measure(root: &Path, data: &Path) -> Result<Measured, String> {
     let mut schema = Schema::default();
     let mut labelled = labelled::measure(&ruleset, &tables, data, &mut schema)?;
     let recordings = recordings::measure(&ruleset, data, &mut schema)?;
+    schema.add(hear::look_all(&ruleset, &data::folder(&data.join("sigma-regression/events"), "")?));
     let background = background::measure(&ruleset, &tables, (root, data), &recordings, &labelled, &mut schema)?;
     let pairs = pairs::measure(&Detector::new(&ruleset), &tables, data, &mut schema)?;
     let mut stale = std::mem::take(&mut labelled.stale);

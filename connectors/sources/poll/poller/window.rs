@@ -4,6 +4,7 @@ use tripline_connect::clock::nanos;
 
 use super::{MOST_PAGES, Poller, Turn};
 use crate::poll::position::Next;
+use crate::poll::records::Asked;
 use crate::poll::spec::Checkpoint;
 
 const SECOND: i64 = 1_000_000_000;
@@ -26,9 +27,14 @@ impl Poller {
         upto.saturating_sub(nanos(self.spec.overlap)).max(self.mark.began.unwrap_or(i64::MIN))
     }
 
-    /// The time that ids are kept with at least.
-    pub(super) fn floor(&self, now: i64) -> i64 {
-        self.since().unwrap_or(now)
+    /// What is being asked for, and what is going to be asked again.
+    pub(super) fn asked(&self, now: i64) -> Asked {
+        let since = self.since().unwrap_or(now);
+        let again = match (self.spec.checkpoint, self.mark.window) {
+            (Checkpoint::Time, Some((_, until))) => self.less_the_overlap(until).max(since),
+            _ => since,
+        };
+        Asked { since, again }
     }
 
     /// Makes sure that there is something to ask for; gives whether there is.
@@ -39,15 +45,22 @@ impl Poller {
         if self.mark.upto.is_none() {
             (self.mark.upto, self.mark.began, turn.moved) = (Some(begin), Some(begin), true);
         }
-        let mut upto = self.mark.upto.unwrap_or(begin);
-        if self.spec.checkpoint == Checkpoint::Cursor || self.mark.window.is_some() {
+        if self.spec.checkpoint == Checkpoint::Cursor {
             return true;
         }
-        if upto < oldest {
-            let why = "the service no longer has them".to_string();
-            self.lost(upto, oldest, why, turn);
+        // While a window is read its beginning may come to lie too far back; it is looked at as reading begins anew.
+        let resumed = std::mem::replace(&mut self.resumed, false);
+        let mut upto = self.mark.upto.unwrap_or(begin);
+        if upto < oldest && self.mark.window.is_none_or(|(_, until)| resumed || until < oldest) {
+            self.lost(upto, oldest, "the service no longer has them".into(), turn);
             upto = oldest;
             self.mark.upto = Some(upto);
+            self.mark.window = None;
+            self.mark.next = None;
+            (self.mark.count, self.mark.pages) = (0, 0);
+        }
+        if self.mark.window.is_some() {
+            return true;
         }
         let settled = whole(now.saturating_sub(nanos(self.spec.settle)));
         let until = settled.min(upto.saturating_add(nanos(self.spec.window)));
@@ -119,8 +132,8 @@ impl Poller {
                     self.mark.pages = 0;
                     self.mark.count = 0;
                 }
-                let floor = self.floor(now);
-                self.mark.seen.forget(floor);
+                let since = self.asked(now).since;
+                self.mark.seen.forget(since);
             }
             Checkpoint::Time if going => {
                 self.mark.next = next;

@@ -91,7 +91,8 @@ impl Json {
 }
 
 impl Request {
-    fn names(&self) -> Vec<&str> {
+    /// The names of its templates.
+    pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.path.names().collect();
         names.extend(self.query.iter().flat_map(|(_, value)| value.names()));
         if let Some(json) = &self.json {

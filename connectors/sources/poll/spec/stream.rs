@@ -43,7 +43,7 @@ impl Default for Stream {
             settle: Duration::ZERO,
             window: minutes(24 * 60),
             retention: None,
-            remember: 50_000,
+            remember: 200_000,
         }
     }
 }
@@ -214,6 +214,6 @@ fn times(table: &mut Table<'_>, out: &mut Stream, said: &mut Said<'_>) {
     if table.has("retention") {
         out.retention = Some(table.duration("retention", minutes(24 * 60), ("1h", "3650d"), said));
     }
-    let most = table.number("remember", u64::try_from(out.remember).unwrap_or(50_000), 1..=1_000_000, said);
+    let most = table.number("remember", u64::try_from(out.remember).unwrap_or(200_000), 1..=1_000_000, said);
     out.remember = usize::try_from(most).unwrap_or(out.remember);
 }

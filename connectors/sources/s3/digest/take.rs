@@ -14,7 +14,7 @@ use super::super::{Shared, Stopped};
 use super::{Digest, Digests};
 
 /// The largest digest, as it is and decompressed (bytes).
-const LARGEST: (usize, u64) = (32 << 20, 256 << 20);
+const LARGEST: (usize, u64) = (8 << 20, 64 << 20);
 /// How often it is looked whether something should have come, at most.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -26,6 +26,8 @@ pub(in super::super) fn locked(digests: &Mutex<Digests>) -> MutexGuard<'_, Diges
 /// Takes a digest. It comes back once what follows from it is committed.
 pub(in super::super) async fn take(shared: &Arc<Shared>, object: &Object) -> Result<(), Failure> {
     let Object { bucket, key, version } = object;
+    // One at a time: a digest is held whole.
+    let _one = shared.digesting.acquire().await.map_err(|_| Failure::Stopped)?;
     let asked = shared.clients.s3().await.get_object().bucket(bucket).key(key).set_version_id(version.clone());
     let reading = async {
         let mut body = asked
@@ -100,7 +102,13 @@ pub(in super::super) async fn watch(shared: &Arc<Shared>) -> Result<(), Stopped>
         let work = move || {
             let Some(digests) = &shared.digests else { return Ok(()) };
             let mut digests = locked(digests);
-            let gaps = digests.due(clock::now());
+            // While the queue or its objects cannot be read, what does not come is not missing.
+            let gaps = digests.due(clock::now().min(shared.caught.upto()));
+            let unjudged = digests.unjudged();
+            if unjudged > 0 {
+                let files = tripline_base::terminal::counted(unjudged, "log file");
+                shared.intake.say(&format!("{files} that digests name are not waited for: too many are"));
+            }
             for gap in &gaps {
                 shared.intake.say(&format!("{}: {}", gap.of, gap.why));
             }

@@ -144,6 +144,17 @@ fn what_is_older_than_the_first_look_or_read_elsewhere_is_no_gap() {
     assert!(place.all.take("s3://b/x", "x", &bad, &|_| true, DAY).is_err());
 }
 
+/// Files of insights are no log files of the trail: what is read of them is not kept, and they were gaps each hour.
+#[test]
+fn what_is_no_log_file_is_not_waited_for() {
+    let mut place = Place::new();
+    let (key, mut digest) = (digest_key(2), digest(2, &[], true));
+    let insight = "AWSLogs/111122223333/CloudTrail-Insight/eu-west-1/2026/11/21/1.json.gz";
+    digest.log_files.push(File { s3_bucket: "b".into(), s3_object: insight.into() });
+    place.all.take(&format!("s3://b/{key}"), &key, &digest, &|_| true, DAY + 2 * HOUR).unwrap();
+    assert_eq!(place.due(DAY + 3 * HOUR), [] as [&str; 0]);
+}
+
 #[test]
 fn what_is_remembered_is_bounded_in_time_and_number_and_hostile_rows_are_passed_over() {
     let mut place = Place::new();

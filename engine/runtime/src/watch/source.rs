@@ -98,6 +98,8 @@ pub struct Watched {
     earlier: Recent,
     /// How late events of this hour and of the one before came.
     lag: [Histogram; 2],
+    /// How far ahead of the clock the furthest event of this hour, and of the one before, was as it came.
+    early: [i64; 2],
     /// The event sources of which something came.
     pub of: BTreeMap<String, Of>,
     /// The last whole hour, where it had too few or too many events.
@@ -165,6 +167,9 @@ impl Watched {
             if let Some(hour) = self.lag.first_mut() {
                 hour.add(lag);
             }
+            if let Some(early) = self.early.first_mut() {
+                *early = (*early).max(lag.saturating_neg());
+            }
             self.latest = Some(self.latest.map_or(time, |latest| latest.max(time)));
         }
     }
@@ -200,9 +205,12 @@ impl Watched {
             self.odd = bounds.map(|bounds| Odd { hour, events: own.events, bounds });
             week.learn(hour, own.events, if silent { 0 } else { own.pause });
         }
-        self.before = Some(if self.hour.number == current - 1 { self.hour.events } else { 0 });
+        let next = self.hour.number == current - 1;
+        self.before = Some(if next { self.hour.events } else { 0 });
         let [this, _] = std::mem::take(&mut self.lag);
-        self.lag = [Histogram::default(), if self.hour.number == current - 1 { this } else { Histogram::default() }];
+        self.lag = [Histogram::default(), if next { this } else { Histogram::default() }];
+        let [this, _] = std::mem::take(&mut self.early);
+        self.early = [0, if next { this } else { 0 }];
         self.hour = Hour { number: current, ..Hour::default() };
         learned
     }
@@ -211,6 +219,11 @@ impl Watched {
     pub fn lag(&self) -> Histogram {
         let [this, before] = &self.lag;
         this.with(before)
+    }
+
+    /// How far (nanoseconds) events of late were ahead of the clock as they came: of this hour and the one before.
+    pub fn early(&self) -> i64 {
+        self.early.into_iter().max().unwrap_or_default()
     }
 
     /// The lag (nanoseconds) that 95 of 100 recent events do not exceed; none where too few were looked at.

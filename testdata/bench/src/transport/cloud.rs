@@ -18,6 +18,10 @@ const OBJECT: usize = 5_000;
 /// How many events a page has.
 const PAGE: usize = 1_000;
 
+/// Whether an API has something to tell, and has told it.
+const OPEN: usize = 1;
+const TOLD: usize = 2;
+
 /// What is answered where there is nothing to say.
 const EMPTY: &str = "{}";
 
@@ -121,18 +125,19 @@ pub(super) fn poll(place: &Place, load: &Load) -> Result<Wire, String> {
     let told = Arc::clone(&open);
     let at = serve(move |asked| -> Answer {
         let none = || text("{\"events\":[]}");
-        if told.load(Ordering::SeqCst) == 0 {
-            return ("application/json", none());
-        }
         let cursor = asked.line.split_once("cursor=").and_then(|(_, rest)| rest.split(['&', ' ']).next());
-        let number = cursor.map_or(Some(0), |cursor| cursor.parse::<usize>().ok());
+        // The first page that is asked for once there is something to tell; the next window has nothing.
+        let number = match cursor {
+            None => told.compare_exchange(OPEN, TOLD, Ordering::SeqCst, Ordering::SeqCst).ok().map(|_| 0),
+            Some(cursor) => cursor.parse::<usize>().ok(),
+        };
         ("application/json", number.and_then(|number| pages.get(number).cloned()).unwrap_or_else(none))
     })?;
     let source = format!(
         "kind = \"poll\"\nconnector = \"./measured.toml\"\nurl = \"http://{at}\"\nfrom = \"1h\"\nevery = \"1s\"\n"
     );
     Ok(Wire::new(source, move |_: &Load, _: &mut Service| {
-        open.store(1, Ordering::SeqCst);
+        open.store(OPEN, Ordering::SeqCst);
         Ok(())
     }))
 }

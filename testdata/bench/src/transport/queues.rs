@@ -1,12 +1,14 @@
-//! Wires that are queues: a topic of Kafka in librdkafka's mock cluster, and a stream of a real nats-server.
+//! Wires that are queues: a topic of a broker that speaks Kafka's protocol, and a stream of a real nats-server. Both are
+//! processes of their own.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::{Load, Wire};
 use crate::service::{Place, Service, port};
@@ -15,18 +17,39 @@ const TOPIC: &str = "trail";
 
 pub(super) fn kafka() -> Result<Wire, String> {
     let said = |error: rdkafka::error::KafkaError| error.to_string();
-    let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).map_err(said)?;
-    cluster.create_topic(TOPIC, 2, 1).map_err(said)?;
-    let brokers = cluster.bootstrap_servers();
+    let program =
+        std::env::var("TRIPLINE_PEER_KAFKA").map_err(|_| "TRIPLINE_PEER_KAFKA names no broker (.ci/peers)")?;
+    let brokers = format!("127.0.0.1:{}", port()?);
+    let mut command = Command::new(program);
+    command.args(["broker", "--storage-engine", "memory://tansu/", "--listener-url", &format!("tcp://{brokers}")]);
+    command.args(["--advertised-listener-url", &format!("tcp://{brokers}")]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let server = Server(command.spawn().map_err(|error| error.to_string())?);
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &brokers).create().map_err(said)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let topic = NewTopic::new(TOPIC, 2, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(5)));
+        match runtime.block_on(admin.create_topics([&topic], &options)) {
+            Ok(made) if made.iter().all(Result::is_ok) => break,
+            told if Instant::now() > until => return Err(format!("the broker makes no topic: {told:?}")),
+            _ => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
     let source = format!(
-        "kind = \"kafka\"\nbrokers = [\"{brokers}\"]\ntopics = [\"{TOPIC}\"]\ngroup = \"measured\"\nsecurity = \"none\"\n"
+        "kind = \"kafka\"\nbrokers = [\"{brokers}\"]\ntopics = [\"{TOPIC}\"]\ngroup = \"measured\"\nsecurity = \"none\"\n\
+         session_timeout = \"6s\"\nfrom = \"beginning\"\n"
     );
-    let mut wire = Wire::new(source, move |load: &Load, _: &mut Service| {
-        let mut settings = ClientConfig::new();
-        settings.set("bootstrap.servers", &brokers).set("linger.ms", "20").set("batch.size", "1000000");
-        settings.set("queue.buffering.max.messages", "1000000").set("queue.buffering.max.kbytes", "2000000");
-        let producer: BaseProducer = settings.create().map_err(said)?;
-        for line in &load.lines {
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", &brokers).set("linger.ms", "20").set("batch.size", "1000000");
+    settings.set("queue.buffering.max.messages", "1000000").set("queue.buffering.max.kbytes", "2000000");
+    let producer: BaseProducer = settings.create().map_err(said)?;
+    let producer = std::sync::Arc::new(producer);
+    let send = move |lines: &[String]| {
+        for line in lines {
             let mut record = BaseRecord::<(), str>::to(TOPIC).payload(line);
             while let Err((error, again)) = producer.send(record) {
                 if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::QueueFull) {
@@ -37,8 +60,11 @@ pub(super) fn kafka() -> Result<Wire, String> {
             }
         }
         producer.flush(Duration::from_secs(60)).map_err(said)
-    });
-    wire.keep.push(Box::new(cluster));
+    };
+    let all = send.clone();
+    let mut wire = Wire::new(source, move |load: &Load, _: &mut Service| all(&load.lines));
+    wire.ahead = Some(Box::new(move |load| send(load.lines.get(..1).unwrap_or_default())));
+    wire.keep.push(Box::new(server));
     Ok(wire)
 }
 
