@@ -28,7 +28,7 @@ impl Event {
 impl keep::Keep for Event {
     /// Those that are the same were delivered again, or read from a file and a store.
     fn mark(&self) -> u64 {
-        let told = self.id.as_ref().map_or(Err(&self.place), Ok);
+        let told = self.id.as_ref().ok_or(&self.place);
         mark((self.time, &self.source, told))
     }
 }
