@@ -2,10 +2,12 @@
 
 mod collect;
 mod entity;
+mod event;
 mod found;
 mod html;
 mod json;
 mod keep;
+mod mark;
 mod says;
 mod text;
 
@@ -17,11 +19,12 @@ use tripline_event::format_time;
 use tripline_formats::Layout;
 use tripline_store::{Problem, Store};
 
-use self::collect::{Asked, collect};
-use self::entity::{Entity, Place, Wanted};
+use self::collect::{Asked, around, collect, left_out};
+use self::entity::{Entity, Wanted};
+use self::event::Event;
 use self::found::Found;
 use super::Outcome;
-use crate::desk::{self, Where};
+use crate::desk::Where;
 use crate::html::Format;
 use crate::{colour, load, replay, times};
 
@@ -35,7 +38,7 @@ pub struct Args {
     #[arg(long = "entity", value_name = "KIND:VALUE", value_parser = entity::entity)]
     entities: Vec<Entity>,
     /// Begin with a finding: its entities, from an hour before its first event to an hour after its last. In a store also
-    /// with an alert; the beginning of an id will do
+    /// with an alert; the beginning of an id will do where it means one alone
     #[arg(long, value_name = "UID")]
     around: Option<String>,
     /// What happened at this time or later: RFC 3339, a date, or how long ago (24h)
@@ -68,21 +71,6 @@ pub struct Args {
     files: Vec<PathBuf>,
 }
 
-/// An event that an entity occurs in.
-pub struct Event {
-    /// When, nanoseconds.
-    pub time: i64,
-    pub source: String,
-    /// Where it stands.
-    pub place: String,
-    pub id: Option<String>,
-    pub class: &'static str,
-    /// What happened, for people.
-    pub says: String,
-    /// Where the entity occurs in it.
-    pub at: Vec<Place>,
-}
-
 /// A timeline, as it is printed.
 pub struct Timeline {
     pub wanted: Wanted,
@@ -111,7 +99,7 @@ impl Timeline {
         all.extend(self.findings.iter().enumerate().map(|(at, found)| Item::Finding(at, found)));
         all.sort_by_key(|item| match item {
             Item::Event(at, event) => (event.time, 0, *at),
-            Item::Finding(at, found) => (found.time, 1 + usize::from(found.behind.iter().any(|one| one.finding)), *at),
+            Item::Finding(at, found) => (found.time, 1 + usize::from(found.is_over_findings()), *at),
         });
         all
     }
@@ -185,10 +173,18 @@ pub fn run(args: &Args) -> Outcome {
         limit: args.limit as usize,
     };
     let mut wanted = Wanted { asked: args.entities.clone(), also: Vec::new() };
+    let mut said = Vec::new();
     if let Some(uid) = &args.around {
-        let about = collect::around(&asked, uid)?;
-        asked.from = asked.from.or(Some(about.span.0.saturating_sub(AROUND)));
-        asked.to = asked.to.or(Some(about.span.1.saturating_add(AROUND)));
+        let about = around(&asked, uid)?;
+        match about.span {
+            Some((first, last)) => {
+                asked.from = asked.from.or(Some(first.saturating_sub(AROUND)));
+                asked.to = asked.to.or(Some(last.saturating_add(AROUND)));
+            }
+            None if asked.from.is_some() || asked.to.is_some() => {}
+            None => return Err(format!("the finding `{uid}` has no time; say when with --from and --to")),
+        }
+        said = left_out::of_alert(&about, wanted.asked.is_empty());
         if wanted.asked.is_empty() {
             wanted.asked = about.entities.iter().filter_map(|(kind, value)| Entity::of(kind, value)).collect();
         }
@@ -199,7 +195,8 @@ pub fn run(args: &Args) -> Outcome {
     if asked.from.zip(asked.to).is_some_and(|(from, to)| from >= to) {
         return Err("--from is not before --to: there is no time between them".into());
     }
-    let (timeline, failed) = collect(&asked, wanted, !args.exact)?;
+    let (mut timeline, failed) = collect(&asked, wanted, !args.exact)?;
+    timeline.left_out.extend(said);
     let page = match args.format {
         Format::Text => text::page(&timeline, colour::stdout()),
         Format::Json => json::page(&timeline),
@@ -225,6 +222,14 @@ fn logs_or_none(rules: &[PathBuf], files: &[PathBuf]) -> Result<(Vec<PathBuf>, V
 /// The rules, and the store where one is named.
 fn opened(args: &Args, own: &[PathBuf]) -> Result<(Ruleset, Option<Store>), String> {
     if let (Some(config), true) = (&args.config, own.is_empty()) {
+        let sigma = &args.how.sigma;
+        if !sigma.pipelines.is_empty() || !sigma.taxonomies.is_empty() {
+            return Err(
+                "--pipeline and --taxonomy are for Sigma rules that --rules names; those of a configuration are \
+                 read with what its `[rules]` names (`pipelines`, `taxonomies`)"
+                    .into(),
+            );
+        }
         let desk = Where { config: config.clone() }.open()?;
         let store = desk.read()?;
         return Ok((desk.rules()?.0, Some(store)));
@@ -245,9 +250,4 @@ fn store_at(path: &Path) -> Result<Store, String> {
         Problem::Missing => format!("{error}; the `[store]` of a configuration says where one is"),
         _ => error.to_string(),
     })
-}
-
-/// The id of an alert that a text begins.
-fn alert_of(store: &Store, given: &str) -> Option<String> {
-    desk::full_id(store, given).ok()
 }

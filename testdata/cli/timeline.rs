@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod kept;
+
 use super::{HOSTILE, QUICKSTART, err, harmless, out, root, tripline, write};
 
 const CONTENT: &str = r#"
@@ -206,6 +208,30 @@ fn what_is_cut_is_the_latest_and_is_said() {
     let part = place.json(&["--entity", "user:00u1", "--from", "2026-01-01T00:00:20Z", "--to", "2026-01-01T00:00:22Z"]);
     assert_eq!(items(&part), ["e39", "e38"]);
     assert!(items(&place.json(&["--entity", "user:00u1", "--from", "24h"])).is_empty());
+}
+
+#[test]
+fn findings_without_a_time_were_dropped_without_a_word() {
+    let untimed = line(1, 10, "00u1", "denied", "").replace("2026-01-01T00:00:10Z", "some day");
+    // Delivered twice, it is one.
+    let place = Place::new(&[untimed.as_str(), &untimed, &line(2, 20, "00u2", "denied", "")].concat());
+    let all = place.json(&["--entity", "user:00u1"]);
+    assert!(items(&all).is_empty(), "{all}");
+    let wanted = ["1 event of the entity without a time", "1 finding of the entity without a time"];
+    assert_eq!(all["left_out"], serde_json::json!(wanted));
+}
+
+#[test]
+fn revisions_of_a_finding_are_one_finding_at_the_time_of_the_last() {
+    let many = "rule many { title: \"Many\" severity: low on authentication group by user.uid within 1h having count() >= 2\n\
+                alert { title: \"{count()} sign-ins\" entities: [user(user.uid)] } }";
+    let lines: String = (1..=5).map(|n| line(n, n, "00u1", "ok", "")).collect();
+    let place = Place::new(&lines);
+    write(&place.dir, "rules.trip", &format!("{CONTENT}\n{many}"));
+    let all = place.json(&["--entity", "user:00u1"]);
+    let found: Vec<&serde_json::Value> =
+        all["items"].as_array().unwrap().iter().filter(|item| item["type"] == "finding").collect();
+    assert_eq!(found.iter().map(|one| one["title"].as_str().unwrap()).collect::<Vec<_>>(), ["5 sign-ins"], "{all:#}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The schema says what an attribute is about: every address is of the type `ip_t`, every name of a person stands in an
 //! object `user`. So an entity is found wherever a mapping put it.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use tripline_event::{Value, to_text};
@@ -183,8 +184,9 @@ impl Wanted {
     /// Other names of what was asked for: of one person or host, the ids and mail addresses that stand in the same object
     /// of an event. Names that are no address are not followed: other people have them too.
     pub fn names(&self, class: &str, event: &Value<'_>) -> Vec<Entity> {
-        // The values of an object stand together, under one path.
-        let mut objects: Vec<(String, &'static str, Values)> = Vec::new();
+        // The values of an object stand together, under one path. A record may have very many.
+        let mut objects: Vec<(&'static str, Values)> = Vec::new();
+        let mut of_path: HashMap<String, usize> = HashMap::new();
         each(class, event, &mut |path, object, attribute, value| {
             let kind = match object {
                 _ if is_person(object, attribute.name) => "user",
@@ -192,13 +194,17 @@ impl Wanted {
                 _ => return,
             };
             let of = path.strip_suffix(attribute.name).unwrap_or(path);
-            match objects.iter_mut().find(|(known, ..)| known == of) {
-                Some((.., values)) => values.push((attribute.name, value.to_string())),
-                None => objects.push((of.to_string(), kind, vec![(attribute.name, value.to_string())])),
+            let value = (attribute.name, value.to_string());
+            match of_path.get(of).and_then(|at| objects.get_mut(*at)) {
+                Some((_, values)) => values.push(value),
+                None => {
+                    of_path.insert(of.to_string(), objects.len());
+                    objects.push((kind, vec![value]));
+                }
             }
         });
         let mut out = Vec::new();
-        for (_, kind, values) in objects {
+        for (kind, values) in objects {
             let is_asked = |value: &str| self.asked.iter().any(|one| one.is_told(kind, value));
             if !values.iter().any(|(_, value)| is_asked(value)) {
                 continue;
@@ -320,6 +326,15 @@ mod tests {
         assert_eq!(of.also, [Entity { kind: "user", value: "00u2".into() }]);
         let nobody = parse_json(br#"{"user":{"uid":"unknown","name":"bob"}}"#).unwrap();
         assert!(wanted("user:bob").names("authentication", &nobody).is_empty());
+    }
+
+    #[test]
+    fn each_value_of_a_record_with_very_many_people_was_compared_with_all_of_them() {
+        let many: Vec<String> = (0..200_000).map(|n| format!(r#"{{"uid":"u{n}","name":"n{n}"}}"#)).collect();
+        let event = format!(r#"{{"user":[{}]}}"#, many.join(","));
+        let event = parse_json(event.as_bytes()).unwrap();
+        let names = wanted("user:n199999").names("authentication", &event);
+        assert_eq!(names, [Entity { kind: "user", value: "u199999".into() }]);
     }
 
     #[test]

@@ -4,15 +4,19 @@ use serde_json::Value as Json;
 use tripline_detect::{Finding, Ruleset};
 use tripline_store::FindingRow;
 
+use super::keep::Keep;
+use super::mark::mark;
+
 /// A finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
-    /// When, nanoseconds.
+    /// When, nanoseconds; 0 where that is not known.
     pub time: i64,
+    /// Whether it is known when. What rests on several events or on findings always has a time.
+    pub timed: bool,
     /// The same at every run.
     pub uid: String,
-    /// Among those of one uid the latest comes first.
-    pub revision: std::cmp::Reverse<u64>,
+    pub revision: u64,
     pub rule: String,
     pub title: String,
     /// The name of its severity.
@@ -44,13 +48,13 @@ pub struct Behind {
 }
 
 impl Found {
-    /// As the rules told it; none where it has no time.
+    /// As the rules told it; none where its rule is none of these.
     pub fn told(ruleset: &Ruleset, finding: &Finding) -> Option<Found> {
         let rule = ruleset.program.rules.get(finding.rule)?;
-        let time = finding.time?;
+        let time = finding.time.unwrap_or_default();
         let behind = match &finding.several {
             None => vec![Behind {
-                time: Some(time),
+                time: finding.time,
                 place: finding.origin.to_string(),
                 source: finding.source.clone(),
                 id: finding.event_id.clone(),
@@ -77,8 +81,9 @@ impl Found {
         };
         Some(Found {
             time,
+            timed: finding.time.is_some(),
             uid: finding.uid.clone(),
-            revision: std::cmp::Reverse(finding.several.as_ref().map_or(0, |several| several.revision)),
+            revision: finding.several.as_ref().map_or(0, |several| several.revision),
             rule: rule.name.clone(),
             title: finding.title.clone(),
             severity: finding.severity.name().to_string(),
@@ -95,19 +100,21 @@ impl Found {
     /// Where that is none; what it lacks.
     pub fn kept(row: &FindingRow, body: &Json) -> Result<Found, String> {
         let (_, _, told) = tripline_alert::ocsf::finding(body)?;
-        let time = row.time.or(told.time).ok_or("it has no `time`")?;
+        // Its form has a time of 1970 where it has none.
+        let time = row.time.unwrap_or_default();
         let related = body.pointer("/finding_info/related_events").and_then(Json::as_array);
         let mut behind: Vec<Behind> = related.into_iter().flatten().map(Behind::kept).collect();
         if let [only] = behind.as_mut_slice()
             && only.source.is_empty()
         {
-            only.time = Some(time);
+            only.time = row.time;
             only.source = told.sources.first().cloned().unwrap_or_default();
         }
         Ok(Found {
             time,
+            timed: row.time.is_some(),
             uid: row.uid.clone(),
-            revision: std::cmp::Reverse(row.revision),
+            revision: row.revision,
             rule: row.rule.clone(),
             title: told.title,
             severity: tripline_alert::severity_name(told.severity).to_string(),
@@ -118,9 +125,19 @@ impl Found {
         })
     }
 
-    /// Whether two that follow one another are the same, told again.
-    pub fn same(&self, other: &Found) -> bool {
-        self.uid == other.uid
+    /// Whether a finding is behind it.
+    pub fn is_over_findings(&self) -> bool {
+        self.behind.iter().any(|one| one.finding)
+    }
+}
+
+impl Keep for Found {
+    fn mark(&self) -> u64 {
+        mark(self.uid.as_str())
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use tripline_event::format_time;
 
-use super::found::Found;
+use super::found::{Behind, Found};
 use super::{Event, Item, Timeline, text};
 use crate::html::{begin, safe};
 
@@ -34,14 +34,7 @@ pub fn page(timeline: &Timeline) -> String {
 }
 
 fn list(out: &mut String, timeline: &Timeline) {
-    // What a finding rests on is linked where it is on the page.
-    let mut links: HashMap<&str, String> = HashMap::new();
-    for (at, event) in timeline.events.iter().enumerate() {
-        links.insert(&event.place, format!("e{at}"));
-    }
-    for (at, found) in timeline.findings.iter().enumerate() {
-        links.insert(&found.uid, format!("f{at}"));
-    }
+    let links = Links::new(timeline);
     out.push_str("<ol class=\"items\">\n");
     timeline.days(
         out,
@@ -54,6 +47,31 @@ fn list(out: &mut String, timeline: &Timeline) {
         },
     );
     out.push_str("</ol>\n");
+}
+
+/// What a finding rests on is linked where it is on the page.
+struct Links<'t> {
+    events: HashMap<u64, usize>,
+    findings: HashMap<&'t str, usize>,
+}
+
+impl<'t> Links<'t> {
+    fn new(timeline: &'t Timeline) -> Self {
+        let events = timeline.events.iter().enumerate();
+        let findings = timeline.findings.iter().enumerate();
+        Links {
+            events: events.flat_map(|(at, event)| event.marks(Some(event.time)).map(|mark| (mark, at))).collect(),
+            findings: findings.map(|(at, found)| (found.uid.as_str(), at)).collect(),
+        }
+    }
+
+    /// Where it is.
+    fn to(&self, behind: &Behind) -> Option<String> {
+        match behind.finding {
+            true => self.findings.get(behind.place.as_str()).map(|at| format!("f{at}")),
+            false => self.events.get(&behind.mark()).map(|at| format!("e{at}")),
+        }
+    }
 }
 
 fn event(out: &mut String, at: usize, clock: &str, event: &Event) {
@@ -70,7 +88,7 @@ fn event(out: &mut String, at: usize, clock: &str, event: &Event) {
     let _ = writeln!(out, "</p><p class=\"soft\">{}{id}</p></div></li>", safe(&event.place));
 }
 
-fn finding(out: &mut String, at: usize, clock: &str, found: &Found, links: &HashMap<&str, String>) {
+fn finding(out: &mut String, at: usize, clock: &str, found: &Found, links: &Links<'_>) {
     let severity = lanes::class(&found.severity);
     let _ = write!(
         out,
@@ -90,7 +108,7 @@ fn finding(out: &mut String, at: usize, clock: &str, found: &Found, links: &Hash
     for behind in &found.behind {
         let time = behind.time.map(format_time).unwrap_or_default();
         let what = if behind.finding { "finding " } else { "" };
-        let place = match links.get(behind.place.as_str()) {
+        let place = match links.to(behind) {
             Some(id) => format!("<a href=\"#{id}\">{}</a>", safe(&behind.place)),
             None => safe(&behind.place),
         };

@@ -72,3 +72,20 @@ fn a_store_gives_findings_the_events_in_them_and_the_way_from_an_alert() {
     let around = json(&["--around", &alert[..8], "-c", "a.toml"]);
     assert_eq!((&around["entities"][0]["value"], items(&around)), (&"bob".into(), items(&all)));
 }
+
+#[test]
+fn a_pipeline_beside_a_configuration_was_ignored() {
+    let place = Place::new();
+    place.configure("a", CONFIG);
+    place.append("live.jsonl", &line(10, "bob"));
+    place.once("a");
+    for option in ["--pipeline", "--taxonomy"] {
+        let asked = ["timeline", "--entity", "user:bob", "-c", "a.toml", option, "nowhere.yml"];
+        let (code, _, err) = place.say(&asked);
+        assert!(code == 2 && err.contains("are for Sigma rules that --rules names"), "{option}: {err}");
+        // With rules it is read.
+        let (code, _, err) =
+            place.say(&[&asked[..], &["--rules", place.path("rules.trip").to_str().unwrap()]].concat());
+        assert!(code == 2 && err.contains("nowhere.yml` cannot be read"), "{option}: {err}");
+    }
+}
