@@ -28,12 +28,15 @@ struct Load {
 /// Sends all of a load, and returns when that is done, or when there is nothing more to do.
 type Feed = Box<dyn FnOnce(&Load, &mut Service) -> Result<(), String>>;
 
+/// Sends the first event of a load.
+type Ahead = Box<dyn FnOnce(&Load) -> Result<(), String>>;
+
 /// One wire: the table of its source in the configuration, and who sends.
 struct Wire {
     source: String,
     feed: Feed,
     /// Sends the first event before time is taken, where becoming a reader takes seconds: members of a group wait for others.
-    ahead: Option<Box<dyn FnOnce(&Load) -> Result<(), String>>>,
+    ahead: Option<Ahead>,
     /// Whether the program reads to the end and stops, as it does with standard input.
     piped: bool,
     /// Whether some may be lost on the way.
