@@ -149,7 +149,7 @@ pub fn unreadable(path: &Path, error: &std::io::Error) -> String {
 pub fn no_rule<'n>(name: &str, names: impl ExactSizeIterator<Item = &'n str>) -> String {
     let count = names.len();
     let hint = hint(name, names);
-    format!("there is no rule `{name}` among {count} that are loaded here{hint}; `tripline coverage` lists rules")
+    format!("there is no rule `{name}` among {count} that are loaded here{hint}; `tripline packs --rules` lists them")
 }
 
 /// Compiles these files and folders (the shipped rules where none are named) with the shipped mappings;
