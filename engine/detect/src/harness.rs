@@ -57,7 +57,12 @@ const NO_ROUTES: &str = "everything else holds; where its alerts go is not looke
 
 /// Runs every test whose `ITEM/TEST` contains `filter`, in parallel; outcomes are in the order of the files. A test that
 /// expects routes or payloads is skipped where there are no `routes` and nothing else is wrong with it.
-pub fn run(ruleset: &Ruleset, files: &(dyn FixtureFiles + Sync), filter: &str, routes: Option<&dyn Routes>) -> Vec<Outcome> {
+pub fn run(
+    ruleset: &Ruleset,
+    files: &(dyn FixtureFiles + Sync),
+    filter: &str,
+    routes: Option<&dyn Routes>,
+) -> Vec<Outcome> {
     let wanted = |item: &str, test: &str| filter.is_empty() || format!("{item}/{test}").contains(filter);
     let rules = ruleset.program.rules.iter().enumerate().map(|(at, rule)| Job::Rule(at, rule));
     let mappings = ruleset.program.mappings.iter().map(Job::Mapping);

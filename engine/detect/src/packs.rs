@@ -84,9 +84,13 @@ pub(crate) fn read(sources: &mut SourceMap, known: &[Pack], name: &str, text: &s
         }
         if !names.insert(name.clone()) {
             let message = format!("the name `{name}` is that of another pack");
-            let own = (name == OWN).then_some("it is that of the shipped rules over what a service tells of itself; \
-                                               give this one another name");
-            said.push(Diagnostic::new(&tripline_config::codes::BAD_VALUE, span, message).maybe_help(own.map(String::from)));
+            let own = (name == OWN).then_some(
+                "it is that of the shipped rules over what a service tells of itself; \
+                                               give this one another name",
+            );
+            said.push(
+                Diagnostic::new(&tripline_config::codes::BAD_VALUE, span, message).maybe_help(own.map(String::from)),
+            );
             return None;
         }
         Some(Pack { name, version: version?.value, description: description?.value, folder, span })

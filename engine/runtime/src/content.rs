@@ -304,12 +304,13 @@ mod tests {
         compiler.compile(&DiskFiles, 0)
     }
 
-    const MAPPED: &str =
-        "mapping idp from demo.idp {\n detect where exists raw.a\n time: timestamp(raw.at)\n otherwise -> base_event {}\n}\n";
+    const MAPPED: &str = "mapping idp from demo.idp {\n detect where exists raw.a\n time: timestamp(raw.at)\n otherwise -> base_event {}\n}\n";
 
     #[test]
     fn an_error_in_a_rule_does_not_end_its_time_in_shadow() {
-        let text = format!("{MAPPED}rule a {{ title: \"a\" severity: low on event from demo.idp where raw.a == 1 alert {{}} }}");
+        let text = format!(
+            "{MAPPED}rule a {{ title: \"a\" severity: low on event from demo.idp where raw.a == 1 alert {{}} }}"
+        );
         let right = compiled(&text, true);
         assert!(!right.has_errors(), "{:?}", right.diagnostics);
         let before = Content::of(&right, 5);

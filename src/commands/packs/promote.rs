@@ -163,7 +163,10 @@ fn text_of(record: &Record, config: &Config) -> String {
             line("would get", format!("{} ({}): {told}", visible(name), kind(config, name)));
         }
         if routed.left_out > 0 {
-            line("", format!("{} more are too many to be routed, and in none of this", counted(routed.left_out, "finding")));
+            line(
+                "",
+                format!("{} more are too many to be routed, and in none of this", counted(routed.left_out, "finding")),
+            );
         }
         for (time, title) in &record.samples {
             let when = time.map_or_else(|| "at no time".into(), times::shown);

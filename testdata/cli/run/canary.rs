@@ -292,7 +292,11 @@ fn what_the_configuration_filters_is_held_and_not_lost() {
     let run = |rule: &str| {
         let output = tripline(&place, &["canary", "run", "--format", "json", rule]);
         let of = told(&output)["rules"][0].clone();
-        (output.status.code(), of["state"].as_str().unwrap().to_string(), of["why"].as_str().unwrap().to_string())
+        (
+            output.status.code(),
+            of["state"].as_str().unwrap().to_string(),
+            of["why"].as_str().unwrap_or_default().to_string(),
+        )
     };
     configure(&place, &endpoint, "when = 'severity == \"Critical\"'", "");
     let (code, state, why) = run("signed_in");

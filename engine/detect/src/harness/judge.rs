@@ -425,7 +425,12 @@ fn with_alert(condition: &Typed, alert: &Alert, finding: &Finding) -> Typed {
 }
 
 /// Runs one test of a mapping.
-pub fn mapping_test(ruleset: &Ruleset, files: &dyn FixtureFiles, mapping: &typed::Mapping, test: &typed::Test) -> Outcome {
+pub fn mapping_test(
+    ruleset: &Ruleset,
+    files: &dyn FixtureFiles,
+    mapping: &typed::Mapping,
+    test: &typed::Test,
+) -> Outcome {
     let mut outcome = Outcome {
         item: mapping.name.clone(),
         test: test.name.clone(),

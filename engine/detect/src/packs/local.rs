@@ -134,7 +134,8 @@ impl Local {
     pub fn words(&self, except: &Except) -> &str {
         let (start, end) = (except.condition.start as usize, except.condition.end as usize);
         let written = self.text.get(start..end).unwrap_or_default();
-        written.trim_matches(|c| c == '\'' || c == '"').trim()
+        let between = |quotes: &&str| written.strip_prefix(*quotes).and_then(|rest| rest.strip_suffix(*quotes));
+        ["'''", "\"\"\"", "'", "\""].iter().find_map(between).unwrap_or(written).trim()
     }
 
     /// Whether nothing is said.
@@ -184,12 +185,7 @@ impl Local {
     }
 
     /// Gives rules the exceptions that are theirs, as if they had them: they are typed, planned and told like others.
-    pub(crate) fn except(
-        &self,
-        packs: &[Pack],
-        sources: &mut SourceMap,
-        files: &mut [ast::File],
-    ) -> Vec<Diagnostic> {
+    pub(crate) fn except(&self, packs: &[Pack], sources: &mut SourceMap, files: &mut [ast::File]) -> Vec<Diagnostic> {
         let mut said = Vec::new();
         if self.overrides.iter().all(|one| one.except.is_empty()) {
             return said;

@@ -129,7 +129,9 @@ fn known(
     }
     if of.is_none() {
         let why = match canary::of(rule, true) {
-            Some(_) => "it has no canary, and `tests = false` under `[canary]` keeps its tests from standing in for one",
+            Some(_) => {
+                "it has no canary, and `tests = false` under `[canary]` keeps its tests from standing in for one"
+            }
             None => "it has no canary, and no test that could stand in for one",
         };
         return told(Answer::Unknown, "none", why);
@@ -146,7 +148,9 @@ fn known(
             if now.saturating_sub(last.at) > late {
                 let since = format_time(last.at);
                 let why = match newest.is_some_and(|newest| now.saturating_sub(newest) <= late) {
-                    true => format!("none was injected since {since}, as the service cannot keep up: give `every` more"),
+                    true => {
+                        format!("none was injected since {since}, as the service cannot keep up: give `every` more")
+                    }
                     false => format!("none was injected since {since}: does the service run?"),
                 };
                 return told(Answer::Unknown, "stale", &why);

@@ -107,7 +107,9 @@ pub(super) fn unmatched(local: &Local, ruleset: &Ruleset) -> Vec<Diagnostic> {
             said.push(
                 Diagnostic::new(&codes::UNMATCHED_OVERRIDE, one.rule.span, message)
                     .maybe_help(did_you_mean(&one.rule.text, names))
-                    .maybe_help(own.then(|| format!("a `*` does not stand for rules of the pack `{OWN}`: name each in full")))
+                    .maybe_help(
+                        own.then(|| format!("a `*` does not stand for rules of the pack `{OWN}`: name each in full")),
+                    )
                     .help("`tripline packs` lists the rules that there are"),
             );
         }

@@ -116,11 +116,8 @@ fn a_rule_that_goes_while_its_canary_is_lost_is_lost_no_more() {
     canaries.settle(9, Came::other(State::Fires, ""), &mut settled);
     canaries.begin(&rules(1), &store).unwrap();
     let ended = canaries.ended();
-    let told: Vec<(&str, &str)> = ended
-        .events
-        .iter()
-        .map(|event| (event["rule"].as_str().unwrap(), event["state"].as_str().unwrap()))
-        .collect();
+    let told: Vec<(&str, &str)> =
+        ended.events.iter().map(|event| (event["rule"].as_str().unwrap(), event["state"].as_str().unwrap())).collect();
     assert_eq!(told, [("gone", "ended")]);
     assert_eq!(ended.memos, [("canary/fired".to_string(), None), ("canary/gone".to_string(), None)]);
     assert!(canaries.ended().events.is_empty(), "it is told once");
