@@ -84,15 +84,33 @@ fn is_one(path: &Path, endings: &[&str]) -> bool {
     of_pack || path.extension().is_some_and(|e| endings.iter().any(|ending| e == *ending))
 }
 
-/// The files of rules, mappings and packs in these files and folders. A file that is named is of the pack that its folder
-/// is.
-pub fn rule_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+/// The files of rules, mappings and packs in these files and folders. A part of a pack that is named is of that pack: its
+/// file is looked for in the folders above, up to `root` or the root of the repository.
+pub fn rule_files(paths: &[PathBuf], root: Option<&Path>) -> Result<Vec<PathBuf>, String> {
     let mut all = files(paths, RULES)?;
-    let beside = paths.iter().filter(|path| path.is_file()).filter_map(|path| path.parent());
-    all.extend(beside.map(|folder| folder.join(packs::FILE)).filter(|path| path.is_file()));
+    all.extend(paths.iter().filter_map(|path| pack_above(path, root)));
     all.sort();
     all.dedup();
     Ok(all)
+}
+
+/// The file of the pack that a file or folder is of. Without a root it is looked for where the rules stand, and nowhere else.
+fn pack_above(path: &Path, root: Option<&Path>) -> Option<PathBuf> {
+    let start = if path.is_file() { path.parent()? } else { path };
+    let is_root = |folder: &Path| folder.join(".git").exists() || root.is_some_and(|root| root == folder);
+    // What `..` leads to is not the folder that is written before it.
+    let last = |folder: &Path| is_root(folder) || folder.file_name().is_none();
+    let mut folders: Vec<&Path> = Vec::new();
+    for folder in start.ancestors() {
+        folders.push(folder);
+        if last(folder) {
+            break;
+        }
+    }
+    if !folders.last().is_some_and(|folder| is_root(folder)) {
+        folders.truncate(1);
+    }
+    folders.into_iter().map(|folder| folder.join(packs::FILE)).find(|file| file.is_file())
 }
 
 /// What Sigma rules are read with.
@@ -171,16 +189,17 @@ pub fn compiler(paths: &[PathBuf], sigma: &Sigma) -> Result<(Compiler, Vec<Strin
 
 /// The rules in these files and folders, the shipped ones where none are named: names and bytes.
 pub fn rule_texts(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
-    if paths.is_empty() { Ok(shipped(false).collect()) } else { texts_of(paths) }
+    if paths.is_empty() { Ok(shipped(false).collect()) } else { texts_of(paths, None) }
 }
 
 /// The rules that a configuration names: those in its files and folders, the shipped ones where it names none, and shipped
 /// packs that it names by themselves.
 pub fn configured_texts(rules: &Rules) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let mut texts = rule_texts(&rules.paths)?;
-    if !rules.paths.is_empty() {
-        beside(&mut texts, &rules.local);
+    if rules.paths.is_empty() {
+        return rule_texts(&[]);
     }
+    let mut texts = texts_of(&rules.paths, Some(&rules.folder))?;
+    beside(&mut texts, &rules.local);
     Ok(texts)
 }
 
@@ -204,11 +223,26 @@ fn beside(texts: &mut Vec<(String, Vec<u8>)>, local: &Local) {
 /// unless the user has rules over that.
 pub fn service_texts(rules: &Rules) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut texts = configured_texts(rules)?;
-    let reads = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| text.contains(HEALTH));
-    if !texts.iter().any(|(_, bytes)| reads(bytes)) {
-        texts.extend(shipped(true));
-    }
+    watched(&mut texts);
     Ok(texts)
+}
+
+/// Takes in the shipped rules over what a service tells of itself, unless there are rules over that. Their pack comes first:
+/// where one of the user's takes its name, that one is wrong. Gives whether they came.
+pub fn watched(texts: &mut Vec<(String, Vec<u8>)>) -> bool {
+    let reads = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| text.contains(HEALTH));
+    let none = !texts.iter().any(|(_, bytes)| reads(bytes));
+    if none {
+        let (pack, rules): (Vec<_>, Vec<_>) = shipped(true).partition(|(name, _)| packs::is_pack_file(name));
+        texts.splice(0..0, pack);
+        texts.extend(rules);
+    }
+    none
+}
+
+/// Whether a file is one of the shipped rules over what a service tells of itself.
+pub fn is_watched(name: &str) -> bool {
+    name.starts_with(OWN)
 }
 
 /// The shipped rules: those over logs, or those over what a service tells of itself.
@@ -226,9 +260,9 @@ pub fn fixture(beside: &str, name: &str) -> Result<String, String> {
     DiskFiles.fixture(beside, name).or_else(|why| shipped().ok_or(why))
 }
 
-/// The rules in these files and folders: names and bytes.
-pub fn texts_of(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let files = rule_files(paths)?;
+/// The rules in these files and folders, and the packs that they are of: names and bytes.
+pub fn texts_of(paths: &[PathBuf], root: Option<&Path>) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let files = rule_files(paths, root)?;
     files.iter().map(|path| Ok((path.display().to_string(), bytes(path)?))).collect()
 }
 
@@ -345,11 +379,12 @@ pub fn say(diagnostics: &[Diagnostic], sources: &SourceMap, all: bool) -> usize 
     errors
 }
 
-/// Whether an exception that a configuration has for a rule is wrong, which was said with the rules.
+/// Whether an exception that a configuration has for a rule is wrong, or what makes a folder a pack, which was said with
+/// the rules. Without either, rules would be told that the configuration has in shadow or off.
 pub fn of_configuration(ruleset: &Ruleset, rules: &Rules) -> bool {
     let errors = ruleset.diagnostics.iter().filter(|said| said.level() == Level::Error);
     let mut files = errors.map(|said| ruleset.sources.name(said.span().file));
-    files.any(|name| name == rules.local.name)
+    files.any(|name| name == rules.local.name || packs::is_pack_file(name))
 }
 
 /// `; did you mean …?`, or nothing.
@@ -372,6 +407,19 @@ pub fn some(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_shipped_rule_has_what_can_stand_in_for_a_canary() {
+        let texts: Vec<(String, Vec<u8>)> = shipped(false).chain(shipped(true)).collect();
+        let ruleset = compiler_of(&texts, &Sigma::default()).unwrap().0.compile(&DiskFiles, 0);
+        let rules = &ruleset.program.rules;
+        let without: Vec<&str> = rules
+            .iter()
+            .filter(|rule| tripline_detect::canary::of(rule, true).is_none())
+            .map(|rule| rule.name.as_str())
+            .collect();
+        assert!(rules.len() > 100 && without.is_empty(), "{without:?}");
+    }
 
     #[test]
     fn definitions_of_shipped_mappings_that_are_given_again_are_not_taken_twice() {

@@ -68,16 +68,18 @@ pub fn run(args: &Args) -> Outcome {
     replay::threads(args.how.threads)?;
     let (rules, files) = replay::rules_and_logs(&args.rules, &args.files)?;
     let config = args.config.as_ref().map(|path| usable(path)).transpose()?;
+    let mut watched = false;
     let ruleset = match &config {
         None => load::ruleset_with(&rules, &args.how.sigma())?.0,
         Some((_, config)) => {
             let mut sigma = args.how.sigma();
             sigma.pipelines.extend(config.rules.pipelines.iter().cloned());
             sigma.taxonomies.extend(config.rules.taxonomies.iter().cloned());
-            let texts = match rules.is_empty() {
+            let mut texts = match rules.is_empty() {
                 true => load::configured_texts(&config.rules)?,
-                false => load::texts_of(&rules)?,
+                false => load::texts_of(&rules, None)?,
             };
+            watched = load::watched(&mut texts);
             let (mut compiler, _) = load::compiler_of(&texts, &sigma)?;
             compiler.configure(&config.rules.local);
             compiler.compile(&DiskFiles, load::now())
@@ -91,7 +93,8 @@ pub fn run(args: &Args) -> Outcome {
     for name in ruleset.broken() {
         eprintln!("tripline: the rule `{}` has an error and is left out", visible(name));
     }
-    if ruleset.active().next().is_none() {
+    let of = |rule: &tripline_semantic::typed::Rule| ruleset.sources.name(rule.span.file);
+    if ruleset.active().all(|rule| watched && load::is_watched(of(rule))) {
         return Err("there is no rule to evaluate".into());
     }
     let layout = args.how.input.layout()?;
@@ -111,7 +114,10 @@ pub fn run(args: &Args) -> Outcome {
         }
         true
     });
-    let report = backtest.report();
+    let mut report = backtest.report();
+    // Logs hold nothing of what a service tells of itself, and nobody asked about the rules over it.
+    let rules = &ruleset.program.rules;
+    report.silent.retain(|at| !watched || !rules.get(*at).is_some_and(|rule| load::is_watched(of(rule))));
     let routed = routing.map(Routing::report).transpose()?;
     let done = Done { ruleset: &ruleset, report: &report, replayed: &replayed, routed: routed.as_ref() };
     let out = match args.format {

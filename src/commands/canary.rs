@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
 use tripline_base::terminal::{counted, visible};
-use tripline_detect::{FixtureFiles, Ruleset};
+use tripline_detect::Ruleset;
 use tripline_runtime::Load;
-use tripline_runtime::canary::report::{self, Bench, Report};
+use tripline_runtime::canary::report::{self, Answer, Bench, Report};
 
 use super::Outcome;
 use super::alerts::Format;
@@ -64,9 +64,9 @@ impl Which {
         }
     }
 
-    /// 1 where a canary is lost: somebody has to look.
+    /// 1 where a rule would not fire, or a service does not try it any more: somebody has to look.
     fn print(&self, reports: &[Report]) -> Outcome {
-        let lost = reports.iter().filter(|report| report.state == "lost").count();
+        let wrong = reports.iter().any(|report| report.answer == Answer::No || report.state == "stale");
         match self.format {
             Format::Json => {
                 let all: Vec<Json> = reports.iter().map(Report::json).collect();
@@ -74,7 +74,7 @@ impl Which {
             }
             Format::Text => table(reports).iter().for_each(|line| crate::outln!("{line}")),
         }
-        Ok(u8::from(lost > 0))
+        Ok(u8::from(wrong))
     }
 }
 
@@ -85,15 +85,6 @@ fn status(args: &Which) -> Outcome {
     let mut reports = report::read(&desk.read()?, &desk.config, &ruleset, load::now())?;
     reports.retain(|report| args.wants(&report.rule));
     args.print(&reports)
-}
-
-/// Fixtures beside the files, and those that are built in.
-struct Fixtures;
-
-impl FixtureFiles for Fixtures {
-    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
-        load::fixture(beside, name)
-    }
 }
 
 fn at_once(args: &Which) -> Outcome {
@@ -108,7 +99,7 @@ fn at_once(args: &Which) -> Outcome {
         routing,
         enrichments,
         store: store.as_ref(),
-        files: &Fixtures,
+        files: &Program,
     };
     args.print(&bench.run(&|rule| args.wants(&rule.name))?)
 }
@@ -131,7 +122,7 @@ fn table(reports: &[Report]) -> Vec<String> {
         *states.entry(report.state).or_default() += 1;
     }
     let states: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    let fires = reports.iter().filter(|report| report.answer == report::Answer::Yes).count();
+    let fires = reports.iter().filter(|report| report.answer == Answer::Yes).count();
     let all = counted(reports.len() as u64, "rule");
     out.push(format!("{fires} of {all} would fire now ({})", states.join(", ")));
     out

@@ -6,9 +6,10 @@ use clap::ValueEnum;
 use tripline_base::{Diagnostic, Level, SourceMap, diagnostic, json, sarif, terminal};
 use tripline_detect::cost::{Cost, cost};
 use tripline_detect::{DiskFiles, Local, harness, packs};
+use tripline_semantic::typed::Rule;
 
 use super::Outcome;
-use super::run::configuration;
+use super::run::{Program, configuration};
 use crate::{colour, load};
 
 /// Check rules, mappings and everything else in `.trip` files.
@@ -77,8 +78,9 @@ pub fn run(args: &Args) -> Outcome {
     let mut texts = load::rule_texts(&paths)?;
     let known: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
     texts.extend(beside.into_iter().filter(|(name, _)| !known.contains(name)));
+    let watched = !configurations.is_empty() && load::watched(&mut texts);
     let (mut compiler, mut own) = load::compiler_of(&texts, &sigma)?;
-    // Shipped packs that come beside are not what was asked about.
+    // Shipped packs that come beside, and the rules over the service itself, are not what was asked about.
     let of_sigma = sigma_names(&sigma);
     own.retain(|name| known.contains(name) || of_sigma.contains(name));
     compiler.configure(&local);
@@ -99,9 +101,8 @@ pub fn run(args: &Args) -> Outcome {
     // Of shipped content that was not asked about, only errors are of interest (a name taken twice).
     let named = |said: &Diagnostic| own.iter().any(|name| name == ruleset.sources.name(said.span().file));
     ruleset.diagnostics.retain(|said| said.level() == Level::Error || named(said));
-    // The shipped rules are part of the program, and their fixtures are not.
     if !paths.is_empty() {
-        ruleset.diagnostics.extend(harness::bad_fixtures(&ruleset, &DiskFiles, &own));
+        ruleset.diagnostics.extend(harness::bad_fixtures(&ruleset, &Program, &own));
     }
     if configured || !paths.is_empty() {
         diagnostic::sort(&mut ruleset.diagnostics);
@@ -113,10 +114,12 @@ pub fn run(args: &Args) -> Outcome {
             for diagnostic in &ruleset.diagnostics {
                 crate::outln!("{}", terminal::render(diagnostic, &ruleset.sources, colour::stdout()));
             }
-            let raw = ruleset.program.rules.iter().filter(|rule| reads_raw(rule)).count();
+            let asked = |rule: &&Rule| !watched || !load::is_watched(ruleset.sources.name(rule.span.file));
+            let rules: Vec<&Rule> = ruleset.program.rules.iter().filter(asked).collect();
+            let raw = rules.iter().filter(|rule| reads_raw(rule)).count();
             crate::outln!(
                 "{} ({raw} read raw fields), {}: {}",
-                terminal::counted(ruleset.program.rules.len() as u64, "rule"),
+                terminal::counted(rules.len() as u64, "rule"),
                 terminal::counted(ruleset.program.mappings.len() as u64, "mapping"),
                 terminal::tally(&ruleset.diagnostics).unwrap_or_else(|| "nothing to say".into())
             );
@@ -199,7 +202,7 @@ fn sigma_names(sigma: &load::Sigma) -> Vec<String> {
     sigma.pipelines.iter().chain(&sigma.taxonomies).map(|path| path.display().to_string()).collect()
 }
 
-fn reads_raw(rule: &tripline_semantic::typed::Rule) -> bool {
+fn reads_raw(rule: &Rule) -> bool {
     use tripline_semantic::typed::{Kind, Root};
     let mut raw = false;
     for typed in rule.condition.iter().chain(rule.exceptions.iter().map(|e| &e.condition)) {

@@ -134,7 +134,7 @@ fn revision(args: &Args, repo: &git::Repo, name: &str, commit: String) -> Result
 fn working_tree(args: &Args) -> Result<Revision, String> {
     // What was deleted is a change like others.
     let there: Vec<PathBuf> = args.rules.iter().filter(|path| path.exists()).cloned().collect();
-    let (compiler, _) = load::compiler_of(&load::texts_of(&there)?, &args.how.sigma())?;
+    let (compiler, _) = load::compiler_of(&load::texts_of(&there, None)?, &args.how.sigma())?;
     told(args, "working tree".into(), None, compiler.compile(&DiskFiles, load::now()))
 }
 

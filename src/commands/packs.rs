@@ -94,8 +94,9 @@ fn list(args: &Shown) -> Outcome {
     let local = desk.as_ref().map(|desk| &desk.config.rules.local);
     let packs = list::packs(&ruleset, local);
     match args.format {
+        Format::Json if args.rules => return Err("`--format json` has every rule: leave `--rules` out".into()),
         Format::Text => crate::out!("{}", list::text(&packs, args.rules)),
-        Format::Json => crate::outln!("{}", tripline_detect::json_line(&list::json(&packs))),
+        Format::Json => crate::outln!("{}", tripline_detect::json_line(&list::json(&packs, local))),
     }
     if let Some(desk) = &desk {
         load::say(&about_packs(desk, &ruleset), &desk.sources, true);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tripline_alert::Enrichments;
 use tripline_base::{Diagnostic, SourceMap};
 use tripline_connect::Kinds;
-use tripline_detect::DiskFiles;
+use tripline_detect::{DiskFiles, FixtureFiles};
 use tripline_runtime::config::Rules;
 use tripline_runtime::{Config, Load, Loaded, Look, Routing, Service, Signals};
 use tripline_semantic::Files;
@@ -111,7 +111,7 @@ pub fn parsed(sources: &mut SourceMap, path: &Path, text: &str) -> (Option<Confi
     Config::parse(sources, path, text, KINDS)
 }
 
-/// How this program loads rules.
+/// How this program loads rules; fixtures of shipped ones are built in.
 pub struct Program;
 
 impl Load for Program {
@@ -127,18 +127,20 @@ impl Load for Program {
         Ok(Loaded { ruleset, beside, revision: load::revision(&rules.paths) })
     }
 
-    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
-        load::fixture(beside, name)
-    }
-
     fn files(&self, rules: &Rules) -> Vec<PathBuf> {
         let mut files = match rules.paths.is_empty() {
             true => Vec::new(),
             // What is not there any more is different from what was.
-            false => load::rule_files(&rules.paths).unwrap_or_default(),
+            false => load::rule_files(&rules.paths, Some(&rules.folder)).unwrap_or_default(),
         };
         files.extend(rules.pipelines.iter().chain(&rules.taxonomies).cloned());
         files
+    }
+}
+
+impl FixtureFiles for Program {
+    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
+        load::fixture(beside, name)
     }
 }
 

@@ -13,7 +13,7 @@ use tripline_detect::{DiskFiles, Local, Ruleset, mutate};
 use tripline_runtime::{Config, Tested};
 
 use super::Outcome;
-use super::run::configuration;
+use super::run::{Program, configuration};
 use crate::load;
 
 /// Run the tests under rules and mappings.
@@ -54,6 +54,7 @@ pub fn run(args: &Args) -> Outcome {
     let mut sigma = args.sigma.clone();
     let mut texts = load::rule_texts(&args.paths)?;
     let mut local = Local::default();
+    let mut beside = false;
     if let Some(path) = &args.config
         && let (Some(config), _) = configuration(&mut SourceMap::new(), path)?
     {
@@ -62,9 +63,12 @@ pub fn run(args: &Args) -> Outcome {
             sigma.pipelines.extend(config.rules.pipelines);
             sigma.taxonomies.extend(config.rules.taxonomies);
         }
+        // What a configuration says of the rules over the service itself is checked, and these are not what is tested.
+        beside = load::watched(&mut texts);
         local = config.rules.local;
     }
-    let (mut compiler, own) = load::compiler_of(&texts, &sigma)?;
+    let (mut compiler, mut own) = load::compiler_of(&texts, &sigma)?;
+    own.retain(|name| !beside || !load::is_watched(name));
     compiler.configure(&local);
     let mut ruleset = compiler.compile(&DiskFiles, load::now());
     sigma.usable(&ruleset)?;
@@ -78,7 +82,7 @@ pub fn run(args: &Args) -> Outcome {
         .as_ref()
         .map(|(config, routing, enrichments)| Tested::new(&ruleset, config, routing.clone(), enrichments.clone()));
     let routes = tested.as_ref().map(|tested| -> &dyn harness::Routes { tested });
-    let mut outcomes = harness::run(&ruleset, &DiskFiles, &args.filter, routes);
+    let mut outcomes = harness::run(&ruleset, &Program, &args.filter, routes);
     // Shipped mappings are loaded beside the user's files, and tested where they are named.
     outcomes.retain(|o| own.iter().any(|name| name == ruleset.sources.name(o.span.file)));
     let failed = outcomes.iter().filter(|o| !o.failures.is_empty()).count();
@@ -195,7 +199,7 @@ fn xml(text: &str) -> String {
 }
 
 fn mutants(args: &Args, ruleset: &Ruleset, errors: usize) -> Outcome {
-    let scores = mutate::run(ruleset, &DiskFiles, &args.filter);
+    let scores = mutate::run(ruleset, &Program, &args.filter);
     let (mut killed, mut all) = (0, 0);
     let mut bad = false;
     let mut rows = Vec::new();

@@ -112,7 +112,7 @@ pub fn run(args: &Args) -> Outcome {
         Found::Tests(tests) => tests,
         Found::Nothing(why) => return nothing(args, rule, &why),
     };
-    let texts = load::configured_texts(&desk.config.rules)?;
+    let texts = load::service_texts(&desk.config.rules)?;
     let answers = answers(args, rule, &samples, &tests);
     let (clause, changed) = if rule.dialect == Dialect::Sigma {
         let filter = sigma::filter(&ruleset, rule, &tests, answers.as_texts())?;
@@ -256,13 +256,10 @@ fn taken(before: &Ruleset, changed: &Changed, samples: &Samples, tests: &[Test])
     Ok(taken)
 }
 
-/// The files of fixtures and lists are those on disk.
-const FILES: DiskFiles = DiskFiles;
-
 /// Compiles texts as the service of a configuration does.
 fn compile(desk: &Desk, texts: &[(String, Vec<u8>)]) -> Result<Ruleset, String> {
     let rules = &desk.config.rules;
     let (mut compiler, _) = load::compiler_of(texts, &load::Sigma::of(rules))?;
     compiler.configure(&rules.local);
-    Ok(compiler.compile(&FILES, load::now()))
+    Ok(compiler.compile(&DiskFiles, load::now()))
 }

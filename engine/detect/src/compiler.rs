@@ -174,7 +174,7 @@ impl Compiler {
         let (of_sigma, known, said) = sigma.lower();
         files.push(of_sigma);
         diagnostics.extend(said);
-        diagnostics.extend(local.except(&mut sources, &mut files));
+        diagnostics.extend(local.except(&packs, &mut sources, &mut files));
         let (mut program, found) = tripline_semantic::check(&files, &sources, read, known);
         diagnostics.extend(found);
         local.apply(&packs, &sources, &mut program.rules);

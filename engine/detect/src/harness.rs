@@ -13,7 +13,7 @@ use tripline_ir as ir;
 use tripline_plan::Options;
 use tripline_semantic::typed;
 
-use crate::{Alert, DiskFiles, Ruleset};
+use crate::{Alert, FixtureFiles, Ruleset};
 
 /// How a test ended.
 #[derive(Clone, Debug)]
@@ -57,7 +57,12 @@ const NO_ROUTES: &str = "everything else holds; where its alerts go is not looke
 
 /// Runs every test whose `ITEM/TEST` contains `filter`, in parallel; outcomes are in the order of the files. A test that
 /// expects routes or payloads is skipped where there are no `routes` and nothing else is wrong with it.
-pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str, routes: Option<&dyn Routes>) -> Vec<Outcome> {
+pub fn run(
+    ruleset: &Ruleset,
+    files: &(dyn FixtureFiles + Sync),
+    filter: &str,
+    routes: Option<&dyn Routes>,
+) -> Vec<Outcome> {
     let wanted = |item: &str, test: &str| filter.is_empty() || format!("{item}/{test}").contains(filter);
     let rules = ruleset.program.rules.iter().enumerate().map(|(at, rule)| Job::Rule(at, rule));
     let mappings = ruleset.program.mappings.iter().map(Job::Mapping);
@@ -177,7 +182,7 @@ fn skip(item: &str, test: &typed::Test, why: &str) -> Outcome {
 /// Whether a test fails when the rule is replaced by `mutant`, whose plan this is.
 pub(crate) fn kills(
     ruleset: &Ruleset,
-    files: &DiskFiles,
+    files: &dyn FixtureFiles,
     fixtures: &mut fixtures::Fixtures,
     plan: &ir::Program,
     (at, mutant): (usize, &typed::Rule),

@@ -14,7 +14,7 @@ use tripline_plan::{Options, is_planned};
 use tripline_semantic::typed::{Item, Kind, Negation, Op, Rule, Typed};
 
 use crate::harness::{Fixtures, kills, plan};
-use crate::{DiskFiles, Ruleset};
+use crate::{FixtureFiles, Ruleset};
 
 /// What became of a rule's mutants.
 #[derive(Clone, Debug)]
@@ -44,13 +44,13 @@ impl Score {
 }
 
 /// Mutates every rule whose name contains `filter` and runs its tests against each mutant, in parallel.
-pub fn run(ruleset: &Ruleset, files: &DiskFiles, filter: &str) -> Vec<Score> {
+pub fn run(ruleset: &Ruleset, files: &(dyn FixtureFiles + Sync), filter: &str) -> Vec<Score> {
     let rules: Vec<(usize, &Rule)> =
         ruleset.program.rules.iter().enumerate().filter(|(_, r)| is_planned(r) && r.name.contains(filter)).collect();
     rules.par_iter().map(|(at, rule)| score(ruleset, files, *at, rule)).collect()
 }
 
-fn score(ruleset: &Ruleset, files: &DiskFiles, at: usize, rule: &Rule) -> Score {
+fn score(ruleset: &Ruleset, files: &(dyn FixtureFiles + Sync), at: usize, rule: &Rule) -> Score {
     let mut fixtures = Fixtures::default();
     let original = shape(ruleset, at, rule);
     let mut out = Score {

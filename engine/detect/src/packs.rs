@@ -20,6 +20,10 @@ pub use meaning::meanings;
 /// What the file is called that makes a folder a pack.
 pub const FILE: &str = "pack.toml";
 
+/// The shipped pack of rules over what a service tells of itself. A `*` does not stand for it: who switches everything off
+/// still hears that a source is silent.
+pub const OWN: &str = "tripline";
+
 /// The longest name, version or description (bytes).
 const LONGEST: usize = 200;
 
@@ -79,7 +83,14 @@ pub(crate) fn read(sources: &mut SourceMap, known: &[Pack], name: &str, text: &s
             return None;
         }
         if !names.insert(name.clone()) {
-            said.bad(span, format!("the name `{name}` is that of another pack"));
+            let message = format!("the name `{name}` is that of another pack");
+            let own = (name == OWN).then_some(
+                "it is that of the shipped rules over what a service tells of itself; \
+                                               give this one another name",
+            );
+            said.push(
+                Diagnostic::new(&tripline_config::codes::BAD_VALUE, span, message).maybe_help(own.map(String::from)),
+            );
             return None;
         }
         Some(Pack { name, version: version?.value, description: description?.value, folder, span })

@@ -31,7 +31,11 @@ pub(crate) const KEPT: &str = "canary/";
 pub(crate) const MOST: usize = 100_000;
 
 /// What is said of a rule that is not evaluated because somebody wants it so.
-pub(crate) const OFF: &str = "the configuration turns the rule off";
+pub(crate) const OFF: &str = "the configuration switches the rule off";
+/// What is said of a rule that cannot be used.
+pub(crate) const BROKEN: &str = "the rule has an error and is left out; `tripline check` says what is wrong with it";
+/// What is to be looked at where events wait too long in front of the engine.
+pub(crate) const ENGINE: &str = "engine";
 
 /// The events of a canary on their way. Only the service makes them: what sources hand over is another message.
 pub(crate) struct Marked {
@@ -69,7 +73,7 @@ pub enum Step {
     Exception,
     /// The events together did not come to a finding.
     Several,
-    /// No route takes the alert, and no output the finding.
+    /// It could not be made an alert.
     Routing,
     /// A destination would not get it.
     Destination,
@@ -113,7 +117,7 @@ impl From<Lost> for Step {
 pub enum State {
     /// It came out at every destination.
     Fires,
-    /// It was found, and somebody wants nobody to be told now: a silence, a mute, hours, a limit.
+    /// It was found, and somebody wants nobody to be told now: a silence, a mute, hours, a limit, routes that leave it out.
     Held,
     /// It was lost on its way.
     Lost,
@@ -140,7 +144,7 @@ pub struct Came {
     pub state: State,
     /// Where it was lost.
     pub step: Option<Step>,
-    /// What is to be looked at: a source, a destination, or the rule.
+    /// What is to be looked at: a source, a destination, the engine, or the rule.
     pub blamed: String,
     /// Why it did not come out; empty where it did.
     pub why: String,
@@ -186,7 +190,7 @@ pub struct Kept {
 }
 
 /// Where the events of one event source come in.
-struct Way {
+struct Entry {
     /// The configured source.
     source: Arc<str>,
     choice: SourceChoice,
@@ -195,7 +199,7 @@ struct Way {
 }
 
 /// Why events do not come in.
-enum NoWay {
+enum NoEntry {
     Unfed,
     Failing { source: String, why: String },
 }
@@ -205,14 +209,14 @@ pub(crate) type Fails<'f> = dyn Fn(&str) -> Option<String> + 'f;
 
 /// The configured source that brings events of an event source: one that names it, and otherwise one that leaves that to
 /// its events; one that works, where there is one.
-fn way(config: &Config, ruleset: &Ruleset, event_source: &str, fails: &Fails<'_>) -> Result<Way, NoWay> {
+fn entry(config: &Config, ruleset: &Ruleset, event_source: &str, fails: &Fails<'_>) -> Result<Entry, NoEntry> {
     let named = || SourceChoice::Named(event_source.to_string());
     if event_source == HEALTH {
-        return Ok(Way { source: HEALTH.into(), choice: named(), told: None });
+        return Ok(Entry { source: HEALTH.into(), choice: named(), told: None });
     }
     let told = ruleset.ir.source(event_source).and_then(|at| ruleset.ir.sources.get(at));
     let detected = told.is_some_and(|source| source.detect.is_some());
-    let mut ways: Vec<(u8, Way)> = Vec::new();
+    let mut entries: Vec<(u8, Entry)> = Vec::new();
     for source in &config.sources {
         let of_kind = || source.settings.event_sources().iter().any(|(name, _)| name == event_source);
         let (rank, choice, told) = match &source.event_source {
@@ -221,19 +225,19 @@ fn way(config: &Config, ruleset: &Ruleset, event_source: &str, fails: &Fails<'_>
             None if detected && !source.settings.names_all() => (2, SourceChoice::Detect, None),
             _ => continue,
         };
-        ways.push((rank, Way { source: source.name.as_str().into(), choice, told }));
+        entries.push((rank, Entry { source: source.name.as_str().into(), choice, told }));
     }
-    ways.sort_by_key(|(rank, _)| *rank);
+    entries.sort_by_key(|(rank, _)| *rank);
     let mut failing = None;
-    for (_, way) in ways {
-        match fails(&way.source) {
-            None => return Ok(way),
+    for (_, entry) in entries {
+        match fails(&entry.source) {
+            None => return Ok(entry),
             Some(why) => {
-                failing.get_or_insert(NoWay::Failing { source: way.source.to_string(), why });
+                failing.get_or_insert(NoEntry::Failing { source: entry.source.to_string(), why });
             }
         }
     }
-    Err(failing.unwrap_or(NoWay::Unfed))
+    Err(failing.unwrap_or(NoEntry::Unfed))
 }
 
 /// What canaries are made with.
@@ -258,8 +262,7 @@ impl Maker<'_> {
             return Err(Came::other(State::Held, OFF));
         }
         if rule.broken {
-            let why = "it has an error and is left out; `tripline check` says what is wrong with it";
-            return Err(Came::lost(Step::Rule, &rule.name, why));
+            return Err(Came::lost(Step::Rule, &rule.name, BROKEN));
         }
         let made = canary::events(self.ruleset, self.files, fixtures, at, test, now);
         let made = made.map_err(|why| Came::lost(Step::Fixture, &rule.name, why))?;
@@ -271,17 +274,17 @@ impl Maker<'_> {
             while let Some(next) = left.next_if(|next| next.source == source) {
                 together.push(next);
             }
-            let way = way(self.config, self.ruleset, &source, self.fails).map_err(|no| match no {
-                NoWay::Unfed => {
+            let entry = entry(self.config, self.ruleset, &source, self.fails).map_err(|no| match no {
+                NoEntry::Unfed => {
                     Came::other(State::Unfed, format!("no source of the configuration brings events of `{source}`"))
                 }
-                NoWay::Failing { source, why } => {
+                NoEntry::Failing { source, why } => {
                     Came::lost(Step::Source, &source, format!("the source `{source}` does not work: {why}"))
                 }
             })?;
             let choice =
-                way.told.as_ref().map_or_else(|| way.choice.clone(), |told| SourceChoice::Named(told.to_string()));
-            let parcel = parcel(way, &together);
+                entry.told.as_ref().map_or_else(|| entry.choice.clone(), |told| SourceChoice::Named(told.to_string()));
+            let parcel = parcel(entry, &together);
             marked.parcels.push(parcel.map_err(|why| Came::lost(Step::Decoding, &rule.name, why))?);
             marked.events.extend(together.into_iter().map(|event| (choice.clone(), event)));
         }
@@ -290,7 +293,7 @@ impl Maker<'_> {
 }
 
 /// Events as a source hands them over: lines that were cut into records.
-fn parcel(way: Way, events: &[TestEvent]) -> Result<Parcel, String> {
+fn parcel(entry: Entry, events: &[TestEvent]) -> Result<Parcel, String> {
     let mut lines: Vec<u8> = Vec::new();
     for event in events {
         lines.extend_from_slice(event.json.as_bytes());
@@ -301,10 +304,10 @@ fn parcel(way: Way, events: &[TestEvent]) -> Result<Parcel, String> {
     let mut pieces = Vec::new();
     let mut reader = Reader::new(std::io::Cursor::new(lines));
     while let Some(mut batch) = reader.next_batch().map_err(|why| why.to_string())? {
-        batch.event_source.clone_from(&way.told);
+        batch.event_source.clone_from(&entry.told);
         pieces.push((Arc::clone(&name), batch));
     }
     let mut arrival = Arrival::new(name, tripline_formats::Batch::default(), bytes);
     arrival.pieces = pieces;
-    Ok(Parcel { source: way.source, choice: way.choice, arrival })
+    Ok(Parcel { source: entry.source, choice: entry.choice, arrival })
 }

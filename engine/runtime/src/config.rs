@@ -46,13 +46,15 @@ pub struct Config {
     pub metrics: Option<Metrics>,
     /// Where people and programs ask and act.
     pub api: Option<Api>,
-    /// How rules are tried while the service runs; none where they are not.
+    /// How rules are tried while the service runs; none where nothing is said of it, and they are not.
     pub canary: Option<Canary>,
 }
 
 /// How canaries are injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Canary {
+    /// Whether they are.
+    pub enabled: bool,
     /// How often each rule has its turn.
     pub every: Duration,
     /// How long one may take.
@@ -63,7 +65,7 @@ pub struct Canary {
 
 impl Default for Canary {
     fn default() -> Self {
-        Canary { every: Duration::from_secs(3600), within: Duration::from_secs(60), tests: true }
+        Canary { enabled: true, every: Duration::from_secs(3600), within: Duration::from_secs(60), tests: true }
     }
 }
 
@@ -103,6 +105,8 @@ pub struct Engine {
 /// Which rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
+    /// The folder of the configuration, above which no pack is looked for.
+    pub folder: PathBuf,
     /// Files and folders; the shipped rules where there are none.
     pub paths: Vec<PathBuf>,
     /// Processing pipelines of Sigma rules.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tripline_base::terminal::{counted, visible};
 use tripline_detect::Ruleset;
 use tripline_detect::packs::meanings;
-use tripline_semantic::typed::Mode;
+use tripline_semantic::typed::Rule;
 use tripline_store::{Store, StoreError};
 
 /// What the names of these memos begin with.
@@ -26,7 +26,7 @@ pub struct Remembered {
     pub name: String,
     /// What it means; none where it was not evaluated.
     pub meaning: Option<String>,
-    /// Its severity; none where it says none.
+    /// Its severity, with those that its alert gives it and when; none where it says none.
     pub severity: Option<String>,
     /// `on`, `shadow` or `off`.
     pub mode: String,
@@ -60,16 +60,32 @@ pub struct Changed {
     pub mode: Vec<(String, String, String)>,
 }
 
+/// The severity of a rule's findings, in words.
+fn severity(ruleset: &Ruleset, rule: &Rule) -> Option<String> {
+    let of_alert = rule.alert.severity.iter().map(|(severity, when)| match when {
+        Some(when) => {
+            let words: Vec<&str> = ruleset.sources.slice(when.span).split_whitespace().collect();
+            format!("{} when {}", severity.name(), words.join(" "))
+        }
+        None => severity.name().to_string(),
+    });
+    let whole = rule.alert.severity.iter().any(|(_, when)| when.is_none());
+    let of_header = rule.header.severity.filter(|_| !whole).map(|severity| severity.name().to_string());
+    let all: Vec<String> = of_alert.chain(of_header).collect();
+    (!all.is_empty()).then(|| all.join(", otherwise "))
+}
+
 impl Content {
     /// That of rules which run from `now` on.
     pub fn of(ruleset: &Ruleset, now: i64) -> Self {
         let rules = ruleset.program.rules.iter().zip(meanings(ruleset));
-        let one = |(rule, meaning): (&tripline_semantic::typed::Rule, Option<String>)| {
+        let one = |(rule, meaning): (&Rule, Option<String>)| {
             let remembered = Remembered {
                 name: rule.name.clone(),
                 meaning,
-                severity: rule.header.severity.map(|severity| severity.name().to_string()),
-                mode: if rule.broken { Mode::Off } else { rule.mode }.name().to_string(),
+                severity: severity(ruleset, rule),
+                // An error ends nothing: a rule in shadow is in shadow still once it is mended.
+                mode: rule.mode.name().to_string(),
                 since: now,
             };
             (rule.uid().to_string(), remembered)
@@ -217,6 +233,9 @@ fn some(names: impl ExactSizeIterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tripline_base::Span;
+    use tripline_detect::packs::{Override, Pattern};
+    use tripline_detect::{Compiler, DiskFiles, Local};
 
     fn content(rules: &[(&str, &str, &str, &str, i64)], packs: &[(&str, &str)]) -> Content {
         let one = |(uid, meaning, severity, mode, since): &(&str, &str, &str, &str, i64)| {
@@ -274,6 +293,50 @@ mod tests {
         assert!(now.since(&now.clone()).is_empty());
         let again = now.clone();
         assert_eq!(now.after(&again), []);
+    }
+
+    fn compiled(text: &str, shadow: bool) -> Ruleset {
+        let rule = Pattern { text: "*".into(), ..Pattern::default() };
+        let of = Override { rule, shadow: Some((shadow, Span::default())), ..Override::default() };
+        let mut compiler = Compiler::new();
+        compiler.add("a.trip", text);
+        compiler.configure(&Local { overrides: vec![of], ..Local::default() });
+        compiler.compile(&DiskFiles, 0)
+    }
+
+    const MAPPED: &str = "mapping idp from demo.idp {\n detect where exists raw.a\n time: timestamp(raw.at)\n otherwise -> base_event {}\n}\n";
+
+    #[test]
+    fn an_error_in_a_rule_does_not_end_its_time_in_shadow() {
+        let text = format!(
+            "{MAPPED}rule a {{ title: \"a\" severity: low on event from demo.idp where raw.a == 1 alert {{}} }}"
+        );
+        let right = compiled(&text, true);
+        assert!(!right.has_errors(), "{:?}", right.diagnostics);
+        let before = Content::of(&right, 5);
+        let wrong = compiled(&text.replace("alert {}", "alert {} x: 1"), true);
+        assert_eq!(wrong.broken(), ["a"]);
+        let mut broken = Content::of(&wrong, 7);
+        broken.after(&before);
+        let mut mended = Content::of(&compiled(&text, true), 9);
+        mended.after(&broken);
+        assert_eq!((mended.rules["a"].mode.as_str(), mended.rules["a"].since), ("shadow", 5));
+        let mut told = Content::of(&compiled(&text, false), 11);
+        told.after(&mended);
+        assert_eq!((told.rules["a"].mode.as_str(), told.rules["a"].since), ("on", 11));
+    }
+
+    #[test]
+    fn another_severity_on_a_condition_is_told() {
+        let text = format!(
+            "{MAPPED}rule a {{ title: \"a\" severity: low on event from demo.idp where raw.a == 1 \
+             alert {{ severity: high when raw.b == 2 }} }}"
+        );
+        let of = |text: &str| Content::of(&compiled(text, false), 0);
+        let lines = of(&text.replace("high when", "critical when")).since(&of(&text)).lines();
+        let wanted = "1 rule has another severity: a critical when raw.b == 2, otherwise low, was high when raw.b == 2, \
+                      otherwise low";
+        assert_eq!(lines, [wanted]);
     }
 
     #[test]

@@ -164,8 +164,11 @@ impl Worker {
         let mut counted: Option<Instant> = None;
         let mut bucket = self.pace.per_minute.map(|rate| Bucket::new(rate, Instant::now()));
         let most = destination.batch().unwrap_or(self.pace.concurrency);
-        // Why the last delivery was not taken.
-        let mut trouble: Option<String> = None;
+        // Why the last delivery was not taken: a destination that was broken before a start is broken after it.
+        let mut trouble: Option<String> = locked(&self.store).trouble(&self.name).unwrap_or_else(|error| {
+            say(&error.to_string());
+            None
+        });
         loop {
             self.answer(trouble.as_deref());
             if counted.is_none_or(|counted| counted.elapsed() > Duration::from_secs(1)) {

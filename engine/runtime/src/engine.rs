@@ -292,8 +292,13 @@ impl Engine<'_> {
                 Ok(Some(known)) if known >= row.row.revision => continue,
                 // It came, and was told anew, within one batch: for its alert it is new.
                 Ok(None) => row.told.revision = 0,
-                // It was found in shadow, and goes on: nobody heard of it.
-                Ok(Some(_)) if !row.shadow && row.told.revision > 0 && was_in_shadow(&store, &uid) => {
+                // It was found in shadow, and goes on: nobody heard of it, unless it was told before it was in shadow.
+                Ok(Some(_))
+                    if !row.shadow
+                        && row.told.revision > 0
+                        && was_in_shadow(&store, &uid)
+                        && !rules.has_taken(&store, row.rule, &row.told)? =>
+                {
                     row.told.revision = 0;
                 }
                 _ => {}

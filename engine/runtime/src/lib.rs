@@ -154,7 +154,7 @@ pub fn run(service: Service) -> Result<(), String> {
     let asker = Asker::start(&config.enrichments, &secrets, &config.folder, &metrics)?;
     let (send, receive) = sync_channel(WAITING);
     // A service that reads to the end of its files has no time for them.
-    let canary = config.canary.filter(|_| !once);
+    let canary = config.canary.filter(|canary| canary.enabled && !once);
     let (reload, reloaded) = sync_channel(1);
     let (asks, requests) = sync_channel(ASKED);
     let failing = Arc::new(Failing::default());

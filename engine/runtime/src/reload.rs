@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tripline_alert::{Enrichments, Routing};
 use tripline_base::{Level, SourceMap};
-use tripline_detect::{DiskFiles, Ruleset};
+use tripline_detect::{FixtureFiles, Ruleset};
 
 use crate::config::{Config, Rules};
 use crate::enrich::Enrichment;
@@ -41,8 +41,8 @@ pub(crate) struct Running {
     pub revision: Option<String>,
 }
 
-/// Finds and compiles rules; the program knows how.
-pub trait Load: Send + Sync {
+/// Finds and compiles rules, and the fixtures of their canaries and tests; the program knows how.
+pub trait Load: FixtureFiles + Send + Sync {
     /// Loads the rules that a configuration names, and tells the operator what is wrong with them.
     ///
     /// # Errors
@@ -51,14 +51,6 @@ pub trait Load: Send + Sync {
 
     /// The files that these rules are read from.
     fn files(&self, rules: &Rules) -> Vec<PathBuf>;
-
-    /// The text of a fixture of a canary or a test in the `.trip` file `beside`.
-    ///
-    /// # Errors
-    /// Why it cannot be read.
-    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
-        DiskFiles.fixture(beside, name)
-    }
 }
 
 /// Asked for by a signal.

@@ -39,6 +39,9 @@ rule risk_of_root {
 }
 ";
 
+const OWN: &str =
+    "rule tripline_silent { title: \"a\" severity: low on event from okta.system_log where raw.a == 1 alert {} }\n";
+
 const PACK: &str = "name = \"aws\"\nversion = \"1\"\ndescription = \"AWS\"\n";
 
 /// Everything that is said of a configuration before a service would begin, with the texts that it points at: those of
@@ -53,6 +56,8 @@ fn said(path: &Path, text: &str) -> Vec<(Arc<SourceMap>, Diagnostic)> {
         compiler.add("m.trip", MAPPING);
         compiler.add_bytes("rules/aws/pack.toml", PACK.as_bytes());
         compiler.add("rules/aws/a.trip", RULES);
+        compiler.add_bytes("rules/tripline/pack.toml", PACK.replace("aws", "tripline").as_bytes());
+        compiler.add("rules/tripline/a.trip", OWN);
         compiler.configure(&config.rules.local);
         let mut ruleset = compiler.compile(&tripline_detect::DiskFiles, 0);
         said.extend(config.with(&sources, &ruleset).1);

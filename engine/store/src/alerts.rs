@@ -141,6 +141,11 @@ pub(crate) fn parts(conn: &Connection, alert: &str, limit: usize) -> Result<Vec<
     Ok(found)
 }
 
+pub(crate) fn is_part(conn: &Connection, alert: &str, finding: &str) -> Result<bool, Problem> {
+    let mut query = conn.prepare_cached("SELECT 1 FROM part WHERE alert = ?1 AND finding = ?2")?;
+    Ok(query.exists((alert, finding))?)
+}
+
 pub(crate) fn memo(conn: &Connection, name: &str) -> Result<Option<String>, Problem> {
     let mut query = conn.prepare_cached("SELECT value FROM memo WHERE name = ?1")?;
     Ok(query.query_row([name], |row| row.get(0)).optional()?)

@@ -190,6 +190,18 @@ pub(crate) fn settle(
     Ok(known)
 }
 
+/// Why the delivery to a destination that was tried last was not taken, by the newest that was tried at all; none where it
+/// was taken, or none was tried.
+pub(crate) fn trouble(conn: &Connection, destination: &str) -> Result<Option<String>, Problem> {
+    let mut query = conn.prepare_cached(
+        "SELECT state, reason FROM outbox WHERE destination = ?1 AND (state <> 0 OR attempts > 0)
+         ORDER BY id DESC LIMIT 1",
+    )?;
+    let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+    let found = query.query_row([destination], row).optional()?;
+    Ok(found.filter(|(state, _)| *state != DeliveryState::Delivered as i64).map(|(_, reason)| reason))
+}
+
 pub(crate) fn list(
     conn: &Connection,
     DeliveryQuery { state, destination, key, after }: &DeliveryQuery,

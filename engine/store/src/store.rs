@@ -277,6 +277,14 @@ impl Store {
         self.wrap("read", alerts::parts(&self.conn, alert, limit))
     }
 
+    /// Whether a finding is one of those of an alert.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn is_part(&self, alert: &str, finding: &str) -> Result<bool, StoreError> {
+        self.wrap("read", alerts::is_part(&self.conn, alert, finding))
+    }
+
     /// The text under a name.
     ///
     /// # Errors
@@ -369,6 +377,14 @@ impl Store {
     /// Where the store cannot be read.
     pub fn deliveries(&self, query: &DeliveryQuery, limit: usize) -> Result<Vec<Queued>, StoreError> {
         self.wrap("read", outbox::list(&self.conn, query, limit))
+    }
+
+    /// Why the newest delivery to a destination that was tried at all was not taken; none where it was, or none was tried.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn trouble(&self, destination: &str) -> Result<Option<String>, StoreError> {
+        self.wrap("read", outbox::trouble(&self.conn, destination))
     }
 
     /// Makes a dead or waiting delivery due at once. Gives whether there is one with this id.

@@ -138,6 +138,27 @@ fn a_failed_delivery_waits_and_those_behind_it_with_the_same_key_too() {
 }
 
 #[test]
+fn a_destination_that_was_broken_before_a_start_is_known_after_it() {
+    let (_folder, path, mut store) = store();
+    let settle = |store: &mut Store, now, outcome: Outcome| {
+        let ids: Vec<(i64, Outcome)> = due(store, now).into_iter().map(|(id, _)| (id, outcome.clone())).collect();
+        assert_eq!(store.settle(now, &ids).unwrap(), ids.len());
+    };
+    queue(&mut store, 1, &[("a", "1")]);
+    assert_eq!(store.trouble("siem").unwrap(), None, "nothing was tried");
+    settle(&mut store, 1, Outcome::Failed { retry_at: 5, reason: "503".into() });
+    drop(store);
+    let mut store = Store::open(&path, Options::default()).unwrap();
+    assert_eq!(store.trouble("siem").unwrap().as_deref(), Some("503"));
+    assert_eq!(store.trouble("other").unwrap(), None);
+    settle(&mut store, 9, Outcome::Delivered);
+    queue(&mut store, 10, &[("b", "1")]);
+    assert_eq!(store.trouble("siem").unwrap(), None, "the last that was tried was taken");
+    settle(&mut store, 11, Outcome::Dead { reason: "400".into() });
+    assert_eq!(store.trouble("siem").unwrap().as_deref(), Some("400"));
+}
+
+#[test]
 fn lists_of_deliveries_go_on_where_they_ended() {
     let (_folder, _path, mut store) = store();
     for key in 0..25 {

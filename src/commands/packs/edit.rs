@@ -38,7 +38,8 @@ impl What<'_> {
                 own.filter_map(|of| shadow(of.shadow)).collect()
             }
             What::Rule(rule, _) => {
-                let own = local.overrides.iter().filter(|one| one.rule.is_name() && one.is_of(&rule.name, rule.uid()));
+                let own =
+                    local.overrides.iter().filter(|one| one.rule.is_name() && one.is_of(None, &rule.name, rule.uid()));
                 own.filter_map(|one| shadow(one.shadow)).collect()
             }
         }

@@ -77,7 +77,7 @@ pub fn text(packs: &[OfPack<'_>], every_rule: bool) -> String {
 }
 
 /// For machines.
-pub fn json(packs: &[OfPack<'_>]) -> Json {
+pub fn json(packs: &[OfPack<'_>], local: Option<&Local>) -> Json {
     let rule = |(rule, decided): &(&Rule, Decided<'_>)| {
         let except: Vec<Json> = decided
             .overrides
@@ -85,7 +85,10 @@ pub fn json(packs: &[OfPack<'_>]) -> Json {
             .flat_map(|one| &one.except)
             .map(|except| {
                 let until = except.until.as_ref().map(|(day, _)| day);
-                json!({ "reason": except.reason, "until": until })
+                let condition = local.map_or("", |local| local.words(except));
+                json!({
+                    "reason": except.reason, "until": until, "where": condition, "finding": except.finding,
+                })
             })
             .collect();
         json!({

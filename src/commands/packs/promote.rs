@@ -143,11 +143,14 @@ fn text_of(record: &Record, config: &Config) -> String {
         line("severity", severities.join(", "));
         let days =
             record.days.iter().map(|(day, n)| format!("{} {n}", times::shown(*day).get(..10).unwrap_or_default()));
-        line("by day", days.collect::<Vec<_>>().join(", "));
+        line("last days", days.collect::<Vec<_>>().join(", "));
         let most: Vec<String> = record.most().iter().map(|(name, n)| format!("{} ({n})", visible(name))).collect();
-        line("entities", format!("{} different: {}", record.entities.len(), most.join(", ")));
+        let least = if record.is_full() { "at least " } else { "" };
+        line("entities", format!("{least}{} different: {}", record.entities.len(), most.join(", ")));
         let routed = &record.routed;
-        line("alerts", format!("{} would have been opened, {} of them told to nobody", routed.alerts, routed.untold));
+        let least = if routed.left_out > 0 { "at least " } else { "" };
+        let (alerts, untold) = (routed.alerts, routed.untold);
+        line("alerts", format!("{least}{alerts} would have been opened, {untold} of them told to nobody"));
         for (name, sent) in &routed.to {
             let parts = [
                 (sent.alerts, "alert"),
@@ -160,7 +163,10 @@ fn text_of(record: &Record, config: &Config) -> String {
             line("would get", format!("{} ({}): {told}", visible(name), kind(config, name)));
         }
         if routed.left_out > 0 {
-            line("", format!("{} more were not routed", counted(routed.left_out, "finding")));
+            line(
+                "",
+                format!("{} more are too many to be routed, and in none of this", counted(routed.left_out, "finding")),
+            );
         }
         for (time, title) in &record.samples {
             let when = time.map_or_else(|| "at no time".into(), times::shown);
@@ -212,9 +218,11 @@ fn json_of(record: &Record, config: &Config, now: i64) -> Json {
         "severity": record.severities().map(|(name, n)| (name, json!(n))).collect::<serde_json::Map<_, _>>(),
         "days": days.collect::<serde_json::Map<_, _>>(),
         "entities": record.entities.len(),
+        "entities_complete": !record.is_full(),
         "most": most.collect::<Vec<_>>(),
         "alerts": routed.alerts,
         "untold": routed.untold,
+        "not_routed": routed.left_out,
         "to": to.collect::<Vec<_>>(),
         "samples": samples.collect::<Vec<_>>(),
         "unreadable": record.unreadable,

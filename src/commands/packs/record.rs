@@ -105,7 +105,12 @@ impl Record {
         self.findings as f64 / days.max(1.0)
     }
 
-    /// The entities with most findings.
+    /// Whether there are entities that are not counted.
+    pub fn is_full(&self) -> bool {
+        self.entities.len() == DIFFERENT
+    }
+
+    /// The entities with most findings, of those that are counted.
     pub fn most(&self) -> Vec<(&str, u64)> {
         let mut all: Vec<(&str, u64)> = self.entities.iter().map(|(name, n)| (name.as_str(), *n)).collect();
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));

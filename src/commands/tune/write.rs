@@ -8,7 +8,8 @@ use tripline_detect::{Ruleset, harness};
 use tripline_semantic::typed::Rule;
 use tripline_syntax::ast::{Item, RuleClause};
 
-use super::{FILES, compile, sigma};
+use super::{compile, sigma};
+use crate::commands::run::Program;
 use crate::desk::Desk;
 use crate::load;
 use crate::write::replace;
@@ -131,7 +132,7 @@ pub fn filtered(
 /// # Errors
 /// What failed.
 pub fn tested(changed: &Changed, rule: &str) -> Result<usize, String> {
-    let outcomes = harness::run(&changed.ruleset, &FILES, &format!("{rule}/"), None);
+    let outcomes = harness::run(&changed.ruleset, &Program, &format!("{rule}/"), None);
     let own = outcomes.iter().filter(|outcome| outcome.item == rule);
     let failed: Vec<String> = own
         .clone()

@@ -104,6 +104,12 @@ impl Load for Fixed {
     }
 }
 
+impl tripline_detect::FixtureFiles for Fixed {
+    fn fixture(&self, _: &str, _: &str) -> Result<String, String> {
+        Err("there are none".into())
+    }
+}
+
 /// What a service leaves in its store: findings, and the state of rules.
 type Left = (Vec<(String, String, Option<i64>, u64, String)>, BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>);
 

@@ -228,11 +228,7 @@ fn the_step_at_which_a_canary_is_lost_is_told_once_and_its_end_too() {
     endpoint.works.store(true, Ordering::SeqCst);
     until("the destination works", || is(&place, "signed_in", "fires"));
     service.stop();
-    // Routes that take something else; a rule with an error.
-    configure(&place, &endpoint, "when = 'severity == \"Critical\"'", CANARY);
-    let service = place.start("a", &[]);
-    until("the route", || lost_at(&place, "signed_in", "routing"));
-    service.stop();
+    // A rule with an error.
     configure(&place, &endpoint, "", CANARY);
     place.write("rules.trip", &TRIED.replace("where status_id == \"Success\"", "where status_id == 5 5"));
     let at = kept(&place, "denied_thrice")["at"].clone();
@@ -261,7 +257,9 @@ fn canaries_run_at_once_without_a_service_and_write_nothing() {
         (state("bare"), state("unfed"), state("tripline_canary_lost")),
         (json!("none"), json!("unfed"), json!("fires"))
     );
-    assert_eq!(all.status.code(), Some(0));
+    assert_eq!(all.status.code(), Some(1), "one is not fed");
+    let fires = tripline(&place, &["canary", "run", "signed_in", "denied_thrice"]);
+    assert_eq!(fires.status.code(), Some(0));
     assert!(!place.path("a.db").exists() && endpoint.seen() == 0);
     let text = tripline(&place, &["canary", "run", "signed_in", "unfed"]);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
@@ -285,6 +283,68 @@ fn canaries_run_at_once_without_a_service_and_write_nothing() {
     let held = told(&tripline(&place, &["canary", "run", "--format", "json", "signed_in"]))["rules"][0].clone();
     assert_eq!((&held["fires"], &held["state"]), (&json!("held"), &json!("held")));
     assert!(held["why"].as_str().unwrap().contains("by ann: CHG-1"), "{held}");
+}
+
+#[test]
+fn what_the_configuration_filters_is_held_and_not_lost() {
+    let (place, endpoint) = (Place::new(), Endpoint::new());
+    place.write("rules.trip", TRIED);
+    let run = |rule: &str| {
+        let output = tripline(&place, &["canary", "run", "--format", "json", rule]);
+        let of = told(&output)["rules"][0].clone();
+        (
+            output.status.code(),
+            of["state"].as_str().unwrap().to_string(),
+            of["why"].as_str().unwrap_or_default().to_string(),
+        )
+    };
+    configure(&place, &endpoint, "when = 'severity == \"Critical\"'", "");
+    let (code, state, why) = run("signed_in");
+    assert!(code == Some(0) && state == "held" && why.contains("no route takes its alert"), "{state}: {why}");
+    let source = "[[source]]\nname = \"idp\"\nkind = \"file\"\npath = \"live.jsonl\"\nsource = \"demo.idp\"\n";
+    let output = "[[output]]\nname = \"all\"\nkind = \"stdout\"\nmin_severity = \"high\"\n";
+    place.configure("a", &format!("{source}{output}"));
+    assert_eq!((run("signed_in").1, run("denied_thrice").1), ("fires".to_string(), "held".to_string()));
+    place.configure("a", source);
+    let (code, state, why) = run("signed_in");
+    assert!(code == Some(0) && state == "held" && why.contains("no destination and no output"), "{state}: {why}");
+}
+
+#[test]
+fn a_service_stops_soon_however_many_canaries_are_due() {
+    let place = Place::new();
+    place.append("live.jsonl", "");
+    place.configure("a", &format!("[[source]]\nname = \"all\"\nkind = \"file\"\npath = \"live.jsonl\"\n{CANARY}"));
+    // The shipped rules.
+    let text = std::fs::read_to_string(place.path("a.toml")).unwrap();
+    place.write("a.toml", &text.replace("paths = [\"rules.trip\"]\n", ""));
+    let injected = |since: i64| -> usize {
+        let store = Store::read_only(place.path("a.db")).unwrap();
+        let all = store.memos("canary/", 100_000).unwrap();
+        all.iter().filter(|(_, kept)| serde_json::from_str::<Json>(kept).unwrap()["at"].as_i64() > Some(since)).count()
+    };
+    let service = place.start("a", &[]);
+    until("some canaries", || place.path("a.db").exists() && injected(0) > 20);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = i64::try_from(now.as_nanos()).unwrap();
+    service.stop();
+    // Those of the round in which it was told, and no more.
+    assert!(injected(now) < 64, "{} were injected after it was told to stop", injected(now));
+}
+
+#[test]
+fn a_service_that_does_not_run_any_more_is_no_success() {
+    let (place, endpoint) = (Place::new(), Endpoint::new());
+    place.write("rules.trip", TRIED);
+    configure(&place, &endpoint, "", CANARY);
+    place.append("live.jsonl", "");
+    let service = place.start("a", &[]);
+    until("the canary", || is(&place, "signed_in", "fires"));
+    service.stop();
+    assert_eq!(tripline(&place, &["canary", "status", "signed_in"]).status.code(), Some(0));
+    configure(&place, &endpoint, "", "[canary]\nevery = \"1s\"\nwithin = \"1s\"\n");
+    until("too long a time", || status(&place, "signed_in")["state"] == "stale");
+    assert_eq!(tripline(&place, &["canary", "status", "signed_in"]).status.code(), Some(1));
 }
 
 /// The rules of the other tests, each with a canary under a key that real events have as well.

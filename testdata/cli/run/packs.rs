@@ -1,11 +1,11 @@
 //! Packs and overrides: what is in shadow is kept and told to nobody, is promoted with its state, and an upgrade says what
 //! it changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::{Place, RULES, events, lines_of};
+use super::{Place, RULES, events, lines_of, until};
 
 const PACK: &str = "name = \"idp\"\nversion = \"1.0\"\ndescription = \"A small identity provider\"\n";
 
@@ -281,4 +281,171 @@ fn packs_are_listed_and_shipped_ones_come_beside_those_of_the_user() {
         out.contains("idp 1.0: 5 rules\n  A small identity provider\n") && out.contains(" shadow\n  Slack"),
         "{out}"
     );
+}
+
+#[test]
+fn an_error_in_the_file_of_a_pack_keeps_the_service_from_starting_and_from_reloading() {
+    let place = place();
+    configure(&place, "a", "[[pack]]\nname = \"idp\"\nmode = \"shadow\"\n");
+    place.append("live.jsonl", &events(20).concat());
+    let service = place.start("a", &[]);
+    until("the start", || place.path("a.db").exists() && !place.findings("a").is_empty());
+    let wrong = PACK.replace("version", "versin");
+    place.write("idp/pack.toml", &wrong);
+    service.signal("HUP");
+    until("the reload", || place.log("a").contains("the rules that were loaded before go on"));
+    service.stop();
+    assert_eq!(place.start("a", &["--once"]).wait().code(), Some(2));
+    let log = place.log("a");
+    assert!(log.contains("idp/pack.toml:2") && log.contains("the configuration cannot be used"), "{log}");
+    assert!(told(&place, "a.findings").is_empty() && told(&place, "a.alerts").is_empty());
+    for args in [vec!["packs", "-c", "a.toml"], vec!["test", "-c", "a.toml"], vec!["check", "a.toml"]] {
+        assert_eq!(place.say(&args).0, 2, "{args:?}");
+    }
+}
+
+/// What `packs` lists, by name: the modes of the rules of each.
+fn modes(place: &Place, config: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let (code, out, err) = place.say(&["packs", "-c", config, "--format", "json"]);
+    assert_eq!(code, 0, "{err}");
+    let all: Json = serde_json::from_str(&out).unwrap();
+    let one = |pack: &Json| {
+        let modes = pack["rules"].as_array().unwrap().iter().map(|rule| rule["mode"].as_str().unwrap().to_string());
+        (pack["name"].as_str().unwrap_or("none").to_string(), modes.collect())
+    };
+    all["packs"].as_array().unwrap().iter().map(one).collect()
+}
+
+fn of(mode: &str) -> BTreeSet<String> {
+    BTreeSet::from([mode.to_string()])
+}
+
+#[test]
+fn a_star_leaves_the_rules_over_the_service_itself_alone() {
+    let place = place();
+    let stars = "[[pack]]\nname = \"*\"\nenabled = false\n[[override]]\nrule = \"*\"\ndisable = true\n";
+    configure(&place, "a", stars);
+    let all = modes(&place, "a.toml");
+    assert_eq!((&all["idp"], &all["tripline"]), (&of("off"), &of("on")));
+    configure(&place, "a", "[[pack]]\nname = \"tripline\"\nmode = \"shadow\"\n");
+    let all = modes(&place, "a.toml");
+    assert_eq!((&all["idp"], &all["tripline"]), (&of("on"), &of("shadow")));
+    // A pack of the user's cannot be taken for it.
+    place.write("idp/pack.toml", &PACK.replace("name = \"idp\"", "name = \"tripline\""));
+    configure(&place, "a", "");
+    assert_eq!(place.start("a", &["--once"]).wait().code(), Some(2));
+    let log = place.log("a");
+    assert!(log.contains("idp/pack.toml:1") && log.contains("give this one another name"), "{log}");
+}
+
+#[test]
+fn a_part_of_a_pack_is_of_the_pack_above_it() {
+    let place = place();
+    std::fs::create_dir_all(place.path("idp/deep/sub")).unwrap();
+    std::fs::rename(place.path("idp/rules.trip"), place.path("idp/deep/sub/rules.trip")).unwrap();
+    for path in ["idp/deep", "idp/deep/sub", "idp/deep/sub/rules.trip", "./idp/deep/../deep/sub"] {
+        configure(&place, "a", "[[pack]]\nname = \"idp\"\nenabled = false\n");
+        let text = std::fs::read_to_string(place.path("a.toml")).unwrap();
+        place.write("a.toml", &text.replace("paths = [\"idp\"]", &format!("paths = [\"{path}\"]")));
+        let all = modes(&place, "a.toml");
+        let wanted = if path.contains("..") { None } else { Some(of("off")) };
+        assert_eq!(all.get("idp"), wanted.as_ref(), "{path}");
+    }
+    // The nearest counts.
+    place.write("idp/deep/pack.toml", &PACK.replace("name = \"idp\"", "name = \"deep\""));
+    configure(&place, "a", "[[pack]]\nname = \"deep\"\nenabled = false\n");
+    let text = std::fs::read_to_string(place.path("a.toml")).unwrap();
+    place.write("a.toml", &text.replace("paths = [\"idp\"]", "paths = [\"idp/deep/sub\"]"));
+    assert_eq!(modes(&place, "a.toml")["deep"], of("off"));
+}
+
+#[test]
+fn what_is_said_of_the_rules_over_the_service_itself_is_known_to_every_command() {
+    let place = place();
+    place.append("live.jsonl", &events(50).concat());
+    configure(&place, "a", "[[override]]\nrule = \"tripline_canary_lost\"\nseverity = \"low\"\n");
+    let (code, out, _) = place.say(&["check", "a.toml"]);
+    assert!(code == 0 && !out.contains("T0541") && out.contains("\n5 rules "), "{out}");
+    let (code, out, err) = place.say(&["test", "-c", "a.toml", "--format", "json"]);
+    assert!(code == 2 && err.contains("no test was found") || !out.contains("tripline_"), "{out}{err}");
+    let backtest = ["backtest", "-c", "a.toml", "live.jsonl", "--source", "demo.idp", "--format", "json"];
+    let (code, out, err) = place.say(&backtest);
+    assert!(code == 0 && !out.contains("tripline_"), "{out}{err}");
+    let wrong = "[[override]]\nrule = \"tripline_canary_lost\"\nexcept = [{ reason = \"x\", where = 'nosuch.field == \"a\"' }]\n";
+    configure(&place, "a", wrong);
+    for args in [&["check", "a.toml"][..], &["test", "-c", "a.toml"], &backtest] {
+        assert_eq!(place.say(args).0, 2, "{args:?}");
+    }
+}
+
+#[test]
+fn tests_of_shipped_rules_find_their_fixtures_outside_of_the_repository() {
+    let place = place();
+    configure(&place, "a", "[[pack]]\nname = \"slack\"\nenabled = true\n");
+    let (code, out, err) = place.say(&["test", "-c", "a.toml"]);
+    assert!(code == 0 && out.contains(" passed, 0 failed") && !out.starts_with("0 passed"), "{out}{err}");
+}
+
+#[test]
+fn a_finding_that_was_told_before_it_was_in_shadow_is_counted_once() {
+    let place = place();
+    let rule = "rule demo_denied { title: \"Denied\" severity: low on authentication from demo.idp where status_id == \"Failure\"\n\
+        group by user.uid within 1h having count() >= 2 alert { key: [user.uid] window: 24h } }\n";
+    let (mapping, _) = RULES.split_once("\nrule ").unwrap();
+    place.write("idp/rules.trip", &format!("{mapping}\n{rule}"));
+    let event = |minute: u32, user: &str, result: &str| {
+        let line = format!(
+            "{{\"product\":\"demo-idp\",\"id\":\"{minute}\",\"at\":\"2026-01-01T00:{minute:02}:00Z\",\"user\":\"{user}\",\
+             \"ip\":\"198.51.100.1\",\"country\":\"DE\",\"result\":\"{result}\"}}\n"
+        );
+        place.append("live.jsonl", &line);
+    };
+    // Time has to go on before what was denied is judged.
+    let denied = |number: u32| {
+        event(5 * number, "ann", "denied");
+        event(5 * number + 3, "bob", "ok");
+    };
+    let told = |mode: &str| {
+        configure(&place, "a", &format!("[[pack]]\nname = \"idp\"\nmode = \"{mode}\"\n"));
+        place.once("a");
+        let args = ["alerts", "list", "-c", "a.toml", "--status", "all", "--format", "json"];
+        let (_, out, err) = place.say(&args);
+        let all: Json = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+        let alerts = all["alerts"].as_array().unwrap().clone();
+        alerts.iter().map(|alert| alert["count"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let revision = || place.findings("a").into_values().map(|(_, _, revision, _)| revision).collect::<Vec<_>>();
+    (1..=2).for_each(denied);
+    assert_eq!((told("on"), revision()), (vec![1], vec![0]));
+    denied(3);
+    assert_eq!((told("shadow"), revision()), (vec![1], vec![1]));
+    denied(4);
+    assert_eq!((told("on"), revision()), (vec![1], vec![2]));
+}
+
+#[test]
+fn promoting_keeps_a_link_to_the_configuration() {
+    let place = place();
+    configure(&place, "real", "[[pack]]\nname = \"idp\"\nmode = \"shadow\"\n");
+    std::os::unix::fs::symlink("real.toml", place.path("a.toml")).unwrap();
+    let (code, out, err) = place.say(&["packs", "promote", "idp", "-c", "a.toml", "--write"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(std::fs::symlink_metadata(place.path("a.toml")).unwrap().is_symlink());
+    assert!(std::fs::read_to_string(place.path("real.toml")).unwrap().ends_with("mode = \"on\"\n"));
+}
+
+#[test]
+fn json_has_every_rule_and_the_whole_of_an_exception() {
+    let place = place();
+    let except =
+        "[[override]]\nrule = \"demo_blocked_address\"\nexcept = [{ reason = \"x\", where = 'user.uid == \"u1\"' }]\n";
+    configure(&place, "a", except);
+    let (code, _, err) = place.say(&["packs", "-c", "a.toml", "--rules", "--format", "json"]);
+    assert!(code == 2 && err.contains("leave `--rules` out"), "{err}");
+    let (_, out, _) = place.say(&["packs", "-c", "a.toml", "--format", "json"]);
+    let all: Json = serde_json::from_str(&out).unwrap();
+    let rules = all["packs"][0]["rules"].as_array().unwrap();
+    let rule = rules.iter().find(|rule| rule["name"] == "demo_blocked_address").unwrap();
+    let except = &rule["overrides"]["except"][0];
+    assert_eq!((except["where"].as_str(), except["finding"].as_bool()), (Some("user.uid == \"u1\""), Some(false)));
 }

@@ -8,7 +8,7 @@ use tripline_semantic::codes::BAD_FIXTURE;
 use tripline_semantic::typed::Statement;
 
 use crate::files::LOOKED_FOR;
-use crate::{DiskFiles, FixtureFiles, Ruleset};
+use crate::{FixtureFiles, Ruleset};
 
 /// Fixtures that were read: the `.trip` file and the name in it, to the event.
 #[derive(Default)]
@@ -57,7 +57,7 @@ fn read(files: &dyn FixtureFiles, beside: &str, name: &str) -> Result<Value<'sta
 ///
 /// Compiling does not ask for this: a rule runs without its fixtures, and those of a rule that is built into a
 /// program are nowhere on the disk.
-pub fn bad_fixtures(ruleset: &Ruleset, files: &DiskFiles, names: &[String]) -> Vec<Diagnostic> {
+pub fn bad_fixtures(ruleset: &Ruleset, files: &dyn FixtureFiles, names: &[String]) -> Vec<Diagnostic> {
     let program = &ruleset.program;
     let rules =
         program.rules.iter().flat_map(|rule| rule.tests.iter().chain(&rule.canary).map(|test| (&rule.name, test)));

@@ -15,7 +15,7 @@ use super::events::{Played, TestEvent, play};
 use super::{Outcome, Routes, Telling};
 use crate::finding::{Context, finding, handed, reasons, time_and_id};
 use crate::observe::{self, Asked};
-use crate::{Alert, DiskFiles, End, Finding, Ruleset, Stream, Taken, group};
+use crate::{Alert, End, Finding, FixtureFiles, Ruleset, Stream, Taken, group};
 
 /// How much of what is sent is shown where it is not as expected (characters).
 const SHOWN: usize = 2_000;
@@ -23,7 +23,7 @@ const SHOWN: usize = 2_000;
 /// Runs one test of a rule. Empty where it passes.
 pub fn rule_test(
     ruleset: &Ruleset,
-    files: &DiskFiles,
+    files: &dyn FixtureFiles,
     fixtures: &mut Fixtures,
     plan: &ir::Program,
     (at, rule): (usize, &typed::Rule),
@@ -425,7 +425,12 @@ fn with_alert(condition: &Typed, alert: &Alert, finding: &Finding) -> Typed {
 }
 
 /// Runs one test of a mapping.
-pub fn mapping_test(ruleset: &Ruleset, files: &DiskFiles, mapping: &typed::Mapping, test: &typed::Test) -> Outcome {
+pub fn mapping_test(
+    ruleset: &Ruleset,
+    files: &dyn FixtureFiles,
+    mapping: &typed::Mapping,
+    test: &typed::Test,
+) -> Outcome {
     let mut outcome = Outcome {
         item: mapping.name.clone(),
         test: test.name.clone(),

@@ -7,7 +7,7 @@ use tripline_semantic::expression_at;
 use tripline_semantic::typed::{Mode, Rule, Severity};
 use tripline_syntax::ast::{self, Item, Prefix, Quote, RuleClause};
 
-use super::{Pack, of, of_file};
+use super::{OWN, Pack, of, of_file};
 
 /// What a configuration says. Places are those of its own text, whatever file that is among others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,16 +107,37 @@ impl Pattern {
     pub fn is_name(&self) -> bool {
         !self.text.contains('*')
     }
+
+    /// Whether a name of a pack, or of something in it, fits. Where the pack is that over what a service tells of itself, it
+    /// has to be written in full.
+    fn fits_in(&self, pack: Option<&str>, name: &str) -> bool {
+        self.fits(name) && (pack != Some(OWN) || self.is_name())
+    }
+}
+
+impl OfPack {
+    /// Whether it is of a pack.
+    pub fn is_of(&self, pack: &str) -> bool {
+        self.name.fits_in(Some(pack), pack)
+    }
 }
 
 impl Override {
-    /// Whether it is of a rule.
-    pub fn is_of(&self, name: &str, uid: &str) -> bool {
-        self.rule.fits(name) || self.rule.fits(uid)
+    /// Whether it is of a rule of a pack.
+    pub fn is_of(&self, pack: Option<&str>, name: &str, uid: &str) -> bool {
+        self.rule.fits_in(pack, name) || self.rule.fits_in(pack, uid)
     }
 }
 
 impl Local {
+    /// The expression of an exception, as it is written.
+    pub fn words(&self, except: &Except) -> &str {
+        let (start, end) = (except.condition.start as usize, except.condition.end as usize);
+        let written = self.text.get(start..end).unwrap_or_default();
+        let between = |quotes: &&str| written.strip_prefix(*quotes).and_then(|rest| rest.strip_suffix(*quotes));
+        ["'''", "\"\"\"", "'", "\""].iter().find_map(between).unwrap_or(written).trim()
+    }
+
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.packs.is_empty() && self.overrides.is_empty()
@@ -125,7 +146,7 @@ impl Local {
     /// Whether a pack is named by itself, and not switched off.
     pub fn wants(&self, pack: &str) -> bool {
         let named = self.packs.iter().any(|of| of.name.is_name() && of.name.text == pack);
-        let on = self.packs.iter().filter(|of| of.name.fits(pack)).filter_map(|of| of.enabled).next_back();
+        let on = self.packs.iter().filter(|of| of.is_of(pack)).filter_map(|of| of.enabled).next_back();
         named && on.unwrap_or(true)
     }
 
@@ -133,14 +154,14 @@ impl Local {
     pub fn decide(&self, pack: Option<&str>, name: &str, uid: &str) -> Decided<'_> {
         let mut out = Decided::default();
         let (mut enabled, mut shadow) = (true, false);
-        for of in self.packs.iter().filter(|of| pack.is_some_and(|pack| of.name.fits(pack))) {
+        for of in self.packs.iter().filter(|of| pack.is_some_and(|pack| of.is_of(pack))) {
             if of.enabled.is_some() || of.shadow.is_some() {
                 out.by = Some(&of.name);
             }
             enabled = of.enabled.unwrap_or(enabled);
             shadow = of.shadow.map_or(shadow, |(shadow, _)| shadow);
         }
-        for one in self.overrides.iter().filter(|one| one.is_of(name, uid)) {
+        for one in self.overrides.iter().filter(|one| one.is_of(pack, name, uid)) {
             if one.disable.is_some() || one.shadow.is_some() {
                 out.by = Some(&one.rule);
             }
@@ -164,7 +185,7 @@ impl Local {
     }
 
     /// Gives rules the exceptions that are theirs, as if they had them: they are typed, planned and told like others.
-    pub(crate) fn except(&self, sources: &mut SourceMap, files: &mut [ast::File]) -> Vec<Diagnostic> {
+    pub(crate) fn except(&self, packs: &[Pack], sources: &mut SourceMap, files: &mut [ast::File]) -> Vec<Diagnostic> {
         let mut said = Vec::new();
         if self.overrides.iter().all(|one| one.except.is_empty()) {
             return said;
@@ -184,7 +205,8 @@ impl Local {
                 Item::Rule(rule) => Some(rule),
                 _ => None,
             }) {
-                if one.is_of(&rule.name.text, uid(rule)) {
+                let pack = of_file(packs, sources.name(rule.span.file)).map(|pack| pack.name.as_str());
+                if one.is_of(pack, &rule.name.text, uid(rule)) {
                     rule.clauses.extend(clauses.iter().cloned());
                 }
             }

@@ -176,3 +176,64 @@ fn what_is_wrong_with_the_file_of_a_pack_is_said() {
     let of = |file: &str| of_file(&deep, file).map(|pack| pack.name.as_str());
     assert_eq!((of("rules/b/c/x.trip"), of("rules/bc/x.trip"), of("other/x.trip")), (Some("b"), Some("a"), None));
 }
+
+#[test]
+fn a_star_does_not_stand_for_what_watches_the_service_itself() {
+    let off = |name: &str| OfPack { name: pattern(name), enabled: Some(false), shadow: None };
+    let local = |packs, overrides| Local { packs, overrides, ..Local::default() };
+    let mode = |local: &Local, pack, name: &str| local.decide(Some(pack), name, name).mode;
+    let disable = |rule: &str| Override { disable: Some(true), ..one(rule) };
+    let stars = local(vec![off("*"), off("trip*")], vec![disable("*"), disable("tripline_*")]);
+    assert_eq!(mode(&stars, "tripline", "tripline_source_silent"), Mode::On);
+    assert_eq!(mode(&stars, "demo", "one"), Mode::Off);
+    assert_eq!(mode(&local(vec![off("tripline")], Vec::new()), "tripline", "tripline_source_silent"), Mode::Off);
+    let named = local(Vec::new(), vec![disable("tripline_source_silent")]);
+    assert_eq!(mode(&named, "tripline", "tripline_source_silent"), Mode::Off);
+    assert_eq!(mode(&named, "tripline", "tripline_canary_lost"), Mode::On);
+    let severe = local(Vec::new(), vec![Override { severity: Some(Severity::Low), ..one("*") }]);
+    assert_eq!(severe.decide(Some("tripline"), "tripline_canary_lost", "tripline_canary_lost").severity, None);
+}
+
+#[test]
+fn what_lists_tables_and_days_change_is_told_and_leaves_state_alone() {
+    const READS: &str = r#"
+mapping idp from demo.idp {
+  detect where raw.product == "idp"
+  time: timestamp(raw.at)
+  user.uid: raw.user
+  otherwise -> authentication { status_id: match raw.result { "ok" => "Success", "no" => "Failure" } }
+}
+list robots: string = ["a", "b"]
+table teams key uid from "teams.csv"
+def team(uid: string) = teams[uid].team
+rule listed { title: "L" severity: low on authentication where user.uid in robots alert {} }
+rule counted { title: "C" severity: low on authentication where team(user.uid) == "blue"
+  group by user.uid within 5m having count() >= 3 alert {} }
+rule plain { title: "P" severity: low on authentication where user.uid == "x"
+  except "a" until 2099-01-01 where user.uid == "y" alert {} }
+"#;
+    struct Csv(&'static str);
+    impl tripline_semantic::Files for Csv {
+        fn read(&self, _: &str, _: &str) -> Result<String, String> {
+            Ok(format!("uid,team\nann,{}\n", self.0))
+        }
+    }
+    let of = |text: &str, team| {
+        let mut compiler = Compiler::new();
+        compiler.add("a.trip", text);
+        let ruleset = compiler.compile(&Csv(team), 0);
+        assert!(ruleset.broken().is_empty(), "{:?}", ruleset.diagnostics);
+        (super::meanings(&ruleset), meanings(&ruleset))
+    };
+    let before = of(READS, "blue");
+    let changed = [
+        (0, of(&READS.replace("[\"a\", \"b\"]", "[\"a\", \"c\"]"), "blue")),
+        (1, of(READS, "red")),
+        (2, of(&READS.replace("2099-01-01", "2099-01-02"), "blue")),
+    ];
+    for (rule, after) in changed {
+        let other: Vec<usize> = (0..3).filter(|at| before.0[*at] != after.0[*at]).collect();
+        assert_eq!((other, &after.1), (vec![rule], &before.1));
+    }
+    assert_eq!(of(READS, "blue"), before);
+}

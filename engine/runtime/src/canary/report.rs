@@ -13,7 +13,7 @@ use tripline_event::format_time;
 use tripline_semantic::typed::{Mode, Rule};
 use tripline_store::Store;
 
-use super::{Came, KEPT, Kept, MOST, Maker, OFF, State, Step};
+use super::{BROKEN, Came, KEPT, Kept, MOST, Maker, OFF, State, Step};
 use crate::config::{self, Config};
 use crate::deliver;
 use crate::engine::canary::{Out, Way, judge};
@@ -100,11 +100,18 @@ pub fn read(store: &Store, config: &Config, ruleset: &Ruleset, now: i64) -> Resu
         Some((name.strip_prefix(KEPT)?.to_string(), serde_json::from_str::<Kept>(&text).ok()?))
     });
     let mut kept: BTreeMap<String, Kept> = kept.collect();
+    let newest = kept.values().map(|kept| kept.at).max();
     let rules = ruleset.program.rules.iter();
-    Ok(rules.map(|rule| known(rule, config.canary, kept.remove(&rule.name), now)).collect())
+    Ok(rules.map(|rule| known(rule, config.canary, kept.remove(&rule.name), (newest, now))).collect())
 }
 
-fn known(rule: &Rule, settings: Option<config::Canary>, last: Option<Kept>, now: i64) -> Report {
+/// What is known of a rule by its last canary, the newest of any rule, and the time it is.
+fn known(
+    rule: &Rule,
+    settings: Option<config::Canary>,
+    last: Option<Kept>,
+    (newest, now): (Option<i64>, i64),
+) -> Report {
     let of = canary::of(rule, settings.unwrap_or_default().tests).map(|test| test.name.clone());
     let told = |answer, state, why: &str| Report {
         rule: rule.name.clone(),
@@ -118,23 +125,34 @@ fn known(rule: &Rule, settings: Option<config::Canary>, last: Option<Kept>, now:
         return told(Answer::Held, "held", OFF);
     }
     if rule.broken {
-        return told(Answer::No, "lost", "the rule has an error and is left out; `tripline check` says which");
-    }
-    if rule.mode == Mode::Off {
-        return told(Answer::No, "off", "the configuration switches the rule off");
+        return told(Answer::No, "lost", BROKEN);
     }
     if of.is_none() {
-        return told(Answer::Unknown, "none", "it has no canary, and no test that could stand in for one");
+        let why = match canary::of(rule, true) {
+            Some(_) => {
+                "it has no canary, and `tests = false` under `[canary]` keeps its tests from standing in for one"
+            }
+            None => "it has no canary, and no test that could stand in for one",
+        };
+        return told(Answer::Unknown, "none", why);
     }
-    let Some(settings) = settings else {
-        return told(Answer::Unknown, "off", "canaries are off: add `[canary]` to the configuration");
+    let settings = match settings {
+        Some(settings) if settings.enabled => settings,
+        Some(_) => return told(Answer::Unknown, "off", "canaries are off: `[canary]` has `enabled = false`"),
+        None => return told(Answer::Unknown, "off", "canaries are off: add `[canary]` to the configuration"),
     };
     match &last {
         None => told(Answer::Unknown, "waiting", "none was injected yet"),
         Some(last) => {
             let late = clock::nanos(settings.every).saturating_mul(2).saturating_add(clock::nanos(settings.within));
             if now.saturating_sub(last.at) > late {
-                let why = format!("none was injected since {}: does the service run?", format_time(last.at));
+                let since = format_time(last.at);
+                let why = match newest.is_some_and(|newest| now.saturating_sub(newest) <= late) {
+                    true => {
+                        format!("none was injected since {since}, as the service cannot keep up: give `every` more")
+                    }
+                    false => format!("none was injected since {since}: does the service run?"),
+                };
                 return told(Answer::Unknown, "stale", &why);
             }
             told(answer(last.state), last.state.as_str(), &last.why)
@@ -183,7 +201,7 @@ impl Bench<'_> {
         let mut out = Vec::new();
         for (at, rule) in self.ruleset.program.rules.iter().enumerate().filter(|(_, rule)| wanted(rule)) {
             let Some(test) = canary::of(rule, settings.tests) else {
-                out.push(known(rule, Some(settings), None, 0));
+                out.push(known(rule, Some(settings), None, (None, 0)));
                 continue;
             };
             let (now, begun) = (clock::now(), Instant::now());
@@ -259,7 +277,7 @@ mod tests {
             Some(Kept { at: 0, state, step: None, blamed, why, to: Vec::new(), nanos: 1, since: 0, fired: None, of })
         };
         let state = |name: &str, settings, last, now| {
-            let report = known(of(name), settings, last, now);
+            let report = known(of(name), settings, last, (None, now));
             (report.answer, report.state)
         };
         assert_eq!(state("own", on, None, 0), (Answer::Unknown, "waiting"));
@@ -269,7 +287,14 @@ mod tests {
         assert_eq!(state("own", on, last(State::Unfed), 0), (Answer::No, "unfed"));
         assert_eq!(state("own", on, last(State::Held), 0), (Answer::Held, "held"));
         assert_eq!(state("by_test", on, None, 0), (Answer::Unknown, "waiting"));
+        // Others were injected meanwhile.
+        let stale = |newest| known(of("own"), on, last(State::Fires), (Some(newest), 7_261 * SECOND)).why;
+        assert!(stale(0).contains("does the service run") && stale(7_000 * SECOND).contains("cannot keep up"));
+        let off = Some(config::Canary { enabled: false, ..config::Canary::default() });
+        assert_eq!(state("own", off, last(State::Fires), 0), (Answer::Unknown, "off"));
+        assert!(known(of("own"), off, None, (None, 0)).why.contains("enabled = false"));
         let without = config::Canary { tests: false, ..config::Canary::default() };
+        assert!(known(of("by_test"), Some(without), None, (None, 0)).why.contains("tests = false"));
         assert_eq!(state("by_test", Some(without), None, 0), (Answer::Unknown, "none"));
         assert_eq!(state("bare", on, None, 0), (Answer::Unknown, "none"));
         assert_eq!(state("broken", on, last(State::Fires), 0), (Answer::No, "lost"));

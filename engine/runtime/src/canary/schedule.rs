@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use tripline_detect::harness::Fixtures;
-use tripline_detect::{FixtureFiles, Ruleset, canary};
+use tripline_detect::{Ruleset, canary};
 use tripline_event::format_time;
 use tripline_semantic::typed::Mode;
 use tripline_store::Store;
 
-use super::{Came, KEPT, Kept, MOST, Maker, Marked, State, Step};
+use super::{Came, ENGINE, KEPT, Kept, MOST, Maker, Marked, State, Step};
 use crate::config::{self, Config};
 use crate::deliver::Tried;
 use crate::parcel::Message;
@@ -34,6 +34,8 @@ struct Flight {
     /// When it was injected, nanoseconds since 1970.
     at: i64,
     begun: Instant,
+    /// Since when it is on the part of its way that it is on: to the engine, or at its destinations.
+    since: Instant,
     of: String,
     /// What could not be handed over yet, as too much waits for the engine.
     unsent: Option<Box<Marked>>,
@@ -68,19 +70,12 @@ pub(crate) struct Canaries {
     number: u64,
     kept: BTreeMap<String, Kept>,
     restored: bool,
+    /// What is still to be said of rules that have no canary any more.
+    gone: Settled,
     fixtures: Fixtures,
     /// The rules that have one, by index.
     wheel: Vec<usize>,
     next: Instant,
-}
-
-/// Fixtures, as the program finds them.
-struct Found<'l>(&'l dyn Load);
-
-impl FixtureFiles for Found<'_> {
-    fn fixture(&self, beside: &str, name: &str) -> Result<String, String> {
-        self.0.fixture(beside, name)
-    }
 }
 
 impl Canaries {
@@ -103,17 +98,19 @@ impl Canaries {
             number: 0,
             kept: BTreeMap::new(),
             restored: false,
+            gone: Settled::default(),
             fixtures: Fixtures::default(),
             wheel: Vec::new(),
             next: Instant::now(),
         }
     }
 
-    /// Begins with a ruleset. What is under way was of another, and is injected anew.
+    /// Begins with a ruleset. What is under way was of another, and is injected anew. What is known of rules that have no
+    /// canary any more is forgotten, and where one was lost, that ends.
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub fn begin(&mut self, ruleset: &Ruleset, store: &Store) -> Result<Settled, String> {
+    pub fn begin(&mut self, ruleset: &Ruleset, store: &Store) -> Result<(), String> {
         if !std::mem::replace(&mut self.restored, true) {
             for (name, text) in store.memos(KEPT, MOST).map_err(|error| error.to_string())? {
                 if let (Some(rule), Ok(kept)) = (name.strip_prefix(KEPT), serde_json::from_str(&text)) {
@@ -134,17 +131,25 @@ impl Canaries {
         self.wheel = (0..rules.len()).filter(has_one).collect();
         self.next = Instant::now();
         // Where something cannot be read, a rule may be gone by mistake alone.
-        let mut settled = Settled::default();
         if !ruleset.has_errors() {
             let names: BTreeSet<&str> =
                 self.wheel.iter().filter_map(|at| Some(rules.get(*at)?.name.as_str())).collect();
             let gone: Vec<String> = self.kept.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
             for name in gone {
-                self.kept.remove(&name);
-                settled.memos.push((format!("{KEPT}{name}"), None));
+                if let Some(was) = self.kept.remove(&name).filter(|was| was.state == State::Lost) {
+                    let why = format!("{name} is gone or off, or has no canary any more");
+                    let ended = event(&name, &Kept { why, ..was }, "ended", self.settings.within, clock::now());
+                    self.gone.events.push(ended);
+                }
+                self.gone.memos.push((format!("{KEPT}{name}"), None));
             }
         }
-        Ok(settled)
+        Ok(())
+    }
+
+    /// What is to be said of rules that have no canary any more.
+    pub fn ended(&mut self) -> Settled {
+        std::mem::take(&mut self.gone)
     }
 
     /// What became of the last canary of each rule.
@@ -157,15 +162,17 @@ impl Canaries {
         self.tell.clone()
     }
 
-    /// Whether it is under way still.
-    pub fn is_under_way(&self, flight: u64) -> bool {
+    /// It came to the engine. Gives whether it is under way still, and not too late.
+    pub fn came_in_time(&mut self, flight: u64, settled: &mut Settled) -> bool {
+        self.give_up(flight, settled);
         self.flights.contains_key(&flight)
     }
 
-    /// It came through the engine, and these destinations are asked now.
+    /// It came through the engine, and these destinations are asked now. What it waited for before is not their fault.
     pub fn asked(&mut self, flight: u64, open: BTreeSet<String>, settled: &mut Settled) {
         if let Some(found) = self.flights.get_mut(&flight) {
             found.open = Some(open);
+            found.since = Instant::now();
         }
         self.settle_done(flight, settled);
     }
@@ -230,51 +237,62 @@ impl Canaries {
 
     /// Hands over what could not be handed over before, and gives up what took too long.
     pub fn pass(&mut self, settled: &mut Settled) {
-        let mut late = Vec::new();
-        for (number, flight) in &mut self.flights {
+        for flight in self.flights.values_mut() {
             if let Some(marked) = flight.unsent.take() {
                 flight.unsent = handed(&self.send, marked);
             }
-            if flight.begun.elapsed() >= self.settings.within {
-                late.push(*number);
-            }
         }
-        for number in late {
-            let Some(flight) = self.flights.get(&number) else { continue };
-            let within = self.settings.within;
-            let came = match flight.open.as_ref().map(|open| open.iter().next()) {
-                Some(Some(to)) => {
-                    let why = format!("`{to}` was busy for longer than {within:?}: its worker did not come to it");
-                    Came::lost(Step::Destination, to, why)
-                }
-                _ => {
-                    let why = format!("it waited longer than {within:?} in front of the engine, behind other events");
-                    Came::lost(Step::Intake, &flight.rule, why)
-                }
+        let all: Vec<u64> = self.flights.keys().copied().collect();
+        all.into_iter().for_each(|flight| self.give_up(flight, settled));
+    }
+
+    /// Gives up a canary that takes too long on the part of its way that it is on.
+    fn give_up(&mut self, number: u64, settled: &mut Settled) {
+        let within = self.settings.within;
+        let Some(flight) = self.flights.get(&number).filter(|flight| flight.since.elapsed() >= within) else { return };
+        let came = match flight.open.as_ref().map(|open| open.iter().next()) {
+            Some(Some(to)) => {
+                let why = format!("`{to}` was busy for longer than {within:?}: its worker did not come to it");
+                Came::lost(Step::Destination, to, why)
+            }
+            _ => {
+                let why = format!("it waited longer than {within:?} in front of the engine, behind other events");
+                Came::lost(Step::Intake, ENGINE, why)
+            }
+        };
+        self.settle(number, came, settled);
+    }
+
+    /// Injects what is due: one rule after another, so that each has its turn once in the configured time. Where rounds of
+    /// the engine take longer than a turn, several have theirs in one.
+    pub fn inject(&mut self, ruleset: &Ruleset, config: &Config, settled: &mut Settled) {
+        let Ok(count) = u32::try_from(self.wheel.len()) else { return };
+        let Some(between) = self.settings.every.checked_div(count) else { return };
+        for _ in 0..AT_ONCE {
+            if Instant::now() < self.next || self.flights.len() >= AT_ONCE {
+                return;
+            }
+            let Some(at) = self.due(ruleset, clock::now().saturating_add(clock::nanos(between))) else {
+                self.next = Instant::now() + between.clamp(LEAST, MOST_WAIT);
+                return;
             };
-            self.settle(number, came, settled);
+            // As many turns as one round has are made up for.
+            self.next += between;
+            if let Some(least) = Instant::now().checked_sub(between.saturating_mul(AT_ONCE as u32)) {
+                self.next = self.next.max(least);
+            }
+            self.inject_one(ruleset, config, at, settled);
         }
     }
 
-    /// Injects what is due: one rule after another, so that each has its turn once in the configured time.
-    pub fn inject(&mut self, ruleset: &Ruleset, config: &Config, settled: &mut Settled) {
-        let Ok(count) = u32::try_from(self.wheel.len()) else { return };
-        if count == 0 || Instant::now() < self.next || self.flights.len() >= AT_ONCE {
-            return;
-        }
+    fn inject_one(&mut self, ruleset: &Ruleset, config: &Config, at: usize, settled: &mut Settled) {
         let now = clock::now();
-        let between = self.settings.every / count;
-        let Some(at) = self.due(ruleset, now.saturating_add(clock::nanos(between))) else {
-            self.next = Instant::now() + between.clamp(LEAST, MOST_WAIT);
-            return;
-        };
-        self.next = (self.next + between).max(Instant::now());
         let Some(rule) = ruleset.program.rules.get(at) else { return };
         let Some(test) = canary::of(rule, self.settings.tests) else { return };
         self.number += 1;
         let (load, failing) = (Arc::clone(&self.load), Arc::clone(&self.failing));
         let fails = |source: &str| failing.of(source).map(|(why, _)| why);
-        let maker = Maker { config, ruleset, files: &Found(load.as_ref()), fails: &fails };
+        let maker = Maker { config, ruleset, files: load.as_ref(), fails: &fails };
         let begun = Instant::now();
         let made = maker.make(&mut self.fixtures, (at, rule), test, self.number, now);
         match made {
@@ -284,6 +302,7 @@ impl Canaries {
                     rule: rule.name.clone(),
                     at: now,
                     begun,
+                    since: begun,
                     of: test.name.clone(),
                     unsent: handed(&self.send, Box::new(marked)),
                     open: None,
@@ -337,3 +356,6 @@ fn event(rule: &str, kept: &Kept, state: &str, within: Duration, now: i64) -> Js
         "seconds": now.saturating_sub(kept.since).max(0) / 1_000_000_000,
     })
 }
+
+#[cfg(test)]
+mod tests;

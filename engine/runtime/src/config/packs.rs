@@ -2,7 +2,7 @@
 
 use tripline_base::{Diagnostic, SourceMap, Span, did_you_mean};
 use tripline_config::{At, Said, Table};
-use tripline_detect::packs::{Except, OfPack, Override, Pattern};
+use tripline_detect::packs::{Except, OWN, OfPack, Override, Pattern};
 use tripline_detect::{Local, Ruleset};
 use tripline_semantic::typed::{Mode, Rule, Severity};
 
@@ -88,7 +88,7 @@ pub(super) fn unmatched(local: &Local, ruleset: &Ruleset) -> Vec<Diagnostic> {
     let rules = &ruleset.program.rules;
     let mut said = Vec::new();
     for of in &local.packs {
-        if !ruleset.packs.iter().any(|pack| of.name.fits(&pack.name)) {
+        if !ruleset.packs.iter().any(|pack| of.is_of(&pack.name)) {
             let names = ruleset.packs.iter().map(|pack| pack.name.as_str());
             let message = format!("there is no pack `{}`", of.name.text);
             said.push(
@@ -99,12 +99,17 @@ pub(super) fn unmatched(local: &Local, ruleset: &Ruleset) -> Vec<Diagnostic> {
         }
     }
     for one in &local.overrides {
-        if !rules.iter().any(|rule| one.is_of(&rule.name, rule.uid())) {
+        let pack = |rule: &Rule| ruleset.pack(rule).map(|pack| pack.name.as_str());
+        if !rules.iter().any(|rule| one.is_of(pack(rule), &rule.name, rule.uid())) {
             let names = rules.iter().map(|rule| rule.name.as_str());
+            let own = rules.iter().any(|rule| pack(rule) == Some(OWN) && one.rule.fits(&rule.name));
             let message = format!("there is no rule `{}`, so this override changes nothing", one.rule.text);
             said.push(
                 Diagnostic::new(&codes::UNMATCHED_OVERRIDE, one.rule.span, message)
                     .maybe_help(did_you_mean(&one.rule.text, names))
+                    .maybe_help(
+                        own.then(|| format!("a `*` does not stand for rules of the pack `{OWN}`: name each in full")),
+                    )
                     .help("`tripline packs` lists the rules that there are"),
             );
         }

@@ -75,7 +75,7 @@ fn whole(root: &mut Table<'_>, folder: &Path, kinds: Kinds, said: &mut Said<'_>)
     let enrichments = crate::enrich::read(root, said);
     let metrics = root.table("metrics", said).and_then(|table| metrics(table, said));
     let api = root.table("api", said).and_then(|table| api(table, said));
-    let canary = root.table("canary", said).and_then(|table| canary(table, said));
+    let canary = root.table("canary", said).and_then(|table| canary(table, engine.commit_every, said));
     let store = store.unwrap_or_else(|| {
         Some(Keep { path: folder.join("tripline.db"), max_bytes: None, retain: RETAIN, sync: true })
     })?;
@@ -132,7 +132,7 @@ fn rules_of(table: Option<Table<'_>>, folder: &Path, said: &mut Said<'_>) -> Rul
     let watch = table.flag("watch", true, said).then_some(every);
     let strict = table.flag("strict", false, said);
     table.finish(said);
-    Rules { paths, pipelines, taxonomies, watch, strict, local: Local::default() }
+    Rules { folder: folder.to_path_buf(), paths, pipelines, taxonomies, watch, strict, local: Local::default() }
 }
 
 /// The name of a source or an output, which no other has.
@@ -232,12 +232,28 @@ fn api(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Api> {
     })
 }
 
-fn canary(mut table: Table<'_>, said: &mut Said<'_>) -> Option<Canary> {
+/// How many times as long as a commit a canary may take at least: it waits for one in front of the engine, and for one
+/// behind it.
+const COMMITS: u32 = 4;
+
+fn canary(mut table: Table<'_>, commit_every: Duration, said: &mut Said<'_>) -> Option<Canary> {
     let usual = Canary::default();
-    let enabled = table.flag("enabled", true, said);
+    let enabled = table.flag("enabled", usual.enabled, said);
     let every = table.duration("every", usual.every, ("1s", "7d"), said);
     let within = table.duration("within", usual.within, ("1s", "1h"), said);
     let tests = table.flag("tests", usual.tests, said);
     table.finish(said);
-    enabled.then_some(Canary { every, within, tests })
+    if enabled && within < commit_every * COMMITS {
+        let message = format!(
+            "`within` is {within:?}, and `commit_every` of `[engine]` is {commit_every:?}: canaries would be lost that only \
+             wait for a commit"
+        );
+        said.push(
+            Diagnostic::new(&BAD_VALUE, table.span, message)
+                .help(format!("give canaries at least {COMMITS} times `commit_every`: `within = \"{}s\"`", {
+                    (commit_every * COMMITS).as_secs_f64().ceil()
+                })),
+        );
+    }
+    Some(Canary { enabled, every, within, tests })
 }

@@ -9,7 +9,7 @@ use tripline_alert::{Alert, Answered, Beside, Changes, Looked, Shelf};
 use tripline_detect::{Detector, Ruleset, canary};
 use tripline_event::format_time;
 use tripline_semantic::typed::Rule;
-use tripline_store::{Commit, Note};
+use tripline_store::Note;
 
 use super::desk::{Kept, Rules};
 use super::judge::{self, Row};
@@ -60,10 +60,6 @@ pub(crate) fn judge<'r>(
         let why = "the rule is in shadow: what it finds is kept, and told to nobody";
         return Ok(Err(Came::other(State::Held, why)));
     }
-    // The findings of silent rules are for other rules alone.
-    if rule.silent {
-        return Ok(Ok(Vec::new()));
-    }
     let shelf = Beside(Some(shelf));
     let mut changes = Changes::default();
     let mut out: Vec<Out> = Vec::new();
@@ -93,9 +89,13 @@ pub(crate) fn judge<'r>(
         return Ok(Err(Came::other(State::Held, why)));
     }
     to.append(&mut out);
+    // What is filtered is filtered because somebody wrote it so.
     if to.is_empty() {
-        let why = "no route takes its alert, and no output its finding";
-        return Ok(Err(Came::lost(Step::Routing, &rule.name, why)));
+        let why = match outlets.is_empty() {
+            true => "the configuration has no destination and no output: it is kept, and told to nobody",
+            false => "no route takes its alert, and no output its finding: it is kept, and told to nobody",
+        };
+        return Ok(Err(Came::other(State::Held, why)));
     }
     Ok(Ok(to))
 }
@@ -126,7 +126,7 @@ fn found<'r>(
         let mine = findings.iter().filter(|finding| finding.rule == marked.rule);
         rows.extend(mine.map(|finding| Row::new(ruleset, finding, Instant::now())));
     }
-    if rows.is_empty() && !rule.silent {
+    if rows.is_empty() {
         let events: Vec<_> = marked.events.iter().map(|(choice, event)| (choice.clone(), event)).collect();
         let (lost, why) = match detectors.first().map(Mutex::try_lock) {
             Some(Ok(detector)) => canary::why(ruleset, &detector, marked.rule, &events),
@@ -153,17 +153,13 @@ fn held(alert: &Alert) -> Option<String> {
 }
 
 impl Engine<'_> {
-    /// Begins with a ruleset: what is known of rules that are gone is forgotten.
+    /// Begins with a ruleset.
     pub(super) fn begin_canaries(&mut self, ruleset: &Ruleset) -> Result<(), String> {
         let Some(canaries) = &mut self.canaries else { return Ok(()) };
-        let settled = canaries.begin(ruleset, &locked(&self.store))?;
+        canaries.begin(ruleset, &locked(&self.store))?;
         self.metrics.canary_fires.reset();
         for (rule, kept) in canaries.kept() {
             self.metrics.canary_fires.with_label_values(&[rule]).set(i64::from(kept.state == State::Fires));
-        }
-        if !settled.memos.is_empty() {
-            let commit = Commit { at: clock::now(), memos: settled.memos, ..Commit::default() };
-            self.commit(Work { commit, ..Work::default() })?;
         }
         Ok(())
     }
@@ -176,10 +172,14 @@ impl Engine<'_> {
         rules: &Rules,
         work: &mut Work,
     ) {
+        // Who stops waits for what has come, and nothing new is begun.
+        if self.stop.asked() {
+            return;
+        }
         let Some(mut canaries) = self.canaries.take() else { return };
-        let mut settled = Settled::default();
+        let mut settled = canaries.ended();
         while let Some(marked) = canaries.arrived.pop_front() {
-            if !canaries.is_under_way(marked.flight) {
+            if !canaries.came_in_time(marked.flight, &mut settled) {
                 continue;
             }
             let ways: Vec<Way<'_>> = self.outlets.iter().map(Outlet::way).collect();

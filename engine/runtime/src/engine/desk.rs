@@ -107,6 +107,22 @@ impl Rules {
         Ok(Rules { desk: made.enriching(enrichments), rules: about(ruleset, None) })
     }
 
+    /// Whether a finding is part of an alert: of the one that it opened, or of the latest with its key.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn has_taken(&self, store: &Store, rule: usize, told: &Told) -> Result<bool, String> {
+        let Some(Some((rule, _))) = self.rules.get(rule) else { return Ok(false) };
+        let latest = store.latest_alert(rule, &key_text(&told.key)).map_err(self::told)?.map(|alert| alert.id);
+        let own = Alert::id_of(rule, &told.key, &told.uid);
+        for alert in latest.into_iter().chain([own]) {
+            if store.is_part(&alert, &told.uid).map_err(self::told)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Makes a finding part of an alert.
     pub fn take(
         &self,
