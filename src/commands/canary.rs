@@ -64,9 +64,11 @@ impl Which {
         }
     }
 
-    /// 1 where a rule would not fire, or a service does not try it any more: somebody has to look.
+    /// 1 where a rule would not fire, or a service does not try it any more: somebody has to look. Rules that no source
+    /// feeds are what somebody wanted; `doctor` names them.
     fn print(&self, reports: &[Report]) -> Outcome {
-        let wrong = reports.iter().any(|report| report.answer == Answer::No || report.state == "stale");
+        let wrong = |report: &Report| report.answer == Answer::No && report.state != "unfed" || report.state == "stale";
+        let wrong = reports.iter().any(wrong);
         match self.format {
             Format::Json => {
                 let all: Vec<Json> = reports.iter().map(Report::json).collect();
