@@ -70,10 +70,10 @@ fn archive(dir: &tempfile::TempDir) -> [String; 2] {
 fn the_quickstart_is_counted() {
     let text = fine(&["backtest", QUICKSTART[0], QUICKSTART[1]]);
     for wanted in [
-        "13 findings by 12 of ",
-        " rules: 13 alerts after grouping, 17 entities\n2026-02-11 to 2026-02-11 (1 day)\n",
-        "severities: 4 critical, 5 high, 4 medium\n",
-        "  2026-02-11       13  ####",
+        "16 findings by 15 of ",
+        " rules: 16 alerts after grouping, 21 entities\n2026-02-10 to 2026-02-11 (2 days)\n",
+        "severities: 4 critical, 5 high, 4 medium, 2 low, 1 informational\n",
+        "  2026-02-11       14  ####",
         "        40  aws.cloudtrail\n        31  okta.system_log\n",
         "\n71 events, 0.1 MB, ",
     ] {
@@ -150,10 +150,10 @@ fn the_page_of_a_backtest_stands_alone() {
     for word in ["http://", "https://", "src=", "<link", "@import", "url(", "<script"] {
         assert!(!page.contains(word), "{word}");
     }
-    for word in ["default-src 'none'", "prefers-color-scheme: dark", "<svg class=\"large\"", "2026-02-11: 13</title>"] {
+    for word in ["default-src 'none'", "prefers-color-scheme: dark", "<svg class=\"large\"", "2026-02-11: 14</title>"] {
         assert!(page.contains(word), "{word}");
     }
-    assert_eq!(page.matches("<svg class=\"small\"").count(), 12);
+    assert_eq!(page.matches("<svg class=\"small\"").count(), 15);
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn findings_are_valid_ocsf_and_stable_over_runs() {
     let run = || out(&tripline(&["scan", "--format", "ndjson", QUICKSTART[0], QUICKSTART[1]]));
     let (first, second) = (run(), run());
     assert_eq!(first, second);
-    assert_eq!(first.lines().count(), 13);
+    assert_eq!(first.lines().count(), 16);
     let mut of_events = 0;
     for line in first.lines() {
         let finding: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -154,7 +154,8 @@ fn sources_of_the_taxonomy_tell_about_platforms() {
     }
     unplaced.sort();
     // What looks at others' assets, at what somebody asked for, or at the service itself.
-    let fine = ["panther.audit", "qualys", "scheduled.query", "socradar.incidents", "tripline.health"];
+    let fine =
+        ["panther.audit", "qradar.offense", "qualys", "scheduled.query", "socradar.incidents", "tripline.health"];
     assert_eq!(unplaced, fine, "engine/schema/data/platforms.txt says which platforms a source tells about");
 }
 
