@@ -82,7 +82,7 @@ fn findings_are_valid_ocsf_and_stable_over_runs() {
         let raw = text.lines().nth(number.parse::<usize>().unwrap() - 1).unwrap();
         assert_eq!(serde_json::from_str::<serde_json::Value>(raw).unwrap(), finding["evidences"][0]["data"]);
     }
-    assert_eq!(of_events, 12);
+    assert_eq!(of_events, 15);
 }
 
 #[test]
