@@ -138,11 +138,18 @@ impl Decoder {
     pub fn resume(layout: &Layout, kept: &[(u64, String)], line: u64) -> Option<Self> {
         let mut decoder = Self::new(layout)?;
         let mut batch = Batch::default();
+        let taking_over = |decoder: &mut Self, begins: bool| {
+            if let Lines::Auditd(events) = &mut decoder.lines {
+                events.take_over(begins);
+            }
+        };
+        taking_over(&mut decoder, true);
         for (number, text) in kept {
             decoder.line = number.saturating_sub(1);
             decoder.feed(&[text.as_bytes(), b"\n"].concat(), &mut batch, usize::MAX);
             batch.clear(0);
         }
+        taking_over(&mut decoder, false);
         decoder.line = line;
         Some(decoder)
     }

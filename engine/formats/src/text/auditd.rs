@@ -27,6 +27,8 @@ const MOST_BYTES: usize = 1 << 20;
 pub(super) struct Events {
     waiting: VecDeque<Event>,
     bytes: usize,
+    /// Whether it is fed what waited elsewhere: all of that waits on.
+    takes_over: bool,
 }
 
 /// The records of an event, as they came.
@@ -43,6 +45,11 @@ struct Event {
 }
 
 impl Events {
+    /// Says whether what comes now waited elsewhere.
+    pub fn take_over(&mut self, begins: bool) {
+        self.takes_over = begins;
+    }
+
     pub fn kept(&self) -> Vec<(u64, &[u8])> {
         let mut kept: Vec<(u64, &[u8])> = Vec::new();
         for event in &self.waiting {
@@ -60,7 +67,9 @@ impl Events {
         };
         let found = self.waiting.iter().position(|event| event.stamp == head.stamp && event.node == head.node);
         if found.is_none() {
-            self.release(&head, line, out);
+            if !self.takes_over {
+                self.release(&head, line, out);
+            }
             if !head.has_several {
                 let event = Event::new(&head, line, text);
                 event.write(out);
