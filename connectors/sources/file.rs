@@ -79,6 +79,8 @@ struct Open {
     complained: bool,
     /// Since when it is not found any more.
     gone: Option<Instant>,
+    /// Whether there was more to read of it.
+    more: bool,
 }
 
 /// Reads files until the service stops, or until their ends where they are not followed.
@@ -101,8 +103,9 @@ impl Source for Reader {
                 full = true;
                 self.intake.say(&format!("there are more than {MOST_FILES} files; the others wait"));
             }
+            let looked = Instant::now();
             self.meet(&mut files, found);
-            let Ok(progress) = self.read_all(&mut files, follow) else { return };
+            let Ok(progress) = self.read_all(&mut files, follow, looked) else { return };
             self.forget(&mut files, follow);
             if progress {
                 continue;
@@ -132,6 +135,7 @@ impl Reader {
     /// Looks at what was found under the pattern.
     fn meet(&self, files: &mut BTreeMap<Id, Open>, found: Vec<PathBuf>) {
         let mut here = Vec::new();
+        let mut open = held(files);
         for path in found {
             let Ok(about) = std::fs::metadata(&path) else { continue };
             if !about.is_file() {
@@ -139,7 +143,12 @@ impl Reader {
             }
             let id = id_of(&path, &about);
             here.push(id);
-            let known = files.entry(id).or_default();
+            let known = files.entry(id).or_insert_with(|| {
+                // It is opened as it is found: it may be gone before its turn.
+                let handle = (open < MOST_OPEN).then(|| identity::open(&path, id).ok().flatten()).flatten();
+                open += usize::from(handle.is_some());
+                Open { handle, ..Open::default() }
+            });
             known.gone = None;
             known.place.path = path;
         }
@@ -159,47 +168,51 @@ impl Reader {
         }
     }
 
-    /// Reads what there is, a piece of each file in turn. Gives whether there was anything.
-    fn read_all(&self, files: &mut BTreeMap<Id, Open>, follow: bool) -> Result<bool, Stopped> {
+    /// Reads what there is, a piece of each file in turn, until files are to be looked for again. Gives whether there was
+    /// anything.
+    fn read_all(&self, files: &mut BTreeMap<Id, Open>, follow: bool, looked: Instant) -> Result<bool, Stopped> {
         let mut any = false;
         // In the order of names, so that what was rotated comes in a fixed order.
         let mut order: Vec<(PathBuf, Id)> = files.iter().map(|(id, file)| (file.place.path.clone(), *id)).collect();
         order.sort();
-        for (_, id) in order {
-            loop {
+        while !order.is_empty() {
+            let mut unread = Vec::new();
+            for (path, id) in order {
                 if self.intake.stop().asked() {
                     return Err(Stopped);
                 }
-                let Some(file) = files.get_mut(&id) else { break };
-                let Some(cut) = self.read(id, file, follow) else { break };
+                let Some(file) = files.get_mut(&id) else { continue };
+                let cut = self.read(id, file, follow);
+                file.more = cut.as_ref().is_some_and(|cut| cut.more);
+                let Some(Cut { pieces, bytes, more, .. }) = cut else { continue };
                 any = true;
-                let more = cut.more;
                 let position = Some(position(files));
-                let Cut { pieces, bytes, .. } = cut;
-                let arrival = Arrival { position, ..Arrival::of(pieces, bytes, Instant::now()) };
-                self.intake.hand_over(arrival)?;
-                if !more {
-                    break;
+                self.intake.hand_over(Arrival { position, ..Arrival::of(pieces, bytes, Instant::now()) })?;
+                if more {
+                    unread.push((path, id));
                 }
             }
+            // However much is behind in one file: others may come and go meanwhile.
+            if looked.elapsed() >= self.config.poll {
+                break;
+            }
+            order = unread;
         }
         Ok(any)
     }
 
     /// The next whole lines of a file; none where there are none now.
     fn read(&self, id: Id, file: &mut Open, follow: bool) -> Option<Cut> {
-        let Open { place, handle, decoder, whole, complained, gone } = file;
+        let Open { place, handle, decoder, whole, complained, gone, .. } = file;
         if handle.is_none() {
             let about = std::fs::metadata(&place.path).ok()?;
             // Who reads to the end lets go of what waited for more.
             if about.len() == place.offset && gone.is_none() && (follow || place.kept.is_empty()) {
                 return None;
             }
-            let opened = std::fs::File::open(&place.path);
-            let opened = opened.and_then(|opened| Ok((id_of(&place.path, &opened.metadata()?), opened)));
-            match opened {
-                Ok((found, opened)) if found == id => *handle = Some(opened),
-                Ok(_) => return None,
+            match identity::open(&place.path, id) {
+                Ok(Some(opened)) => *handle = Some(opened),
+                Ok(None) => return None,
                 Err(error) => {
                     if !std::mem::replace(complained, true) {
                         self.intake.say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
@@ -326,14 +339,18 @@ impl Reader {
     /// Lets go of what nothing more comes from.
     fn forget(&self, files: &mut BTreeMap<Id, Open>, follow: bool) {
         files.retain(|_, file| match file.gone {
-            Some(since) => follow && since.elapsed() < LINGER + Duration::from_secs(1),
+            Some(since) => file.more || follow && since.elapsed() < LINGER + Duration::from_secs(1),
             None => true,
         });
-        let open = files.values().filter(|file| file.handle.is_some()).count();
-        if open > MOST_OPEN {
+        if held(files) > MOST_OPEN {
             files.values_mut().filter(|file| file.gone.is_none()).for_each(|file| file.handle = None);
         }
     }
+}
+
+/// How many files are held open.
+fn held(files: &BTreeMap<Id, Open>) -> usize {
+    files.values().filter(|file| file.handle.is_some()).count()
 }
 
 /// Nanoseconds since 1970.

@@ -27,6 +27,13 @@ pub(super) fn id_of(path: &Path, _about: &Metadata) -> Id {
     (0, digest.iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte)))
 }
 
+/// Opens the file of an id; none where another has its path now.
+pub(super) fn open(path: &Path, id: Id) -> io::Result<Option<File>> {
+    let file = File::open(path)?;
+    let found = id_of(path, &file.metadata()?);
+    Ok((found == id).then_some(file))
+}
+
 /// How a file begins, as far as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Prefix {

@@ -5,9 +5,10 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use tripline_connect::source::SourceSettings;
+use tripline_connect::source::{Arrival, Intake, SourceSettings};
 use tripline_formats::{Format, Layout};
 
 use super::config::Files;
@@ -161,7 +162,7 @@ fn compressed_files_survive_a_restart_too() {
 /// What a source that is opened anew hands over, and its position after it.
 fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) -> (Vec<String>, Option<Vec<u8>>) {
     let files = Files { path: "*.log*".into(), layout, follow: !once, poll: Duration::from_millis(10) };
-    let (intake, arrivals) = tripline_connect::source::Intake::channel("a", 1000);
+    let (intake, arrivals) = Intake::channel("a", 1000);
     let secrets = tripline_config::Secrets::default();
     let opening = tripline_connect::source::Opening {
         secrets: &secrets,
@@ -188,6 +189,56 @@ fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) 
         after = arrival.position.or(after);
     }
     (out, after)
+}
+
+/// A source that follows `*.log`, as it is opened anew; its arrivals, and what stops it.
+fn following(folder: &Path, waiting: usize) -> (Receiver<Arrival>, Intake, std::thread::JoinHandle<()>) {
+    let layout = Layout::of(Format::Json);
+    let files = Files { path: "*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
+    let (intake, arrivals) = Intake::channel("a", waiting);
+    let secrets = tripline_config::Secrets::default();
+    let opening = tripline_connect::source::Opening {
+        secrets: &secrets,
+        folder,
+        once: false,
+        position: None,
+        rows: Vec::new(),
+        intake: intake.clone(),
+    };
+    let source = files.open(opening).unwrap();
+    (arrivals, intake, std::thread::spawn(move || source.run()))
+}
+
+#[test]
+fn the_backlog_of_one_file_hides_no_rotation_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("{{\"n\":1,\"fill\":\"{}\"}}\n", "x".repeat(9_000));
+    std::fs::write(folder.path().join("a.log"), line.repeat(6_000)).unwrap();
+    std::fs::create_dir(folder.path().join("old")).unwrap();
+    let log = folder.path().join("b.log");
+    let (arrivals, intake, thread) = following(folder.path(), 1);
+    let (mut of_a, mut rotated) = (0, 0);
+    append(&log, "{\"b\":0}\n");
+    while of_a < 6_000 {
+        let arrival = arrivals.recv_timeout(Duration::from_secs(10)).unwrap();
+        for (name, batch) in &arrival.pieces {
+            if name.ends_with("a.log") {
+                of_a += batch.records.len();
+                continue;
+            }
+            for record in batch.iter() {
+                assert_eq!(record.bytes, format!("{{\"b\":{rotated}}}").as_bytes());
+                std::fs::rename(&log, folder.path().join(format!("old/{rotated}"))).unwrap();
+                rotated += 1;
+                append(&log, &format!("{{\"b\":{rotated}}}\n"));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    intake.stop().now();
+    drop(arrivals);
+    thread.join().unwrap();
+    assert!(rotated >= 3, "{rotated} while there was a backlog");
 }
 
 #[test]
