@@ -5,7 +5,7 @@
 //! A file is known by its device, its number and its first bytes, not by its name: renaming it loses nothing and
 //! doubles nothing. One that is shorter than what was read of it, or begins otherwise, was truncated and is read
 //! from its beginning. One that is no longer found under the pattern is read to its end, looked at for a while
-//! longer, and forgotten.
+//! longer, and let go; how far it was read is remembered for days, as a volume may come back.
 
 mod config;
 mod find;
@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use tripline_connect::clock;
 use tripline_connect::source::{Arrival, Intake, Source, Stopped};
 
 use tripline_formats::{Decoder, Format, Layout, recognise};
@@ -32,6 +33,10 @@ use whole::Whole;
 
 /// How long a file that was renamed or deleted is looked at: who writes it may not know yet.
 const LINGER: Duration = Duration::from_secs(60);
+/// How long it is remembered how far a file was read that is gone, in seconds.
+const REMEMBERED: i64 = 7 * 24 * 60 * 60;
+/// How many files that are gone are remembered.
+const MOST_GONE: usize = 1_000;
 /// How many files a source has at most.
 const MOST_FILES: usize = 10_000;
 /// How many bytes tell what the lines of a file are.
@@ -64,6 +69,16 @@ struct Place {
     /// How many records were handed out of a file that is read as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     records: Option<u64>,
+    /// Since when it is not found any more, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone: Option<i64>,
+}
+
+impl Place {
+    /// Whether anything was read of it.
+    fn begun(&self) -> bool {
+        self.offset > 0 || self.records.is_some()
+    }
 }
 
 /// A file that is read.
@@ -77,10 +92,10 @@ struct Open {
     whole: Option<Whole>,
     /// Whether it was said that it cannot be read.
     complained: bool,
-    /// Since when it is not found any more.
-    gone: Option<Instant>,
-    /// Whether there was more to read of it.
-    more: bool,
+    /// Since when it is not found any more, while it is looked at all the same.
+    lingers: Option<Instant>,
+    /// Whether nothing more comes of it, as it is gone and was read to its end.
+    ended: bool,
 }
 
 /// Reads files until the service stops, or until their ends where they are not followed.
@@ -88,6 +103,8 @@ struct Reader {
     config: Files,
     folder: PathBuf,
     once: bool,
+    /// How long a file that is gone is looked at.
+    linger: Duration,
     position: Option<Vec<u8>>,
     intake: Intake,
 }
@@ -106,7 +123,7 @@ impl Source for Reader {
             let looked = Instant::now();
             self.meet(&mut files, found);
             let Ok(progress) = self.read_all(&mut files, follow, looked) else { return };
-            self.forget(&mut files, follow);
+            self.forget(&mut files);
             if progress {
                 continue;
             }
@@ -129,7 +146,13 @@ impl Reader {
                     BTreeMap::new()
                 }
             };
-        known.into_iter().map(|(id, place)| (id, Open { place, ..Open::default() })).collect()
+        let now = seconds();
+        let open = |mut place: Place| {
+            // Where it would still be looked at, it is missed anew.
+            place.gone = place.gone.filter(|since| now.saturating_sub(*since) >= self.linger.as_secs().cast_signed());
+            Open { place, ..Open::default() }
+        };
+        known.into_iter().map(|(id, place)| (id, open(place))).collect()
     }
 
     /// Looks at what was found under the pattern.
@@ -149,15 +172,15 @@ impl Reader {
                 open += usize::from(handle.is_some());
                 Open { handle, ..Open::default() }
             });
-            known.gone = None;
+            (known.place.gone, known.lingers, known.ended) = (None, None, false);
             known.place.path = path;
         }
         here.sort_unstable();
         for (id, file) in files.iter_mut() {
-            if here.binary_search(id).is_ok() || file.gone.is_some() {
+            if here.binary_search(id).is_ok() || file.place.gone.is_some() {
                 continue;
             }
-            file.gone = Some(Instant::now());
+            (file.place.gone, file.lingers) = (Some(seconds()), Some(Instant::now()));
             self.intake.rotated();
             if file.handle.is_none() {
                 // It was renamed while nobody looked: it stands beside where it stood.
@@ -173,7 +196,8 @@ impl Reader {
     fn read_all(&self, files: &mut BTreeMap<Id, Open>, follow: bool, looked: Instant) -> Result<bool, Stopped> {
         let mut any = false;
         // In the order of names, so that what was rotated comes in a fixed order.
-        let mut order: Vec<(PathBuf, Id)> = files.iter().map(|(id, file)| (file.place.path.clone(), *id)).collect();
+        let looked_at = files.iter().filter(|(_, file)| file.place.gone.is_none() || file.lingers.is_some());
+        let mut order: Vec<(PathBuf, Id)> = looked_at.map(|(id, file)| (file.place.path.clone(), *id)).collect();
         order.sort();
         while !order.is_empty() {
             let mut unread = Vec::new();
@@ -182,8 +206,10 @@ impl Reader {
                     return Err(Stopped);
                 }
                 let Some(file) = files.get_mut(&id) else { continue };
-                let cut = self.read(id, file, follow);
-                file.more = cut.as_ref().is_some_and(|cut| cut.more);
+                // A last line without an end is whole where nobody writes it on.
+                let last = !follow || file.lingers.is_some_and(|since| since.elapsed() >= self.linger);
+                let cut = self.read(id, file, follow, last);
+                file.ended = last && file.lingers.is_some() && !cut.as_ref().is_some_and(|cut| cut.more);
                 let Some(Cut { pieces, bytes, more, .. }) = cut else { continue };
                 any = true;
                 let position = Some(position(files));
@@ -202,12 +228,12 @@ impl Reader {
     }
 
     /// The next whole lines of a file; none where there are none now.
-    fn read(&self, id: Id, file: &mut Open, follow: bool) -> Option<Cut> {
-        let Open { place, handle, decoder, whole, complained, gone, .. } = file;
+    fn read(&self, id: Id, file: &mut Open, follow: bool, last: bool) -> Option<Cut> {
+        let Open { place, handle, decoder, whole, complained, lingers, .. } = file;
         if handle.is_none() {
             let about = std::fs::metadata(&place.path).ok()?;
             // Who reads to the end lets go of what waited for more.
-            if about.len() == place.offset && gone.is_none() && (follow || place.kept.is_empty()) {
+            if about.len() == place.offset && lingers.is_none() && (follow || place.kept.is_empty()) {
                 return None;
             }
             match identity::open(&place.path, id) {
@@ -232,8 +258,6 @@ impl Reader {
             *place = Place { path: std::mem::take(&mut place.path), ..Place::default() };
             (*decoder, *whole) = (None, None);
         }
-        // A last line without an end is whole where nobody writes it on.
-        let last = !follow || gone.is_some_and(|since| since.elapsed() >= LINGER);
         if size == place.offset && (!last || place.kept.is_empty()) {
             return None;
         }
@@ -336,16 +360,29 @@ impl Reader {
         Some(Cut { pieces: Vec::new(), bytes: 0, next: Read::default(), more: false })
     }
 
-    /// Lets go of what nothing more comes from.
-    fn forget(&self, files: &mut BTreeMap<Id, Open>, follow: bool) {
-        files.retain(|_, file| match file.gone {
-            Some(since) => file.more || follow && since.elapsed() < LINGER + Duration::from_secs(1),
-            None => true,
-        });
+    /// Lets go of what nothing more comes from. How far it was read is remembered for a while.
+    fn forget(&self, files: &mut BTreeMap<Id, Open>) {
+        for file in files.values_mut().filter(|file| file.ended) {
+            *file = Open { place: std::mem::take(&mut file.place), ..Open::default() };
+        }
+        let now = seconds();
+        let old = |since: i64| now.saturating_sub(since) >= REMEMBERED;
+        let let_go = |file: &Open| file.place.gone.filter(|_| file.lingers.is_none());
+        files.retain(|_, file| let_go(file).is_none_or(|since| !old(since) && file.place.begun()));
+        let mut gone: Vec<(i64, Id)> = files.iter().filter_map(|(id, file)| Some((let_go(file)?, *id))).collect();
+        gone.sort_unstable();
+        for (_, id) in gone.iter().rev().skip(MOST_GONE) {
+            files.remove(id);
+        }
         if held(files) > MOST_OPEN {
-            files.values_mut().filter(|file| file.gone.is_none()).for_each(|file| file.handle = None);
+            files.values_mut().filter(|file| file.lingers.is_none()).for_each(|file| file.handle = None);
         }
     }
+}
+
+/// Seconds since 1970.
+fn seconds() -> i64 {
+    clock::now() / 1_000_000_000
 }
 
 /// How many files are held open.

@@ -2,16 +2,19 @@
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use tripline_connect::source::{Arrival, Intake, SourceSettings};
+use tripline_connect::source::{Arrival, Intake, Source as _, SourceSettings};
 use tripline_formats::{Format, Layout};
 
 use super::config::Files;
+use super::identity::Id;
+use super::{LINGER, Open, Place, REMEMBERED, Reader, seconds};
 use crate::compliance::{self, Peer};
 
 struct Folder(tempfile::TempDir);
@@ -191,22 +194,38 @@ fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) 
     (out, after)
 }
 
-/// A source that follows `*.log`, as it is opened anew; its arrivals, and what stops it.
-fn following(folder: &Path, waiting: usize) -> (Receiver<Arrival>, Intake, std::thread::JoinHandle<()>) {
-    let layout = Layout::of(Format::Json);
-    let files = Files { path: "*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
-    let (intake, arrivals) = Intake::channel("a", waiting);
-    let secrets = tripline_config::Secrets::default();
-    let opening = tripline_connect::source::Opening {
-        secrets: &secrets,
-        folder,
-        once: false,
-        position: None,
-        rows: Vec::new(),
-        intake: intake.clone(),
-    };
-    let source = files.open(opening).unwrap();
-    (arrivals, intake, std::thread::spawn(move || source.run()))
+/// A source that follows `*.log`, and its arrivals.
+struct Following(Receiver<Arrival>, Intake, std::thread::JoinHandle<()>);
+
+impl Following {
+    /// Opens it. It looks at files that are gone for as long.
+    fn open(folder: &Path, waiting: usize, linger: Duration, position: Option<Vec<u8>>) -> Self {
+        let layout = Layout::of(Format::Json);
+        let config = Files { path: "**/*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
+        let (intake, arrivals) = Intake::channel("a", waiting);
+        let folder = folder.to_path_buf();
+        let reader = Reader { config, folder, once: false, linger, position, intake: intake.clone() };
+        Following(arrivals, intake, std::thread::spawn(move || Box::new(reader).run()))
+    }
+
+    /// What comes until nothing more does, and the position after it.
+    fn told(&self) -> (Vec<String>, Option<Vec<u8>>) {
+        let (mut out, mut after) = (Vec::new(), None);
+        while let Ok(arrival) = self.0.recv_timeout(Duration::from_millis(400)) {
+            for (_, batch) in &arrival.pieces {
+                out.extend(batch.iter().map(|record| String::from_utf8_lossy(record.bytes).into_owned()));
+                out.extend(batch.unparsed.iter().map(|piece| format!("! {}", piece.reason)));
+            }
+            after = arrival.position.or(after);
+        }
+        (out, after)
+    }
+
+    fn stop(self) {
+        self.1.stop().now();
+        drop(self.0);
+        self.2.join().unwrap();
+    }
 }
 
 #[test]
@@ -216,11 +235,11 @@ fn the_backlog_of_one_file_hides_no_rotation_of_another() {
     std::fs::write(folder.path().join("a.log"), line.repeat(6_000)).unwrap();
     std::fs::create_dir(folder.path().join("old")).unwrap();
     let log = folder.path().join("b.log");
-    let (arrivals, intake, thread) = following(folder.path(), 1);
+    let source = Following::open(folder.path(), 1, LINGER, None);
     let (mut of_a, mut rotated) = (0, 0);
     append(&log, "{\"b\":0}\n");
     while of_a < 6_000 {
-        let arrival = arrivals.recv_timeout(Duration::from_secs(10)).unwrap();
+        let arrival = source.0.recv_timeout(Duration::from_secs(10)).unwrap();
         for (name, batch) in &arrival.pieces {
             if name.ends_with("a.log") {
                 of_a += batch.records.len();
@@ -235,10 +254,57 @@ fn the_backlog_of_one_file_hides_no_rotation_of_another() {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    intake.stop().now();
-    drop(arrivals);
-    thread.join().unwrap();
+    source.stop();
     assert!(rotated >= 3, "{rotated} while there was a backlog");
+}
+
+#[test]
+fn a_folder_that_was_away_for_long_is_read_on_where_it_was() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (here, away) = (folder.path().join("logs"), elsewhere.path().join("logs"));
+    std::fs::create_dir(&here).unwrap();
+    append(&here.join("a.log"), "{\"n\":1}\n");
+    append(&here.join("b.log"), "{\"n\":2}\n");
+    let open = |position| Following::open(folder.path(), 100, Duration::from_millis(50), position);
+    let source = open(None);
+    let (told, before) = source.told();
+    assert_eq!(told, ["{\"n\":1}", "{\"n\":2}"]);
+    std::fs::rename(&here, &away).unwrap();
+    assert!(source.told().0.is_empty());
+    // What is handed over meanwhile carries what is known of those that are gone.
+    append(&folder.path().join("c.log"), "{\"n\":3}\n");
+    let (told, meanwhile) = source.told();
+    assert_eq!(told, ["{\"n\":3}"]);
+    append(&away.join("a.log"), "{\"n\":4}\n");
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(source.told().0, ["{\"n\":4}"]);
+    source.stop();
+    // The same where the service was begun anew while they were away.
+    for (position, first) in [(before, vec!["{\"n\":3}"]), (meanwhile, vec![])] {
+        std::fs::rename(&here, &away).unwrap();
+        let source = open(position);
+        assert_eq!(source.told().0, first);
+        std::fs::rename(&away, &here).unwrap();
+        assert_eq!(source.told().0, ["{\"n\":4}"]);
+        source.stop();
+    }
+}
+
+#[test]
+fn files_that_are_gone_are_remembered_for_a_while_and_not_all_of_them() {
+    let (intake, _arrivals) = Intake::channel("a", 1);
+    let layout = Layout::of(Format::Json);
+    let config = Files { path: "*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
+    let reader = Reader { config, folder: "".into(), once: false, linger: LINGER, position: None, intake };
+    let gone =
+        |since: i64, offset| Open { place: Place { offset, gone: Some(since), ..Place::default() }, ..Open::default() };
+    let now = seconds();
+    let mut files: BTreeMap<Id, Open> = (0..=1_000u32).map(|n| ((1, n.into()), gone(now - i64::from(n), 1))).collect();
+    files.insert((2, 1), gone(now - REMEMBERED, 1));
+    files.insert((2, 2), gone(now, 0));
+    reader.forget(&mut files);
+    assert_eq!(files.len(), 1_000);
+    assert_eq!(files.last_key_value().unwrap().0, &(1, 999), "those that are gone longest are forgotten");
 }
 
 #[test]
