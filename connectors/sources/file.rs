@@ -2,15 +2,16 @@
 //! (a header, the first records of an event) are kept with the position. A file that is compressed, or an event log of
 //! Windows, is read as a whole once nobody writes it any more; how many of its records were handed out is its position.
 //!
-//! A file is known by its device, its number and its first bytes, not by its name: renaming it loses nothing and
-//! doubles nothing. One that is shorter than what was read of it, or begins otherwise, was truncated and is read
-//! from its beginning. One that is no longer found under the pattern is read to its end, looked at for a while
+//! A file is known by its device, its number, its first bytes and those that were read last, not by its name: renaming it
+//! loses nothing and doubles nothing. One that is shorter than what was read of it, or has other bytes there, was truncated
+//! and is read from its beginning; that is looked at whenever its time has changed. One that is no longer found under the pattern is read to its end, looked at for a while
 //! longer, and let go; how far it was read is remembered for days, as a volume may come back.
 
 mod config;
 mod find;
 mod identity;
 mod lines;
+mod place;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -19,7 +20,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use tripline_connect::clock;
 use tripline_connect::source::{Arrival, Intake, Source, Stopped};
 
@@ -27,8 +27,9 @@ use tripline_formats::{Decoder, Format, Layout, recognise};
 
 use config::Files;
 pub(crate) use config::KIND;
-use identity::{Id, Prefix, id_of};
+use identity::{Id, id_of};
 use lines::{Cut, Read};
+use place::Place;
 use whole::Whole;
 
 /// How long a file that was renamed or deleted is looked at: who writes it may not know yet.
@@ -41,45 +42,10 @@ const MOST_GONE: usize = 1_000;
 const MOST_FILES: usize = 10_000;
 /// How many bytes tell what the lines of a file are.
 const HEAD: usize = 64 << 10;
-/// How long nobody has written a file that is read as a whole.
+/// How long nobody has written a file that is read as a whole, or whose time tells of the next change.
 const SETTLED: Duration = Duration::from_secs(2);
 /// How many files are held open while nothing is read of them.
 const MOST_OPEN: usize = 256;
-
-/// A file, as far as it was read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Place {
-    /// Where it was found last.
-    path: PathBuf,
-    /// Up to which byte it was read.
-    offset: u64,
-    /// How many lines that were.
-    line: u64,
-    /// Whether a line that is too long is being passed over.
-    #[serde(default)]
-    skipping: bool,
-    /// How it begins.
-    begin: Prefix,
-    /// What it was recognised as.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    format: Option<String>,
-    /// The lines before that the next ones depend on, each with its number.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    kept: Vec<(u64, String)>,
-    /// How many records were handed out of a file that is read as a whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    records: Option<u64>,
-    /// Since when it is not found any more, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    gone: Option<i64>,
-}
-
-impl Place {
-    /// Whether anything was read of it.
-    fn begun(&self) -> bool {
-        self.offset > 0 || self.records.is_some()
-    }
-}
 
 /// A file that is read.
 #[derive(Default)]
@@ -94,6 +60,8 @@ struct Open {
     complained: bool,
     /// Since when it is not found any more, while it is looked at all the same.
     lingers: Option<Instant>,
+    /// Whether it was looked at whether it is what was read before.
+    compared: bool,
     /// Whether nothing more comes of it, as it is gone and was read to its end.
     ended: bool,
 }
@@ -229,34 +197,46 @@ impl Reader {
 
     /// The next whole lines of a file; none where there are none now.
     fn read(&self, id: Id, file: &mut Open, follow: bool, last: bool) -> Option<Cut> {
-        let Open { place, handle, decoder, whole, complained, lingers, .. } = file;
+        let Open { place, handle, decoder, whole, complained, lingers, compared, .. } = file;
         if handle.is_none() {
             let about = std::fs::metadata(&place.path).ok()?;
             // Who reads to the end lets go of what waited for more.
-            if about.len() == place.offset && lingers.is_none() && (follow || place.kept.is_empty()) {
+            let same = about.len() == place.offset && nanos(about.modified().ok()) == place.changed;
+            if same && lingers.is_none() && (follow || place.kept.is_empty()) {
                 return None;
             }
             match identity::open(&place.path, id) {
                 Ok(Some(opened)) => *handle = Some(opened),
                 Ok(None) => return None,
                 Err(error) => {
-                    if !std::mem::replace(complained, true) {
-                        self.intake.say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
-                    }
+                    complain(&self.intake, complained, place, &error);
                     return None;
                 }
             }
         }
         let handle = handle.as_ref()?;
-        let size = handle.metadata().ok()?.len();
-        if size < place.offset || (size > place.offset && !place.begin.holds(handle)) {
-            self.intake.say(&format!(
-                "`{}` was truncated or written anew, and is read from its beginning",
-                place.path.display()
-            ));
-            self.intake.rotated();
-            *place = Place { path: std::mem::take(&mut place.path), ..Place::default() };
-            (*decoder, *whole) = (None, None);
+        let about = handle.metadata().ok()?;
+        let (size, near) = (about.len(), nanos(about.modified().ok()));
+        if !*compared || size < place.offset || near != place.changed {
+            match place.holds(handle, size) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.intake.say(&format!(
+                        "`{}` was truncated or written anew, and is read from its beginning",
+                        place.path.display()
+                    ));
+                    self.intake.rotated();
+                    *place = Place { path: std::mem::take(&mut place.path), ..Place::default() };
+                    (*decoder, *whole) = (None, None);
+                }
+                Err(error) => {
+                    complain(&self.intake, complained, place, &error);
+                    return None;
+                }
+            }
+            // What was written a moment ago may be written again without another time.
+            place.changed = near.filter(|_| settled(&about));
+            *compared = true;
         }
         if size == place.offset && (!last || place.kept.is_empty()) {
             return None;
@@ -264,7 +244,6 @@ impl Reader {
         if place.records.is_some() || place.offset == 0 && identity::is_whole(handle) {
             return self.read_whole(id, place, whole, complained, (handle, size, follow));
         }
-        let near = nanos(handle.metadata().ok()?.modified().ok());
         if decoder.is_none() {
             let format = self.format(place, handle, last)?;
             let layout = Layout { format, near, ..self.config.layout.clone() };
@@ -282,14 +261,12 @@ impl Reader {
                     return None;
                 }
                 (place.offset, place.line, place.skipping) = (cut.next.offset, cut.next.line, cut.next.skipping);
-                place.begin.grow(handle, place.offset);
+                place.keep(handle);
                 *complained = false;
                 Some(cut)
             }
             Err(error) => {
-                if !std::mem::replace(complained, true) {
-                    self.intake.say(&format!("`{}` cannot be read on: {}", place.path.display(), error.kind()));
-                }
+                complain(&self.intake, complained, place, &error);
                 None
             }
         }
@@ -324,14 +301,13 @@ impl Reader {
         (handle, size, follow): (&std::fs::File, u64, bool),
     ) -> Option<Cut> {
         if whole.is_none() {
-            let settled = || handle.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age >= SETTLED);
-            if follow && settled() == Some(false) {
+            if follow && !settled(&handle.metadata().ok()?) {
                 return None;
             }
             place.begin.grow(handle, size);
             match Whole::open(&place.path, id, &self.config.layout, place.records.unwrap_or(0)) {
                 Ok(opened) => *whole = opened,
-                Err(error) => return self.ended_badly(place, complained, size, &error),
+                Err(error) => return self.ended_badly(place, complained, (handle, size), &error),
             }
         }
         let opened = whole.as_mut()?;
@@ -340,23 +316,31 @@ impl Reader {
                 place.records = Some(opened.records());
                 if !cut.more {
                     (place.offset, *whole, *complained) = (size, None, false);
+                    place.keep(handle);
                 }
                 Some(cut)
             }
             Err(error) => {
                 place.records = Some(opened.records());
                 *whole = None;
-                self.ended_badly(place, complained, size, &error)
+                self.ended_badly(place, complained, (handle, size), &error)
             }
         }
     }
 
     /// Says that a file cannot be read to its end. It is not looked at again before it changes.
-    fn ended_badly(&self, place: &mut Place, complained: &mut bool, size: u64, error: &std::io::Error) -> Option<Cut> {
+    fn ended_badly(
+        &self,
+        place: &mut Place,
+        complained: &mut bool,
+        (handle, size): (&std::fs::File, u64),
+        error: &std::io::Error,
+    ) -> Option<Cut> {
         if !std::mem::replace(complained, true) {
             self.intake.say(&format!("`{}` was read only in part: {error}", place.path.display()));
         }
         place.offset = size;
+        place.keep(handle);
         Some(Cut { pieces: Vec::new(), bytes: 0, next: Read::default(), more: false })
     }
 
@@ -377,6 +361,19 @@ impl Reader {
         if held(files) > MOST_OPEN {
             files.values_mut().filter(|file| file.lingers.is_none()).for_each(|file| file.handle = None);
         }
+    }
+}
+
+/// Whether nobody has written a file for a while.
+fn settled(about: &std::fs::Metadata) -> bool {
+    let age = about.modified().ok().and_then(|changed| changed.elapsed().ok());
+    age.is_none_or(|age| age >= SETTLED)
+}
+
+/// Says once that a file cannot be read.
+fn complain(intake: &Intake, complained: &mut bool, place: &Place, error: &std::io::Error) {
+    if !std::mem::replace(complained, true) {
+        intake.say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
     }
 }
 

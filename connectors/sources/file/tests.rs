@@ -338,6 +338,62 @@ fn a_truncated_file_has_a_header_of_its_own() {
 }
 
 #[test]
+fn a_file_that_is_rewritten_to_the_same_length_is_read_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let csv = || Layout::of(Format::Csv);
+    std::fs::write(&log, "user,n\nalice,1\n").unwrap();
+    let source = Following::open(folder.path(), 100, LINGER, None);
+    assert_eq!(source.told().0.len(), 2);
+    std::fs::write(&log, "user,n\nalice,2\n").unwrap();
+    assert_eq!(source.told().0.len(), 2, "while it is followed");
+    source.stop();
+    let (told, position) = handed(folder.path(), csv(), false, None);
+    assert_eq!(told, ["{\"user\":\"alice\",\"n\":\"2\"}"]);
+    std::fs::write(&log, "user,n\nalice,3\n").unwrap();
+    let (told, position) = handed(folder.path(), csv(), false, position);
+    assert_eq!(told, ["{\"user\":\"alice\",\"n\":\"3\"}"], "while the service was down");
+    // Another time alone says nothing.
+    let file = std::fs::File::options().write(true).open(&log).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
+    let (told, _) = handed(folder.path(), csv(), false, position);
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn a_file_that_grew_after_it_was_truncated_is_known_behind_a_long_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let header = format!("user,{}\n", "x".repeat(600));
+    std::fs::write(&log, format!("{header}alice,1\nbob,2\n")).unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Csv), false, None);
+    assert_eq!(told.len(), 2);
+    std::fs::write(&log, format!("{header}carol,3\ndave,4\nerin,5\n")).unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Csv), false, position);
+    assert_eq!(told.len(), 3, "{told:?}");
+    append(&log, "frank,6\n");
+    assert_eq!(handed(folder.path(), Layout::of(Format::Csv), false, position).0.len(), 1);
+}
+
+#[test]
+fn positions_of_former_versions_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    std::fs::write(&log, "{\"n\":1}\n{\"n\":2}\n").unwrap();
+    let (device, number) = super::identity::id_of(&log, &std::fs::metadata(&log).unwrap());
+    let hash = "0a8c4d3c9c7d6a8b";
+    let position = |length: u64| {
+        let path = log.display();
+        let begin = format!("{{\"length\":{length},\"hash\":\"{hash}\"}}");
+        let place = format!("{{\"path\":\"{path}\",\"offset\":8,\"line\":1,\"skipping\":false,\"begin\":{begin}}}");
+        Some(format!("[[[{device},{number}],{place}]]").into_bytes())
+    };
+    assert_eq!(handed(folder.path(), Layout::of(Format::Json), true, position(0)).0, ["{\"n\":2}"]);
+    // The bytes that it began with are others.
+    assert_eq!(handed(folder.path(), Layout::of(Format::Json), true, position(8)).0.len(), 2);
+}
+
+#[test]
 fn a_compressed_file_that_is_cut_off_is_read_on_once_it_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("a.log.zst");
