@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tripline_formats::{Batch, Decoder, MAX_BATCH, MAX_RECORD, RecordRange, UnparsedLine, excerpt};
+use tripline_formats::{Batch, Decoder, MAX_BATCH, MAX_RECORD, RecordRange, UnparsedLine, excerpt, holds_several};
 
 use super::identity::read_at;
 
@@ -110,7 +110,7 @@ fn records(path: &Path, from: &Read, buffer: Vec<u8>, more: bool) -> Cut {
             continue;
         }
         // A line may hold several events: an array, or an envelope.
-        if record.starts_with(b"[") || record.starts_with(b"{\"Records\"") {
+        if holds_several(record) {
             let mut reader = tripline_formats::Reader::new(io::Cursor::new(record.to_vec()));
             while let Ok(Some(within)) = reader.next_batch() {
                 pieces.push((Arc::from(format!("{name}:{}", next.line)), within));
@@ -176,5 +176,20 @@ mod tests {
     fn events_of_one_line_have_names_of_their_own() {
         let (told, _) = all(b"{\"Records\":[{\"a\":1},{\"a\":1}]}\n", false);
         assert_eq!(told, ["a.jsonl:1:1 {\"a\":1}", "a.jsonl:1:2 {\"a\":1}"]);
+    }
+
+    #[test]
+    fn envelopes_with_blanks_in_them_are_unwrapped() {
+        for text in ["{ \"Records\" : [ {\"a\":1}, {\"a\":1} ]}\n", " [{\"a\":1}, {\"a\":1}]\n"] {
+            let (told, _) = all(text.as_bytes(), false);
+            assert_eq!(told, ["a.jsonl:1:1 {\"a\":1}", "a.jsonl:1:2 {\"a\":1}"], "{text}");
+        }
+        // What only looks like one is an event.
+        for text in
+            ["{ \"Records\": 1}", "{\"Records\":{\"a\":[1]}}", "{\"Recorded\":[{}]}", "{\"a\":1,\"Records\":[{}]}"]
+        {
+            let (told, _) = all(format!("{text}\n").as_bytes(), false);
+            assert_eq!(told, [format!("a.jsonl:1 {text}")]);
+        }
     }
 }
