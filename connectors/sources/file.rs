@@ -244,6 +244,19 @@ impl Reader {
         if place.records.is_some() || place.offset == 0 && identity::is_whole(handle) {
             return self.read_whole(id, place, whole, complained, (handle, size, follow));
         }
+        let from = Read { offset: place.offset, line: place.line, skipping: place.skipping, size, last };
+        match lines::padding(handle, &from) {
+            Ok(Some(0)) => {}
+            Ok(padding) => {
+                place.offset += padding?;
+                place.keep(handle);
+                return Some(Cut { pieces: Vec::new(), bytes: padding?, next: Read::default(), more: true });
+            }
+            Err(error) => {
+                complain(&self.intake, complained, place, &error);
+                return None;
+            }
+        }
         if decoder.is_none() {
             let format = self.format(place, handle, last)?;
             let layout = Layout { format, near, ..self.config.layout.clone() };
@@ -252,7 +265,6 @@ impl Reader {
         if let (Some(decoder), Some(near)) = (decoder.as_mut(), near) {
             decoder.written_near(near);
         }
-        let from = Read { offset: place.offset, line: place.line, skipping: place.skipping, size, last };
         match lines::cut(handle, &place.path, &from, decoder.as_mut()) {
             Ok(cut) => {
                 let said = cut.pieces.iter().any(|(_, batch)| !batch.is_empty());
@@ -280,7 +292,7 @@ impl Reader {
         if let Some(Ok(known)) = place.format.as_deref().map(str::parse::<Format>) {
             return Some(known);
         }
-        let head = identity::head(handle, HEAD).ok()?;
+        let head = identity::bytes(handle, place.offset, HEAD).ok()?;
         let lines = head.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let head = if last || head.len() == HEAD { head.as_slice() } else { head.get(..lines)? };
         if head.is_empty() {

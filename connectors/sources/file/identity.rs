@@ -101,14 +101,14 @@ fn hash(file: &File, offset: u64, length: u64) -> io::Result<String> {
 
 /// Whether a file is one that is read as a whole.
 pub(super) fn is_whole(file: &File) -> bool {
-    head(file, 8).is_ok_and(|head| tripline_formats::is_whole(&head))
+    bytes(file, 0, 8).is_ok_and(|head| tripline_formats::is_whole(&head))
 }
 
-/// The first bytes of a file, as many as there are.
-pub(super) fn head(file: &File, most: usize) -> io::Result<Vec<u8>> {
-    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; most.min(size)];
-    read_at(file, &mut bytes, 0)?;
+/// The bytes of a file from an offset on, as many as there are.
+pub(super) fn bytes(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+    let left = usize::try_from(file.metadata()?.len().saturating_sub(offset)).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; most.min(left)];
+    read_at(file, &mut bytes, offset)?;
     Ok(bytes)
 }
 

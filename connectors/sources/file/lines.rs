@@ -12,6 +12,8 @@ use super::identity::read_at;
 
 /// How much is read at once, unless a line is longer.
 const CHUNK: usize = 1 << 20;
+/// How much of the end of a file tells whether anything stands there.
+const END: u64 = 4 << 10;
 
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +36,29 @@ pub(super) struct Cut {
     pub next: Read,
     /// Whether there may be more at once.
     pub more: bool,
+}
+
+/// How many NUL bytes a line begins with, about a megabyte of them: who writes on at an old offset after the file was
+/// truncated leaves them. None where nothing stands behind them yet: somebody may have made room for what is to come.
+pub(super) fn padding(file: &File, from: &Read) -> io::Result<Option<u64>> {
+    let left = from.size.saturating_sub(from.offset);
+    let mut first = [0; 1];
+    if from.skipping || left == 0 {
+        return Ok(Some(0));
+    }
+    read_at(file, &mut first, from.offset)?;
+    if first != [0] {
+        return Ok(Some(0));
+    }
+    let length = left.min(END);
+    let mut end = vec![0; usize::try_from(length).unwrap_or(0)];
+    read_at(file, &mut end, from.size - length)?;
+    if end.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; CHUNK.min(usize::try_from(left).unwrap_or(CHUNK))];
+    read_at(file, &mut bytes, from.offset)?;
+    Ok(Some(bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len()) as u64))
 }
 
 /// Cuts whole lines, about a megabyte of them; a decoder has taken those before.
@@ -64,9 +89,13 @@ pub(super) fn cut(file: &File, path: &Path, from: &Read, decoder: Option<&mut De
             continue;
         }
         bytes.truncate(end);
+        // A line that NUL bytes stand before is the next piece.
+        let padded = bytes.contains(&0).then(|| bytes.windows(2).position(|pair| pair == b"\n\0")).flatten();
+        bytes.truncate(padded.map_or(end, |at| at + 1));
+        let more = !all || padded.is_some();
         return Ok(match decoder {
-            None => records(path, from, bytes, !all),
-            Some(decoder) => decoded(path, from, &bytes, !all, decoder),
+            None => records(path, from, bytes, more),
+            Some(decoder) => decoded(path, from, &bytes, more, decoder),
         });
     }
 }

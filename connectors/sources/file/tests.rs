@@ -394,6 +394,45 @@ fn positions_of_former_versions_are_read() {
 }
 
 #[test]
+fn an_event_behind_the_nul_bytes_of_a_truncated_file_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let mut writer = std::fs::File::create(&log).unwrap();
+    let line = format!("{{\"n\":1,\"fill\":\"{}\"}}\n", "x".repeat(1_000_000));
+    (0..18).for_each(|_| writer.write_all(line.as_bytes()).unwrap());
+    let source = Following::open(folder.path(), 100, LINGER, None);
+    assert_eq!(source.told().0.len(), 18);
+    // Who writes does not append: what is written stands where the file ended before.
+    for n in 2..4 {
+        std::fs::File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+        writer.write_all(format!("{{\"n\":{n}}}\n{{\"n\":{n}}}\n").as_bytes()).unwrap();
+        let told = source.told().0;
+        assert_eq!(told, [format!("{{\"n\":{n}}}"), format!("{{\"n\":{n}}}")]);
+    }
+    source.stop();
+    // Formats that are recognised are those of what stands behind them.
+    let text = "type=CWD msg=audit(1.000:7): cwd=\"/a\"\ntype=CWD msg=audit(1.000:8): cwd=\"/b\"\n";
+    std::fs::write(&log, ["\0".repeat(100_000).as_str(), text].concat()).unwrap();
+    assert_eq!(handed(folder.path(), Layout::of(Format::Auto), true, None).0.len(), 2);
+}
+
+#[test]
+fn room_that_was_made_for_lines_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let text = |lines: &str, room: usize| [lines, "\0".repeat(room).as_str()].concat();
+    std::fs::write(&log, text("{\"n\":1}\n", 100)).unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Json), false, None);
+    assert_eq!(told, ["{\"n\":1}"]);
+    std::fs::write(&log, text("{\"n\":1}\n{\"n\":2}\n", 92)).unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Json), false, position);
+    assert_eq!(told, ["{\"n\":2}"]);
+    // What a crash left before a line.
+    std::fs::write(&log, text("{\"n\":1}\n{\"n\":2}\n", 92) + "{\"n\":3}\n").unwrap();
+    assert_eq!(handed(folder.path(), Layout::of(Format::Json), false, position).0, ["{\"n\":3}"]);
+}
+
+#[test]
 fn a_compressed_file_that_is_cut_off_is_read_on_once_it_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("a.log.zst");
