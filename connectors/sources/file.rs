@@ -44,8 +44,6 @@ const MOST_FILES: usize = 10_000;
 const HEAD: usize = 64 << 10;
 /// How long nobody has written a file that is read as a whole, or whose time tells of the next change.
 const SETTLED: Duration = Duration::from_secs(2);
-/// How many files are held open while nothing is read of them.
-const MOST_OPEN: usize = 256;
 
 /// A file that is read.
 #[derive(Default)]
@@ -62,6 +60,8 @@ struct Open {
     lingers: Option<Instant>,
     /// Whether it was looked at whether it is what was read before.
     compared: bool,
+    /// When something was read of it last.
+    read: Option<Instant>,
     /// Whether nothing more comes of it, as it is gone and was read to its end.
     ended: bool,
 }
@@ -73,6 +73,8 @@ struct Reader {
     once: bool,
     /// How long a file that is gone is looked at.
     linger: Duration,
+    /// How many files are held open, and half as many of those that are gone.
+    most_open: usize,
     position: Option<Vec<u8>>,
     intake: Intake,
 }
@@ -136,7 +138,7 @@ impl Reader {
             here.push(id);
             let known = files.entry(id).or_insert_with(|| {
                 // It is opened as it is found: it may be gone before its turn.
-                let handle = (open < MOST_OPEN).then(|| identity::open(&path, id).ok().flatten()).flatten();
+                let handle = (open < self.most_open).then(|| identity::open(&path, id).ok().flatten()).flatten();
                 open += usize::from(handle.is_some());
                 Open { handle, ..Open::default() }
             });
@@ -163,6 +165,9 @@ impl Reader {
     /// anything.
     fn read_all(&self, files: &mut BTreeMap<Id, Open>, follow: bool, looked: Instant) -> Result<bool, Stopped> {
         let mut any = false;
+        let mut open = held(files);
+        // What unpacks a file takes memory: one at a time.
+        let mut unpacking = files.values().any(|file| file.whole.is_some());
         // In the order of names, so that what was rotated comes in a fixed order.
         let looked_at = files.iter().filter(|(_, file)| file.place.gone.is_none() || file.lingers.is_some());
         let mut order: Vec<(PathBuf, Id)> = looked_at.map(|(id, file)| (file.place.path.clone(), *id)).collect();
@@ -176,9 +181,26 @@ impl Reader {
                 let Some(file) = files.get_mut(&id) else { continue };
                 // A last line without an end is whole where nobody writes it on.
                 let last = !follow || file.lingers.is_some_and(|since| since.elapsed() >= self.linger);
-                let cut = self.read(id, file, follow, last);
+                let before = (file.handle.is_some(), file.whole.is_some());
+                let cut = self.read(id, file, follow, last, !unpacking);
+                let after = (file.handle.is_some(), file.whole.is_some());
+                if before.1 || after.1 {
+                    unpacking = after.1;
+                }
                 file.ended = last && file.lingers.is_some() && !cut.as_ref().is_some_and(|cut| cut.more);
+                if after.0 && file.lingers.is_none() {
+                    open += usize::from(!before.0);
+                    file.read = cut.is_some().then(Instant::now).or(file.read);
+                }
+                if open > self.most_open {
+                    close_one(files);
+                    open -= 1;
+                }
                 let Some(Cut { pieces, bytes, more, .. }) = cut else { continue };
+                if more && bytes == 0 && pieces.is_empty() {
+                    unread.push((path, id));
+                    continue;
+                }
                 any = true;
                 let position = Some(position(files));
                 self.intake.hand_over(Arrival { position, ..Arrival::of(pieces, bytes, Instant::now()) })?;
@@ -196,7 +218,7 @@ impl Reader {
     }
 
     /// The next whole lines of a file; none where there are none now.
-    fn read(&self, id: Id, file: &mut Open, follow: bool, last: bool) -> Option<Cut> {
+    fn read(&self, id: Id, file: &mut Open, follow: bool, last: bool, unpack: bool) -> Option<Cut> {
         let Open { place, handle, decoder, whole, complained, lingers, compared, .. } = file;
         if handle.is_none() {
             let about = std::fs::metadata(&place.path).ok()?;
@@ -242,6 +264,10 @@ impl Reader {
             return None;
         }
         if place.records.is_some() || place.offset == 0 && identity::is_whole(handle) {
+            if whole.is_none() && !unpack {
+                // It waits for its turn.
+                return Some(Cut { pieces: Vec::new(), bytes: 0, next: Read::default(), more: true });
+            }
             return self.read_whole(id, place, whole, complained, (handle, size, follow));
         }
         let from = Read { offset: place.offset, line: place.line, skipping: place.skipping, size, last };
@@ -370,8 +396,16 @@ impl Reader {
         for (_, id) in gone.iter().rev().skip(MOST_GONE) {
             files.remove(id);
         }
-        if held(files) > MOST_OPEN {
-            files.values_mut().filter(|file| file.lingers.is_none()).for_each(|file| file.handle = None);
+        // Of those that are gone, the ones that went last are most likely to be written still.
+        let open = files.values().filter(|file| file.handle.is_some() && file.lingers.is_some());
+        let mut lingering: Vec<Instant> = open.filter_map(|file| file.lingers).collect();
+        if let Some(over) = lingering.len().checked_sub(self.most_open / 2).filter(|over| *over > 0) {
+            let (_, last, _) = lingering.select_nth_unstable(over - 1);
+            let last = *last;
+            files
+                .values_mut()
+                .filter(|file| file.lingers.is_some_and(|since| since <= last))
+                .for_each(|file| file.handle = None);
         }
     }
 }
@@ -394,9 +428,17 @@ fn seconds() -> i64 {
     clock::now() / 1_000_000_000
 }
 
-/// How many files are held open.
+/// How many files are held open that are still found.
 fn held(files: &BTreeMap<Id, Open>) -> usize {
-    files.values().filter(|file| file.handle.is_some()).count()
+    files.values().filter(|file| file.handle.is_some() && file.lingers.is_none()).count()
+}
+
+/// Closes the file, of those that are still found, of which nothing was read for longest.
+fn close_one(files: &mut BTreeMap<Id, Open>) {
+    let open = files.values_mut().filter(|file| file.handle.is_some() && file.lingers.is_none());
+    if let Some(file) = open.min_by_key(|file| file.read) {
+        file.handle = None;
+    }
 }
 
 /// Nanoseconds since 1970.

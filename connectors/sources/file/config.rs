@@ -12,6 +12,7 @@ use tripline_connect::Sending;
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
 use tripline_formats::Layout;
 
+use super::identity::most_open;
 use super::{LINGER, MOST_FILES, Reader, find};
 use crate::layout::layout;
 
@@ -73,6 +74,6 @@ impl SourceSettings for Files {
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
         let Opening { folder, once, position, intake, .. } = opening;
         let (config, folder) = (self.clone(), folder.to_path_buf());
-        Ok(Box::new(Reader { config, folder, once, linger: LINGER, position, intake }))
+        Ok(Box::new(Reader { config, folder, once, linger: LINGER, most_open: most_open(), position, intake }))
     }
 }

@@ -9,6 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 /// How much of a file's beginning is compared.
 const PREFIX: u64 = 512;
+/// How many files are held open at most, whatever the process may.
+#[cfg(unix)]
+const MOST_OPEN: usize = 4_096;
 /// How much is compared of what was read last.
 const TAIL: u64 = 256;
 
@@ -34,6 +37,19 @@ pub(super) fn open(path: &Path, id: Id) -> io::Result<Option<File>> {
     let file = File::open(path)?;
     let found = id_of(path, &file.metadata()?);
     Ok((found == id).then_some(file))
+}
+
+/// How many files a source may hold open, as far as the process may: it needs others, too.
+#[cfg(unix)]
+pub(super) fn most_open() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(MOST_OPEN, |limit| usize::try_from(limit / 2).unwrap_or(MOST_OPEN).clamp(16, MOST_OPEN))
+}
+
+/// How many files a source may hold open, where the system has no limit that can be asked for.
+#[cfg(not(unix))]
+pub(super) fn most_open() -> usize {
+    512
 }
 
 /// How a file begins, as far as it was read.

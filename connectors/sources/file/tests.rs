@@ -204,7 +204,7 @@ impl Following {
         let config = Files { path: "**/*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
         let (intake, arrivals) = Intake::channel("a", waiting);
         let folder = folder.to_path_buf();
-        let reader = Reader { config, folder, once: false, linger, position, intake: intake.clone() };
+        let reader = Reader { config, folder, once: false, linger, most_open: 100, position, intake: intake.clone() };
         Following(arrivals, intake, std::thread::spawn(move || Box::new(reader).run()))
     }
 
@@ -291,11 +291,66 @@ fn a_folder_that_was_away_for_long_is_read_on_where_it_was() {
 }
 
 #[test]
+fn files_that_were_read_last_stay_open_and_may_be_moved_elsewhere() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = |name: &str| folder.path().join(format!("{name}.log"));
+    let moved = |name: &str| elsewhere.path().join(name);
+    let (intake, arrivals) = Intake::channel("a", 100);
+    let layout = Layout::of(Format::Json);
+    let config = Files { path: "*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
+    let here = folder.path().to_path_buf();
+    let reader = Reader { config, folder: here, once: false, linger: LINGER, most_open: 4, position: None, intake };
+    let mut files = BTreeMap::new();
+    let mut read = || {
+        reader.meet(&mut files, super::find::files(folder.path(), "*.log", 100));
+        while reader.read_all(&mut files, true, std::time::Instant::now()).unwrap() {}
+        reader.forget(&mut files);
+        let lingering = files.values().filter(|file| file.lingers.is_some() && file.handle.is_some()).count();
+        (
+            arrivals.try_iter().map(|arrival| arrival.pieces[0].1.records.len()).sum::<usize>(),
+            super::held(&files),
+            lingering,
+        )
+    };
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        append(&path(name), "{\"n\":1}\n");
+    }
+    assert_eq!(read(), (6, 4, 0));
+    append(&path("a"), "{\"n\":2}\n");
+    assert_eq!(read(), (1, 4, 0));
+    for name in ["a", "f"] {
+        std::fs::rename(path(name), moved(name)).unwrap();
+        append(&moved(name), "{\"n\":3}\n");
+    }
+    assert_eq!(read(), (2, 4, 2));
+    // Others that are gone are held open only as long as there are few.
+    std::fs::rename(path("e"), moved("e")).unwrap();
+    append(&moved("e"), "{\"n\":4}\n");
+    let (told, _, lingering) = read();
+    assert!(told == 1 && lingering <= 2, "{told} and {lingering}");
+}
+
+#[test]
+fn many_compressed_files_are_unpacked_one_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..20 {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(format!("{{\"n\":{n}}}\n").repeat(20_000).as_bytes()).unwrap();
+        std::fs::write(folder.path().join(format!("{n:02}.log")), encoder.finish().unwrap()).unwrap();
+    }
+    let (told, _) = handed(folder.path(), Layout::of(Format::Json), true, None);
+    assert_eq!(told.len(), 20 * 20_000);
+    let number = |line: &String| line[5..line.len() - 1].parse::<u32>().unwrap();
+    assert!(told.is_sorted_by_key(number), "one after another");
+}
+
+#[test]
 fn files_that_are_gone_are_remembered_for_a_while_and_not_all_of_them() {
     let (intake, _arrivals) = Intake::channel("a", 1);
     let layout = Layout::of(Format::Json);
     let config = Files { path: "*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
-    let reader = Reader { config, folder: "".into(), once: false, linger: LINGER, position: None, intake };
+    let reader =
+        Reader { config, folder: "".into(), once: false, linger: LINGER, most_open: 100, position: None, intake };
     let gone =
         |since: i64, offset| Open { place: Place { offset, gone: Some(since), ..Place::default() }, ..Open::default() };
     let now = seconds();
