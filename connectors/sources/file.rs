@@ -16,7 +16,7 @@ mod place;
 mod tests;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -29,16 +29,14 @@ use config::Files;
 pub(crate) use config::KIND;
 use identity::{Id, id_of};
 use lines::{Cut, Read};
-use place::Place;
+use place::{Place, Position};
 use whole::Whole;
 
 /// How long a file that was renamed or deleted is looked at: who writes it may not know yet.
 const LINGER: Duration = Duration::from_secs(60);
 /// How long it is remembered how far a file was read that is gone, in seconds.
 const REMEMBERED: i64 = 7 * 24 * 60 * 60;
-/// How many files that are gone are remembered.
-const MOST_GONE: usize = 1_000;
-/// How many files a source has at most.
+/// How many files a source has at most, and how many that are gone it remembers besides.
 const MOST_FILES: usize = 10_000;
 /// How many bytes tell what the lines of a file are.
 const HEAD: usize = 64 << 10;
@@ -76,6 +74,10 @@ struct Reader {
     /// How many files are held open, and half as many of those that are gone.
     most_open: usize,
     position: Option<Vec<u8>>,
+    /// The rows of places, as they were committed.
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Files whose rows change with the next arrival.
+    changed: BTreeSet<Id>,
     intake: Intake,
 }
 
@@ -105,17 +107,28 @@ impl Source for Reader {
 }
 
 impl Reader {
-    /// The files that a position names, where they still are what they were.
+    /// The files that a position and its rows name.
     fn taken_up(&mut self) -> BTreeMap<Id, Open> {
-        let known: BTreeMap<Id, Place> =
-            match self.position.take().as_deref().map(serde_json::from_slice::<Vec<(Id, Place)>>) {
-                None => BTreeMap::new(),
-                Some(Ok(known)) => known.into_iter().collect(),
-                Some(Err(error)) => {
-                    self.intake.say(&format!("its position cannot be read and is left aside: {error}"));
-                    BTreeMap::new()
-                }
-            };
+        let mut known: BTreeMap<Id, Place> = BTreeMap::new();
+        let position = self.position.take();
+        let read = match position.as_deref() {
+            None => Ok(Position::default()),
+            Some(position) => serde_json::from_slice(position),
+        };
+        match read {
+            Ok(Position::Rows {}) => {}
+            Ok(Position::Former(places)) => {
+                self.changed = places.iter().map(|(id, _)| *id).collect();
+                known.extend(places);
+            }
+            Err(error) => self.intake.say(&format!("its position cannot be read and is left aside: {error}")),
+        }
+        for row in std::mem::take(&mut self.rows) {
+            match place::of_row(&row) {
+                Some((id, place)) => drop(known.insert(id, place)),
+                None => self.intake.say("how far a file was read cannot be read and is left aside"),
+            }
+        }
         let now = seconds();
         let open = |mut place: Place| {
             // Where it would still be looked at, it is missed anew.
@@ -126,7 +139,7 @@ impl Reader {
     }
 
     /// Looks at what was found under the pattern.
-    fn meet(&self, files: &mut BTreeMap<Id, Open>, found: Vec<PathBuf>) {
+    fn meet(&mut self, files: &mut BTreeMap<Id, Open>, found: Vec<PathBuf>) {
         let mut here = Vec::new();
         let mut open = held(files);
         for path in found {
@@ -142,6 +155,9 @@ impl Reader {
                 open += usize::from(handle.is_some());
                 Open { handle, ..Open::default() }
             });
+            if known.place.begun() && (known.place.gone.is_some() || known.place.path != path) {
+                self.changed.insert(id);
+            }
             (known.place.gone, known.lingers, known.ended) = (None, None, false);
             known.place.path = path;
         }
@@ -151,6 +167,7 @@ impl Reader {
                 continue;
             }
             (file.place.gone, file.lingers) = (Some(seconds()), Some(Instant::now()));
+            self.changed.insert(*id);
             self.intake.rotated();
             if file.handle.is_none() {
                 // It was renamed while nobody looked: it stands beside where it stood.
@@ -163,7 +180,7 @@ impl Reader {
 
     /// Reads what there is, a piece of each file in turn, until files are to be looked for again. Gives whether there was
     /// anything.
-    fn read_all(&self, files: &mut BTreeMap<Id, Open>, follow: bool, looked: Instant) -> Result<bool, Stopped> {
+    fn read_all(&mut self, files: &mut BTreeMap<Id, Open>, follow: bool, looked: Instant) -> Result<bool, Stopped> {
         let mut any = false;
         let mut open = held(files);
         // What unpacks a file takes memory: one at a time.
@@ -202,8 +219,11 @@ impl Reader {
                     continue;
                 }
                 any = true;
-                let position = Some(position(files));
-                self.intake.hand_over(Arrival { position, ..Arrival::of(pieces, bytes, Instant::now()) })?;
+                self.changed.insert(id);
+                let row = |id: Id| (place::key(id), files.get(&id).and_then(|file| file.place.row()));
+                let rows = std::mem::take(&mut self.changed).into_iter().map(row).collect();
+                let position = serde_json::to_vec(&Position::default()).ok();
+                self.intake.hand_over(Arrival { position, rows, ..Arrival::of(pieces, bytes, Instant::now()) })?;
                 if more {
                     unread.push((path, id));
                 }
@@ -383,19 +403,21 @@ impl Reader {
     }
 
     /// Lets go of what nothing more comes from. How far it was read is remembered for a while.
-    fn forget(&self, files: &mut BTreeMap<Id, Open>) {
+    fn forget(&mut self, files: &mut BTreeMap<Id, Open>) {
+        let let_go = |file: &Open| file.place.gone.filter(|_| file.lingers.is_none());
         for file in files.values_mut().filter(|file| file.ended) {
             *file = Open { place: std::mem::take(&mut file.place), ..Open::default() };
         }
+        let remembered: Vec<Id> = files.iter().filter(|(_, file)| let_go(file).is_some()).map(|(id, _)| *id).collect();
         let now = seconds();
         let old = |since: i64| now.saturating_sub(since) >= REMEMBERED;
-        let let_go = |file: &Open| file.place.gone.filter(|_| file.lingers.is_none());
         files.retain(|_, file| let_go(file).is_none_or(|since| !old(since) && file.place.begun()));
         let mut gone: Vec<(i64, Id)> = files.iter().filter_map(|(id, file)| Some((let_go(file)?, *id))).collect();
         gone.sort_unstable();
-        for (_, id) in gone.iter().rev().skip(MOST_GONE) {
+        for (_, id) in gone.iter().rev().skip(MOST_FILES) {
             files.remove(id);
         }
+        self.changed.extend(remembered.into_iter().filter(|id| !files.contains_key(id)));
         // Of those that are gone, the ones that went last are most likely to be written still.
         let open = files.values().filter(|file| file.handle.is_some() && file.lingers.is_some());
         let mut lingering: Vec<Instant> = open.filter_map(|file| file.lingers).collect();
@@ -444,9 +466,4 @@ fn close_one(files: &mut BTreeMap<Id, Open>) {
 /// Nanoseconds since 1970.
 fn nanos(time: Option<std::time::SystemTime>) -> Option<i64> {
     i64::try_from(time?.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok()
-}
-
-fn position(files: &BTreeMap<Id, Open>) -> Vec<u8> {
-    let places: Vec<(&Id, &Place)> = files.iter().map(|(id, file)| (id, &file.place)).collect();
-    serde_json::to_vec(&places).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! `kind = "file"` in the configuration.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,8 +73,9 @@ impl SourceSettings for Files {
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
-        let Opening { folder, once, position, intake, .. } = opening;
+        let Opening { folder, once, position, rows, intake, .. } = opening;
         let (config, folder) = (self.clone(), folder.to_path_buf());
-        Ok(Box::new(Reader { config, folder, once, linger: LINGER, most_open: most_open(), position, intake }))
+        let (linger, most_open, changed) = (LINGER, most_open(), BTreeSet::new());
+        Ok(Box::new(Reader { config, folder, once, linger, most_open, position, rows, changed, intake }))
     }
 }

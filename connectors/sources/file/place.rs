@@ -1,4 +1,5 @@
-//! How far a file was read, and what tells that it is still the same.
+//! How far a file was read, and what tells that it is still the same. Each file has a row, so that a commit writes those
+//! alone that changed.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::{Prefix, Tail};
+use super::identity::{Id, Prefix, Tail};
 
 /// A file, as far as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,7 +44,40 @@ pub(super) struct Place {
     pub gone: Option<i64>,
 }
 
+/// What is committed beside the rows.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Position {
+    /// The places of former versions, which had no rows.
+    Former(Vec<(Id, Place)>),
+    /// Places are rows.
+    Rows {},
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Position::Rows {}
+    }
+}
+
+/// The key of the row of a file.
+pub(super) fn key((device, number): Id) -> Vec<u8> {
+    [device.to_be_bytes(), number.to_be_bytes()].concat()
+}
+
+/// The place of a row; none where it is no such row.
+pub(super) fn of_row((key, value): &(Vec<u8>, Vec<u8>)) -> Option<(Id, Place)> {
+    let (device, number) = key.split_first_chunk()?;
+    let id = (u64::from_be_bytes(*device), u64::from_be_bytes(number.try_into().ok()?));
+    Some((id, serde_json::from_slice(value).ok()?))
+}
+
 impl Place {
+    /// What its row is.
+    pub fn row(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok()
+    }
+
     /// Whether anything was read of it.
     pub fn begun(&self) -> bool {
         self.offset > 0 || self.records.is_some()

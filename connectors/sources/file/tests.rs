@@ -2,7 +2,8 @@
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -162,8 +163,29 @@ fn compressed_files_survive_a_restart_too() {
     compliance::a_poison_record_is_set_aside_with_its_reason(&mut Archive(Folder::new(), 0));
 }
 
-/// What a source that is opened anew hands over, and its position after it.
-fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) -> (Vec<String>, Option<Vec<u8>>) {
+/// What was committed: a position and rows.
+type Kept = Option<(Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>)>;
+
+/// Commits an arrival, and gives what came with it.
+fn commit(arrival: Arrival, kept: &mut Kept) -> Vec<String> {
+    let mut out = Vec::new();
+    for (_, batch) in &arrival.pieces {
+        out.extend(batch.iter().map(|record| String::from_utf8_lossy(record.bytes).into_owned()));
+        out.extend(batch.unparsed.iter().map(|piece| format!("! {}", piece.reason)));
+    }
+    let (position, rows) = kept.get_or_insert_default();
+    *position = arrival.position.unwrap();
+    for (key, value) in arrival.rows {
+        match value {
+            Some(value) => drop(rows.insert(key, value)),
+            None => drop(rows.remove(&key)),
+        }
+    }
+    out
+}
+
+/// What a source that is opened anew hands over, and what is committed after it.
+fn handed(folder: &Path, layout: Layout, once: bool, mut kept: Kept) -> (Vec<String>, Kept) {
     let files = Files { path: "*.log*".into(), layout, follow: !once, poll: Duration::from_millis(10) };
     let (intake, arrivals) = Intake::channel("a", 1000);
     let secrets = tripline_config::Secrets::default();
@@ -171,8 +193,8 @@ fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) 
         secrets: &secrets,
         folder,
         once,
-        position: position.clone(),
-        rows: Vec::new(),
+        position: kept.clone().map(|kept| kept.0),
+        rows: kept.clone().unwrap_or_default().1.into_iter().collect(),
         intake: intake.clone(),
     };
     let source = files.open(opening).unwrap();
@@ -183,42 +205,36 @@ fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) 
     }
     thread.join().unwrap();
     drop(intake);
-    let (mut out, mut after) = (Vec::new(), position);
-    for arrival in arrivals.try_iter() {
-        for (_, batch) in &arrival.pieces {
-            out.extend(batch.iter().map(|record| String::from_utf8_lossy(record.bytes).into_owned()));
-            out.extend(batch.unparsed.iter().map(|piece| format!("! {}", piece.reason)));
-        }
-        after = arrival.position.or(after);
-    }
-    (out, after)
+    let out = arrivals.try_iter().flat_map(|arrival| commit(arrival, &mut kept)).collect();
+    (out, kept)
+}
+
+fn reader(config: Files, folder: &Path, kept: Kept, intake: Intake) -> Reader {
+    let (position, rows) = (kept.clone().map(|kept| kept.0), kept.unwrap_or_default().1.into_iter().collect());
+    let (folder, changed) = (folder.to_path_buf(), BTreeSet::new());
+    Reader { config, folder, once: false, linger: LINGER, most_open: 100, position, rows, changed, intake }
 }
 
 /// A source that follows `*.log`, and its arrivals.
-struct Following(Receiver<Arrival>, Intake, std::thread::JoinHandle<()>);
+struct Following(Receiver<Arrival>, Intake, std::thread::JoinHandle<()>, RefCell<Kept>);
 
 impl Following {
     /// Opens it. It looks at files that are gone for as long.
-    fn open(folder: &Path, waiting: usize, linger: Duration, position: Option<Vec<u8>>) -> Self {
+    fn open(folder: &Path, waiting: usize, linger: Duration, kept: Kept) -> Self {
         let layout = Layout::of(Format::Json);
         let config = Files { path: "**/*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
         let (intake, arrivals) = Intake::channel("a", waiting);
-        let folder = folder.to_path_buf();
-        let reader = Reader { config, folder, once: false, linger, most_open: 100, position, intake: intake.clone() };
-        Following(arrivals, intake, std::thread::spawn(move || Box::new(reader).run()))
+        let reader = Reader { linger, ..reader(config, folder, kept.clone(), intake.clone()) };
+        Following(arrivals, intake, std::thread::spawn(move || Box::new(reader).run()), RefCell::new(kept))
     }
 
-    /// What comes until nothing more does, and the position after it.
-    fn told(&self) -> (Vec<String>, Option<Vec<u8>>) {
-        let (mut out, mut after) = (Vec::new(), None);
+    /// What comes until nothing more does, and what is committed after it.
+    fn told(&self) -> (Vec<String>, Kept) {
+        let (mut out, mut kept) = (Vec::new(), self.3.borrow_mut());
         while let Ok(arrival) = self.0.recv_timeout(Duration::from_millis(400)) {
-            for (_, batch) in &arrival.pieces {
-                out.extend(batch.iter().map(|record| String::from_utf8_lossy(record.bytes).into_owned()));
-                out.extend(batch.unparsed.iter().map(|piece| format!("! {}", piece.reason)));
-            }
-            after = arrival.position.or(after);
+            out.extend(commit(arrival, &mut kept));
         }
-        (out, after)
+        (out, kept.clone())
     }
 
     fn stop(self) {
@@ -298,8 +314,7 @@ fn files_that_were_read_last_stay_open_and_may_be_moved_elsewhere() {
     let (intake, arrivals) = Intake::channel("a", 100);
     let layout = Layout::of(Format::Json);
     let config = Files { path: "*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
-    let here = folder.path().to_path_buf();
-    let reader = Reader { config, folder: here, once: false, linger: LINGER, most_open: 4, position: None, intake };
+    let mut reader = Reader { most_open: 4, ..reader(config, folder.path(), None, intake) };
     let mut files = BTreeMap::new();
     let mut read = || {
         reader.meet(&mut files, super::find::files(folder.path(), "*.log", 100));
@@ -331,6 +346,21 @@ fn files_that_were_read_last_stay_open_and_may_be_moved_elsewhere() {
 }
 
 #[test]
+fn an_arrival_carries_the_place_of_its_file_and_not_of_all() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..200 {
+        append(&folder.path().join(format!("{n}.log")), "{\"n\":1}\n");
+    }
+    let source = Following::open(folder.path(), 1_000, LINGER, None);
+    let (told, kept) = source.told();
+    assert_eq!((told.len(), kept.unwrap().1.len()), (200, 200));
+    append(&folder.path().join("7.log"), "{\"n\":2}\n");
+    let arrival = source.0.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!((arrival.rows.len(), arrival.position.as_deref()), (1, Some(b"{}".as_slice())));
+    source.stop();
+}
+
+#[test]
 fn many_compressed_files_are_unpacked_one_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..20 {
@@ -349,17 +379,17 @@ fn files_that_are_gone_are_remembered_for_a_while_and_not_all_of_them() {
     let (intake, _arrivals) = Intake::channel("a", 1);
     let layout = Layout::of(Format::Json);
     let config = Files { path: "*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
-    let reader =
-        Reader { config, folder: "".into(), once: false, linger: LINGER, most_open: 100, position: None, intake };
+    let mut reader = reader(config, Path::new(""), None, intake);
     let gone =
         |since: i64, offset| Open { place: Place { offset, gone: Some(since), ..Place::default() }, ..Open::default() };
     let now = seconds();
-    let mut files: BTreeMap<Id, Open> = (0..=1_000u32).map(|n| ((1, n.into()), gone(now - i64::from(n), 1))).collect();
+    let mut files: BTreeMap<Id, Open> = (0..=10_000u32).map(|n| ((1, n.into()), gone(now - i64::from(n), 1))).collect();
     files.insert((2, 1), gone(now - REMEMBERED, 1));
     files.insert((2, 2), gone(now, 0));
     reader.forget(&mut files);
-    assert_eq!(files.len(), 1_000);
-    assert_eq!(files.last_key_value().unwrap().0, &(1, 999), "those that are gone longest are forgotten");
+    assert_eq!(files.len(), 10_000);
+    assert_eq!(files.last_key_value().unwrap().0, &(1, 9_999), "those that are gone longest are forgotten");
+    assert_eq!(reader.changed, [(1, 10_000), (2, 1), (2, 2)].into(), "with their rows");
 }
 
 #[test]
@@ -441,9 +471,11 @@ fn positions_of_former_versions_are_read() {
         let path = log.display();
         let begin = format!("{{\"length\":{length},\"hash\":\"{hash}\"}}");
         let place = format!("{{\"path\":\"{path}\",\"offset\":8,\"line\":1,\"skipping\":false,\"begin\":{begin}}}");
-        Some(format!("[[[{device},{number}],{place}]]").into_bytes())
+        Some((format!("[[[{device},{number}],{place}]]").into_bytes(), BTreeMap::new()))
     };
-    assert_eq!(handed(folder.path(), Layout::of(Format::Json), true, position(0)).0, ["{\"n\":2}"]);
+    let (told, kept) = handed(folder.path(), Layout::of(Format::Json), true, position(0));
+    assert_eq!(told, ["{\"n\":2}"]);
+    assert!(handed(folder.path(), Layout::of(Format::Json), true, kept).0.is_empty(), "they became rows");
     // The bytes that it began with are others.
     assert_eq!(handed(folder.path(), Layout::of(Format::Json), true, position(8)).0.len(), 2);
 }
