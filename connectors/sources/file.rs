@@ -190,7 +190,7 @@ impl Reader {
         let mut order: Vec<(PathBuf, Id)> = looked_at.map(|(id, file)| (file.place.path.clone(), *id)).collect();
         order.sort();
         while !order.is_empty() {
-            let mut unread = Vec::new();
+            let (mut unread, mut read) = (Vec::new(), false);
             for (path, id) in order {
                 if self.intake.stop().asked() {
                     return Err(Stopped);
@@ -218,7 +218,7 @@ impl Reader {
                     unread.push((path, id));
                     continue;
                 }
-                any = true;
+                (any, read) = (true, true);
                 self.changed.insert(id);
                 let row = |id: Id| (place::key(id), files.get(&id).and_then(|file| file.place.row()));
                 let rows = std::mem::take(&mut self.changed).into_iter().map(row).collect();
@@ -229,7 +229,7 @@ impl Reader {
                 }
             }
             // However much is behind in one file: others may come and go meanwhile.
-            if looked.elapsed() >= self.config.poll {
+            if !read || looked.elapsed() >= self.config.poll {
                 break;
             }
             order = unread;
@@ -273,6 +273,8 @@ impl Reader {
                 }
                 Err(error) => {
                     complain(&self.intake, complained, place, &error);
+                    // Others may be unpacked meanwhile.
+                    *whole = None;
                     return None;
                 }
             }
