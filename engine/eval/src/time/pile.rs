@@ -16,7 +16,7 @@ pub const OF_PIECE: u8 = b'e';
 pub const OF_KEY: u8 = b'k';
 
 /// How many things make a piece.
-const PIECE: u64 = 32;
+const PIECE: u64 = 4;
 
 /// No pile ever has so many things; who says so made it up.
 const MOST: u64 = 1 << 37;
