@@ -2,9 +2,9 @@
 //! how a request waits for its commit. What a body means, and how it is answered, is each kind's own.
 //!
 //! A request takes room for its body as it comes (who announces much and sends little keeps nobody out), and more as it
-//! turns out to hold more: decompressed bytes, and events that take more than the text they came in. Where there is no room, the
-//! client is told to come back. The room is given back once the events are committed, whether the client still waits or
-//! not.
+//! turns out to hold more: decompressed bytes, and events that take more than the text they came in. Where there is no
+//! room, the client is told to come back. The room is given back once the events are committed, whether the client still
+//! waits or not.
 
 pub mod bodies;
 mod config;
