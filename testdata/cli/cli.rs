@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backtest;
+mod connectors;
 mod coverage;
 mod formats;
 mod import;
