@@ -1,6 +1,6 @@
 //! Connectors from the command line: what is said of files that are no connectors, and of tests that cannot pass.
 
-use super::{err, tripline, write};
+use super::{err, out, tripline, write};
 
 /// The connector of docs/CONNECTORS.md, and its tests.
 fn example() -> [String; 2] {
@@ -40,4 +40,20 @@ fn the_configuration_of_a_service_is_told_from_a_connector_in_one_sentence() {
     let tests = write(&dir, "mine.test.toml", &example()[1]).display().to_string();
     let said = err(&tripline(&["connectors", "check", &tests]));
     assert!(said.contains("has the tests of a connector"), "{said}");
+}
+
+#[test]
+fn a_test_whose_records_lack_the_id_says_where_it_was_looked_for_and_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let [connector, tests] = example();
+    let path = write(&dir, "example.toml", &connector).display().to_string();
+    write(&dir, "example.test.toml", &tests);
+    let output = tripline(&["connectors", "test", &path]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    write(&dir, "example.toml", &connector.replace("id = \"id\"", "id = [\"meta.uuid\", \"at\"]"));
+    let output = tripline(&["connectors", "test", &path]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let why = "set aside: the record has no id: nothing stands at `meta.uuid`, which `id` of the stream names; its keys \
+               are `at`, `id`";
+    assert_eq!(out(&output).matches(why).count(), 1, "{}", out(&output));
 }
