@@ -264,6 +264,22 @@ fn check_prints_the_first_of_many_equal_notes_and_machines_get_each() {
 }
 
 #[test]
+fn a_filter_that_names_a_test_mutates_the_rule_that_it_is_of() {
+    let rules = "rules/aws/aws_root_console_login.trip";
+    let named = tripline(&["test", "--mutate", "--filter", "aws_root_console_login/", rules]);
+    assert_eq!(named.status.code(), Some(0), "{}", out(&named));
+    assert_eq!(out(&named), out(&tripline(&["test", "--mutate", "--filter", "root_console", rules])));
+    assert!(
+        out(&named).ends_with(" mutants killed in 1 rules\n") && !out(&named).contains("0 of 0"),
+        "{}",
+        out(&named)
+    );
+    let none = tripline(&["test", "--mutate", "--filter", "aws_root_console_login/none of these", rules]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(err(&none).contains("no rule has `aws_root_console_login/none of these` in its name"), "{}", err(&none));
+}
+
+#[test]
 fn fmt_check_tells_and_fmt_mends() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(&dir, "r.trip", "list   a:string=[\"x\"]   // kept\n");
