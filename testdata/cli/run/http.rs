@@ -27,7 +27,11 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
     assert_eq!(request(push, "POST /events HTTP/1.1", all.as_bytes()).unwrap().0, 401);
     let wrong = "POST /events HTTP/1.1\r\nAuthorization: Bearer hunter2";
     assert_eq!(request(push, wrong, all.as_bytes()).unwrap().0, 401);
-    assert_eq!(request(push, "GET /events HTTP/1.1", b"").unwrap().0, 405);
+    let (status, told) = request(push, "GET /events HTTP/1.1", b"").unwrap();
+    assert!(status == 405 && told.to_ascii_lowercase().contains("allow: post"), "{told}");
+    assert!(told.contains("send them with POST to `/events`"), "{told}");
+    let (status, told) = request(push, "POST /event HTTP/1.1", all.as_bytes()).unwrap();
+    assert!(status == 404 && told.contains("events are not taken here: send them with POST to `/events`"), "{told}");
     let (status, told) = post("\r\nIdempotency-Key: one", all.as_bytes());
     assert!(status == 200 && told.contains(&format!("\"events\":{}", lines.len())), "{told}");
     let (status, told) = post("\r\nIdempotency-Key: one", all.as_bytes());
