@@ -22,6 +22,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use tripline_connect::clock;
+
 use crate::push::{Events, Push, Received, Refusal};
 use acks::Acks;
 use answer::Code;
@@ -43,7 +45,8 @@ struct Collector {
 
 /// The paths, each with and without the version of the format.
 fn router(push: Push, settings: &Splunk) -> Router {
-    let collector = Collector { push: Arc::new(push), settings: settings.clone(), acks: Mutex::default() };
+    let collector =
+        Collector { push: Arc::new(push), settings: settings.clone(), acks: Mutex::new(Acks::new(clock::now())) };
     let mut router = Router::new();
     for path in ["", "/event", "/event/1.0", "/1.0"] {
         router = router.route(&format!("/services/collector{path}"), any(event));

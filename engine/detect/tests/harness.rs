@@ -161,3 +161,29 @@ rule waits {
     let looks_at = "the mapping makes it `account_change`, and the rule looks at `authentication`, `finding`";
     assert!(failures.contains(looks_at), "{failures}");
 }
+
+#[test]
+fn what_a_context_of_several_values_holds_can_be_asked_by_element() {
+    let rule = |expect: &str| {
+        format!(
+            "rule several {{
+               title: \"t\"
+               on event from demo.idp where raw.list[].name == \"b\"
+               alert {{ context: {{ names: raw.list[].name, whole: raw.list, one: raw.u }} }}
+               test \"names\" {{
+                 event demo.idp {{ product: \"idp\", at: \"2026-01-01T00:00:00Z\", u: \"bob\", list: [{{ name: \"a\" }}, {{ name: \"b\" }}] }}
+                 expect alert {{ {expect} }}
+               }}
+             }}"
+        )
+    };
+    let fits = "context.names[]: \"b\", context.names[0]: \"a\", context.whole[].name: \"b\", context.names: [\"a\", \"b\"], \
+                context.names[]: contains \"b\", context.one: \"bob\"";
+    assert_eq!(failures(&rule(fits)), [""; 0]);
+    let found = failures(&rule("context.names[]: \"c\"")).join("\n").replace('\\', "");
+    assert!(found.contains("expected context.names[]: \"c\"") && found.contains("\"a\", \"b\""), "{found}");
+    let mut compiler = Compiler::new();
+    compiler.add("harness.trip", &format!("{CONTENT}{}", rule("context.names: \"a\"")));
+    let said = format!("{:?}", compiler.compile(&tripline_semantic::NoFiles, 0).diagnostics);
+    assert!(said.contains("`context.names` is an array"), "{said}");
+}

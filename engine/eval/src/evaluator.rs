@@ -170,10 +170,7 @@ impl<'p> Evaluator<'p> {
     fn is_multiple(&self, id: Id) -> bool {
         match &self.arena.get(id).kind {
             Kind::Each(_) | Kind::For { .. } | Kind::Anywhere(_) | Kind::Path(Root::Loose, _) => true,
-            // Places of one field.
-            Kind::Coalesce(parts) => {
-                parts.iter().any(|part| matches!(self.arena.get(*part).kind, Kind::Path(Root::Loose, _)))
-            }
+            Kind::Coalesce(parts) => parts.iter().any(|part| self.is_multiple(*part)),
             Kind::Path(_, path) | Kind::Then(_, path) => path.is_multiple(),
             Kind::Convert(inner, _) | Kind::Caption(inner, _) => self.is_multiple(*inner),
             Kind::Cases(cases) => cases.iter().any(|(_, value)| self.is_multiple(*value)),

@@ -15,6 +15,7 @@ mod keep;
 mod key;
 mod keyed;
 mod order;
+mod pile;
 mod quick;
 mod reading;
 mod say;

@@ -1,6 +1,7 @@
 //! The value of a field.
 
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -31,6 +32,24 @@ pub enum Value<'a> {
     Array(Vec<Value<'a>>),
     /// An object; keys in the order in which they came, possibly twice.
     Object(Vec<(Cow<'a, str>, Value<'a>)>),
+}
+
+/// Numbers with a point by their bits: 0.0 and -0.0 are equal, and differ here.
+impl Hash for Value<'_> {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        std::mem::discriminant(self).hash(to);
+        match self {
+            Value::Null => {}
+            Value::Bool(value) => value.hash(to),
+            Value::Int(value) | Value::Time(value) | Value::Duration(value) => value.hash(to),
+            Value::Float(value) => value.to_bits().hash(to),
+            Value::Text(value) => value.hash(to),
+            Value::Ip(value) => value.hash(to),
+            Value::Cidr(value) => value.hash(to),
+            Value::Array(items) => items.hash(to),
+            Value::Object(members) => members.hash(to),
+        }
+    }
 }
 
 impl<'a> Value<'a> {

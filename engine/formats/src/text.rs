@@ -145,9 +145,12 @@ impl Decoder {
         };
         taking_over(&mut decoder, true);
         for (number, text) in kept {
-            decoder.line = number.saturating_sub(1);
-            decoder.feed(&[text.as_bytes(), b"\n"].concat(), &mut batch, usize::MAX);
-            batch.clear(0);
+            // They are without what ends them: what stands at their ends now is theirs.
+            for (line, text) in (*number..).zip(text.split('\n')) {
+                decoder.line = line;
+                decoder.one(text.as_bytes(), &mut Out { batch: &mut batch, limit: MAX_RECORD });
+                batch.clear(0);
+            }
         }
         taking_over(&mut decoder, false);
         decoder.line = line;

@@ -11,8 +11,7 @@ mod print;
 pub mod time;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
 use tripline_base::Span;
@@ -37,7 +36,7 @@ pub enum Root {
 
 /// What a node computes. A *multiple* node has several values (a path with `[]`); a comparison holds if
 /// it holds for some of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Kind {
     /// A constant; `Null` is absent.
     Const(Value<'static>),
@@ -158,7 +157,7 @@ pub enum Kind {
 }
 
 /// What a conversion gives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Target {
     /// As [`Ty`] says; for an array, every element.
     One(Scalar),
@@ -167,7 +166,7 @@ pub enum Target {
 }
 
 /// A scalar type to convert to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 #[expect(missing_docs, reason = "the types of the language")]
 pub enum Scalar {
     Bool,
@@ -225,20 +224,16 @@ impl Names {
     }
 }
 
-/// Fingerprints of what prints the same: two keyed hashes, which nobody who writes rules can foresee.
+/// Fingerprints of what is equal: two keyed hashes, which nobody who writes rules can foresee.
 #[derive(Debug, Default)]
 pub struct Prints {
     keys: [RandomState; 2],
-    text: String,
 }
 
 impl Prints {
     /// The fingerprint of a value.
-    pub fn of(&mut self, value: &dyn fmt::Debug) -> (u64, u64) {
-        self.text.clear();
-        // Writing into a string cannot fail.
-        let _ = fmt::Write::write_fmt(&mut self.text, format_args!("{value:?}"));
-        let [first, second] = self.keys.each_ref().map(|key| key.hash_one(self.text.as_bytes()));
+    pub fn of(&self, value: &impl Hash) -> (u64, u64) {
+        let [first, second] = self.keys.each_ref().map(|key| key.hash_one(value));
         (first, second)
     }
 }

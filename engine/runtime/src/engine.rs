@@ -361,8 +361,14 @@ impl Engine<'_> {
         if !work.commit.outbox.is_empty() {
             self.outlets.iter().for_each(Outlet::wake);
         }
-        for (Parcel { arrival: Arrival { done: tell, room, .. }, .. }, done) in work.parcels.into_iter().zip(work.done)
-        {
+        for (Parcel { source, arrival, .. }, done) in work.parcels.into_iter().zip(work.done) {
+            let Arrival { done: tell, room, bytes, .. } = arrival;
+            if !done.repeated {
+                let name: [&str; 1] = [&source];
+                self.metrics.bytes.with_label_values(&name).inc_by(bytes);
+                self.metrics.events.with_label_values(&name).inc_by(done.events);
+                self.metrics.unparsed.with_label_values(&name).inc_by(done.unparsed);
+            }
             // Whoever is told may send again at once, and finds the room given back.
             drop(room);
             if let Some(tell) = tell {

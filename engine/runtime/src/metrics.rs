@@ -66,7 +66,7 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         Ok(Metrics {
-            events: counters(r, "events_total", "Events that were judged", &["source"])?,
+            events: counters(r, "events_total", "Events that were judged and committed", &["source"])?,
             bytes: counters(r, "bytes_total", "Bytes of events, decompressed", &["source"])?,
             unparsed: counters(r, "unparsed_total", "Lines that are no event", &["source"])?,
             unknown: counters(r, "unknown_source_total", "Events whose source nothing knows", &["source"])?,

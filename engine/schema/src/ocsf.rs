@@ -5,6 +5,7 @@
 //! the shape of the schema can be read in one place.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use crate::load;
@@ -170,6 +171,13 @@ pub struct Attribute {
     pub sibling: Option<&'static str>,
     /// Whether the schema discourages the attribute as of this version.
     pub deprecated: bool,
+}
+
+/// What tells how a value of it is read: an enumeration is told from others by where it is in memory.
+impl Hash for Attribute {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        (self.name, self.ty, self.is_array, self.enumeration.map(std::ptr::from_ref)).hash(to);
+    }
 }
 
 /// How strongly the schema asks for an attribute.

@@ -16,6 +16,7 @@ mod test;
 mod together;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 pub use outside::{Outside, Record, expression_at};
 use tripline_base::{Code, Diagnostic, Level, SourceMap, Span, did_you_mean};
@@ -24,7 +25,7 @@ use tripline_syntax::ast;
 
 use crate::codes;
 use crate::program::{Declared, Program, SourceInfo};
-use crate::typed::{Kind, Subject, Ty, Typed, VarId};
+use crate::typed::{Kind, Linear, Subject, Ty, Typed, VarId};
 
 /// Reads the files that lists and tables name.
 pub trait Files {
@@ -69,6 +70,8 @@ struct Checker<'a> {
     /// Every declared name, with its kind and place.
     names: HashMap<String, (&'static str, Span)>,
     defs: HashMap<String, ast::Def>,
+    /// Regular expressions that compile, once each: definitions repeat theirs in every place that calls them.
+    expressions: HashMap<String, Arc<Linear>>,
     /// Source to the classes its mapping gives.
     known_sources: BTreeMap<String, Vec<&'static str>>,
     features: HashMap<String, usize>,
@@ -160,6 +163,7 @@ impl<'a> Checker<'a> {
             diagnostics: Vec::new(),
             names: HashMap::new(),
             defs: HashMap::new(),
+            expressions: HashMap::new(),
             known_sources: BTreeMap::new(),
             features: HashMap::new(),
             lists: HashMap::new(),

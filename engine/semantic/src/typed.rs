@@ -5,6 +5,7 @@
 //! comparison with an absent value is false, and `Not` negates it, so the logic has two values; a
 //! path with `[]` makes a comparison hold if it holds for some value reached.
 
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use tripline_base::Span;
@@ -169,6 +170,13 @@ pub struct Item {
     pub span: Span,
 }
 
+/// What it is, wherever it is written.
+impl Hash for Item {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        (&self.value, self.fold).hash(to);
+    }
+}
+
 /// A pattern of `matches`.
 #[derive(Clone, Debug)]
 pub struct Pattern {
@@ -198,6 +206,8 @@ pub enum Engine {
 pub struct Linear {
     source: String,
     limit: usize,
+    /// How many groups there are, the whole match among them.
+    groups: OnceLock<usize>,
     compiled: OnceLock<Option<regex::Regex>>,
     ascii: OnceLock<Option<regex::bytes::Regex>>,
 }
@@ -208,14 +218,20 @@ impl Linear {
 
     /// An expression that is known to compile within so many bytes.
     pub fn new(source: &str, limit: usize) -> Self {
-        Linear { source: source.to_string(), limit, compiled: OnceLock::new(), ascii: OnceLock::new() }
+        let (groups, compiled, ascii) = Default::default();
+        Linear { source: source.to_string(), limit, groups, compiled, ascii }
     }
 
-    /// Compiles an expression.
+    /// An expression, after trying whether it compiles. What it compiles to is not kept.
     ///
     /// # Errors
     /// Where it is none, or takes more than `limit` bytes.
-    pub fn build(source: &str, limit: usize) -> Result<regex::Regex, regex::Error> {
+    pub fn tried(source: &str, limit: usize) -> Result<Self, regex::Error> {
+        let groups = Self::build(source, limit)?.captures_len().into();
+        Ok(Linear { groups, ..Self::new(source, limit) })
+    }
+
+    fn build(source: &str, limit: usize) -> Result<regex::Regex, regex::Error> {
         regex::RegexBuilder::new(source).size_limit(limit).nest_limit(Self::MAX_NEST).build()
     }
 
@@ -244,6 +260,13 @@ impl Linear {
     }
 }
 
+/// What it is, wherever it is written.
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        (&self.text, self.prefix).hash(to);
+    }
+}
+
 impl Pattern {
     /// Whether the pattern is found in the text.
     pub fn is_match(&self, text: &str) -> bool {
@@ -264,7 +287,9 @@ impl Pattern {
     /// How many groups there are, the whole match among them.
     pub fn groups(&self) -> usize {
         match &self.regex {
-            Engine::Linear(linear) => linear.regex().map_or(1, regex::Regex::captures_len),
+            Engine::Linear(linear) => {
+                *linear.groups.get_or_init(|| linear.regex().map_or(1, regex::Regex::captures_len))
+            }
             Engine::Backtrack(regex) => regex.captures_len(),
         }
     }

@@ -481,6 +481,12 @@ fn on_event(name: &'static str) -> Text {
             "lower(raw.a) == lower(raw.b.c)",
             "anywhere(raw) contains i\"BOB\"",
             "anywhere(raw) == \"x\"",
+            "any(r in raw.list, r.k == \"x\" and r.v == \"bob\")",
+            "any(r in (raw.b ?? raw.list), r.k == i\"BOB\")",
+            "any(r in (raw.none ?? (raw.no.such ?? raw.list)), r.k == \"x\")",
+            "all(r in (raw.list ?? raw.a), r.k == \"x\" or exists r.v)",
+            "any(r in (if raw.n == 1 then raw.list else raw.b), r.k == \"x\")",
+            "\"x\" in (raw.none ?? raw.list.k)",
         ]);
         prop_oneof![3 => loose, 1 => raw_atom()].boxed()
     };

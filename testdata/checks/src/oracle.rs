@@ -447,6 +447,9 @@ fn is_multiple(typed: &Typed) -> bool {
         Kind::Path(Root::Loose, _) => true,
         Kind::Path(_, path) | Kind::Then(_, path) => path.is_multiple(),
         Kind::Convert(inner) | Kind::Caption(inner, _) => is_multiple(inner),
+        Kind::Coalesce(parts) => parts.iter().any(is_multiple),
+        Kind::Match(arms) => arms.iter().any(|(_, value)| is_multiple(value)),
+        Kind::If(_, then, otherwise) => is_multiple(then) || is_multiple(otherwise),
         _ => false,
     }
 }

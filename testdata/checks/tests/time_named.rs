@@ -1,5 +1,7 @@
 //! What must not happen to rules over several events, each under its name: in a stream, with watermarks.
 
+use std::collections::BTreeMap;
+
 use tripline_detect::{Compiler, Detector, End, Finding, Ruleset, SourceChoice, Stream};
 use tripline_event::Origin;
 
@@ -54,6 +56,22 @@ impl<'r> Live<'r> {
         let choice = SourceChoice::Named(source.into());
         let judged = self.detector.judge(&choice, text.as_bytes(), Some(&origin)).expect("an event");
         self.stream.take(&judged.taken);
+    }
+
+    /// Goes on with what a store has of it.
+    fn restart(&mut self, rows: &mut BTreeMap<([u8; 16], Vec<u8>), Vec<u8>>, lateness: i64) {
+        for row in self.stream.machine().changes() {
+            match row.value {
+                Some(value) => rows.insert((row.space, row.key), value),
+                None => rows.remove(&(row.space, row.key)),
+            };
+        }
+        let Live { stream, .. } = Live::new(self.ruleset, lateness);
+        self.stream = stream;
+        for ((space, key), value) in rows {
+            self.stream.machine().restore(space, key, value).expect("what was kept can be taken back");
+        }
+        self.stream.machine().keep();
     }
 
     fn idle(&mut self, source: &str) {
@@ -443,4 +461,46 @@ fn findings_came_too_late_for_a_rule_that_shares_a_feature_with_theirs() {
     let titles: Vec<&str> = live.found.iter().map(|found| found.title.as_str()).collect();
     // A finding stands before the event at which it was found: `one` comes before `t.s`.
     assert_eq!(titles, ["one", "two", "one", "two"]);
+}
+
+#[test]
+fn keys_with_hundreds_of_events_go_on_after_restarts_as_if_there_were_none() {
+    let ruleset = compile(
+        "rule many { title: \"t\" on authentication group by user.uid within 20m having count() >= 100
+           alert { title: \"{count()} of {user.uid}, {distinct(message)} kinds\" } }
+         rule then { title: \"t\" sequence by user.uid within 15m {
+             a: authentication where message starts_with \"a\" [70..]  b: authentication where message == \"b\" }
+           alert { title: \"{a.count} before {b.user.uid}\" } }
+         rule both { title: \"t\" together by user.uid within 15m {
+             b: authentication where message == \"b\"  c: account_change where message == \"c\"
+             any: authentication where exists message }
+           alert { title: \"{any.message} with {b.message} and {c.message}\" } }",
+    );
+    let titles = |every: usize| {
+        let mut rows = BTreeMap::new();
+        let mut live = Live::new(&ruleset, 5);
+        live.stream.machine().keep();
+        for n in 0..700_usize {
+            let user = if n % 5 == 4 { "eve" } else { "bob" };
+            let text = if n % 97 == 96 { "b".to_string() } else { format!("a{}", n % 11) };
+            // Between them is a pause in which all is forgotten.
+            let second = n as f64 * 7.0 + if n > 450 { 3600.0 } else { 0.0 };
+            live.at(second, user, &text);
+            if n % 150 == 149 {
+                let nanos = 1_767_225_600 * SECOND + (second as i64) * SECOND;
+                live.send("u.s", &format!("{{\"t\":{nanos},\"u\":\"{user}\",\"a\":\"c\"}}"));
+            }
+            if n % every == every - 1 {
+                live.restart(&mut rows, 5);
+            }
+        }
+        live.end()
+    };
+    let all = titles(usize::MAX);
+    for rule in ["many: ", "then: ", "both: "] {
+        assert!(all.iter().any(|title| title.starts_with(rule)), "{rule} {all:?}");
+    }
+    for every in [1, 7, 40] {
+        assert_eq!(titles(every), all, "a restart after every {every} events");
+    }
 }

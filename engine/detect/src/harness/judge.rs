@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tripline_eval::explain::{Seen, see, show};
 use tripline_eval::{Evaluator, Match, Matcher, normalize};
-use tripline_event::{Origin, Path, Value, parse_json};
+use tripline_event::{Origin, Path, Segment, Value, parse_json};
 use tripline_ir as ir;
 use tripline_plan::{Options, lower_expression};
-use tripline_semantic::typed::{self, Expected, Kind, Root, Subject, Typed};
+use tripline_semantic::typed::{self, Expected, Kind, Root, Subject, Ty, Typed};
 
 use super::Fixtures;
 use super::events::{Played, TestEvent, play};
@@ -414,11 +414,15 @@ fn with_alert(condition: &Typed, alert: &Alert, finding: &Finding) -> Typed {
                 alert.findings.iter().map(|finding| finding.several.as_ref().map_or(1, |several| several.count));
             Value::Int(i64::try_from(events.sum::<u64>()).unwrap_or(i64::MAX))
         } else {
-            finding
-                .context
-                .iter()
-                .find(|(name, _)| is(&["context", name]))
-                .map_or(Value::Null, |(_, value)| value.clone())
+            let [_, Segment::Key(name), rest @ ..] = path.0.as_slice() else { return None };
+            let found = finding.context.iter().find(|(known, _)| **known == **name);
+            let value = found.map_or(Value::Null, |(_, value)| value.clone());
+            if !rest.is_empty() {
+                let value = Typed { kind: Kind::Const(value), ty: Ty::Raw, span: node.span };
+                let kind = Kind::Then(Box::new(value), Path(rest.to_vec()));
+                return Some(Typed { kind, ty: node.ty.clone(), span: node.span });
+            }
+            value
         };
         Some(Typed { kind: Kind::Const(value), ty: node.ty.clone(), span: node.span })
     })

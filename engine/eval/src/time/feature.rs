@@ -1,6 +1,7 @@
 //! What a feature remembers of a key, and what is answered of it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use tripline_event::{Value, to_float, to_text};
 use tripline_ir::time::{Ask, Feature, Memory};
@@ -11,6 +12,7 @@ use super::intervals::Intervals;
 use super::keep::{Keep, keep};
 use super::key::words;
 use super::keyed::Keyed;
+use super::pile::Piled;
 use super::table::Table;
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -164,6 +166,25 @@ fn is_remembered(memory: Memory, value: &Value<'static>) -> bool {
 keep!(Times { number, n, since, until });
 keep!(Seen { last, before });
 keep!(Bucket { number, n, since, until, numbers, sum, squares, first });
+
+/// It is rewritten as a whole.
+impl Piled for Memo {
+    type Thing = u8;
+
+    fn things(&self) -> Range<u64> {
+        0..0
+    }
+
+    fn put_thing(&self, _: u64, _: &mut Vec<u8>) {}
+
+    fn put_rest(&self, out: &mut Vec<u8>) {
+        self.put(out);
+    }
+
+    fn build(rest: &mut &[u8], _: Range<u64>, things: VecDeque<u8>) -> Option<Self> {
+        if things.is_empty() { Self::get(rest) } else { None }
+    }
+}
 
 impl Keep for Memo {
     fn put(&self, out: &mut Vec<u8>) {

@@ -7,8 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::keep::{self, Keep};
-use super::key::{Key, parts};
+use super::key::parts;
+use super::pile::{Pieces, Piled, Row, Waiting};
 use super::table::{Bytes, Table};
 
 /// How many timers may be there beside two for each key.
@@ -27,7 +27,9 @@ pub struct Keyed<T> {
     /// Whether changes are remembered.
     keeping: bool,
     changed: Vec<u32>,
-    gone: Vec<Bytes>,
+    gone: Vec<(Bytes, Pieces)>,
+    /// Of keys that are yet to be taken back.
+    waiting: Waiting,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,8 @@ struct Held<T> {
     stamp: u64,
     timer: Option<i64>,
     changed: bool,
+    /// What has rows beside that of the key.
+    pieces: Pieces,
     value: T,
 }
 
@@ -49,6 +53,7 @@ impl<T> Default for Keyed<T> {
             keeping: false,
             changed: Vec::new(),
             gone: Vec::new(),
+            waiting: Waiting::default(),
         }
     }
 }
@@ -89,7 +94,7 @@ impl<T> Keyed<T> {
                 self.table.touch(at);
                 at
             }
-            None => self.table.insert(key, Held { stamp, timer: None, changed: false, value: new() })?,
+            None => self.table.insert(key, Held::new(stamp, Pieces::default(), new()))?,
         };
         if let Some((_, held)) = self.table.get_mut(at) {
             held.stamp = stamp;
@@ -118,7 +123,7 @@ impl<T> Keyed<T> {
     pub fn remove(&mut self, at: u32) -> Option<T> {
         let (key, held) = self.table.remove(at)?;
         if self.keeping {
-            self.gone.push(key);
+            self.gone.push((key, held.pieces));
         }
         Some(held.value)
     }
@@ -188,29 +193,41 @@ impl<T> Keyed<T> {
     }
 }
 
-impl<T: Keep> Keyed<T> {
-    /// Keys that changed, with their bytes; none where there is nothing any more.
-    pub fn changes(&mut self) -> Vec<(Key, Option<Vec<u8>>)> {
-        let gone = std::mem::take(&mut self.gone).into_iter().filter(|key| self.table.find(key).is_none());
-        let mut out: Vec<(Key, Option<Vec<u8>>)> = gone.map(|key| (key.into_vec(), None)).collect();
+impl<T> Held<T> {
+    fn new(stamp: u64, pieces: Pieces, value: T) -> Self {
+        Held { stamp, timer: None, changed: false, pieces, value }
+    }
+}
+
+impl<T: Piled> Keyed<T> {
+    /// The rows that changed; none where there is nothing any more.
+    pub fn changes(&mut self) -> Vec<Row> {
+        self.waiting.clear();
+        let mut out = Vec::new();
+        for (key, pieces) in std::mem::take(&mut self.gone) {
+            pieces.gone(&key, self.table.find(&key).is_some(), &mut out);
+        }
         for at in std::mem::take(&mut self.changed) {
             if let Some((key, held)) = self.table.get_mut(at)
                 && std::mem::take(&mut held.changed)
             {
-                let mut bytes = keep::bytes(&held.stamp);
-                held.value.put(&mut bytes);
-                out.push((key.into(), Some(bytes)));
+                held.pieces.write(key, held.stamp, &held.value, &mut out);
             }
         }
         out
     }
 
+    /// Takes a row of a piece back: those of a key come before the row of the key.
+    pub fn restore_piece(&mut self, key: &[u8], from: &[u8]) -> Option<()> {
+        self.waiting.take(key, from)
+    }
+
     /// Takes back what was held under a key, if it is as it should be; gives its place, and what was there before.
     pub fn restore(&mut self, key: &[u8], from: &[u8], right: impl FnOnce(&T) -> bool) -> Option<(u32, Option<T>)> {
-        let (stamp, value): (u64, T) = keep::read(from)?;
+        let (stamp, value, pieces) = self.waiting.build::<T>(key, from)?;
         parts(key).filter(|_| right(&value))?;
         let before = self.table.find(key).and_then(|at| self.table.remove(at)).map(|(_, held)| held.value);
-        let at = self.table.insert(key, Held { stamp, timer: None, changed: false, value })?;
+        let at = self.table.insert(key, Held::new(stamp, pieces, value))?;
         self.stamp = self.stamp.max(stamp);
         self.mixed = true;
         Some((at, before))

@@ -1,14 +1,16 @@
 //! Sequences: what was seen of each step under a key, until a match is complete.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use tripline_event::Value;
 use tripline_ir::time::Sequence;
 
-use super::keep::keep;
+use super::keep::{Keep, keep};
 use super::keyed::Keyed;
 use super::order::From;
+use super::pile::Piled;
 use super::search::{self, Found, Search};
 use super::unit::Out;
 use super::window::Firing;
@@ -36,6 +38,10 @@ pub struct Wait {
     pub(crate) steps: Vec<VecDeque<Held>>,
     /// The places and times of its events, each once, whether a match used them or not.
     pub(crate) places: VecDeque<(u64, i64)>,
+    /// The number of the first of these, counted from the first that ever was.
+    first: u64,
+    /// Events of lower numbers fit no step any more: a match used them, or ended after them.
+    cleared: u64,
     pub(crate) gate: Gate,
 }
 
@@ -188,15 +194,79 @@ fn tell(sequence: &Sequence, key: &[u8], found: &Found, (now, uid): (i64, String
     out.steps(events.into_values().collect());
 }
 
-keep!(Wait { steps, places, gate });
-keep!(Held { place, from, captures });
 keep!(Gate { starts });
+
+/// An event as it is kept: what the steps that it fits have of it.
+pub struct Event {
+    place: u64,
+    time: i64,
+    from: Option<Arc<From>>,
+    fits: Vec<(usize, Arc<[Value<'static>]>)>,
+}
+
+keep!(Event { place, time, from, fits });
+
+impl Piled for Wait {
+    type Thing = Event;
+
+    fn things(&self) -> Range<u64> {
+        self.first..self.first + self.places.len() as u64
+    }
+
+    fn put_thing(&self, number: u64, out: &mut Vec<u8>) {
+        let at = usize::try_from(number.saturating_sub(self.first)).ok();
+        let Some((place, time)) = at.and_then(|at| self.places.get(at)).copied() else { return };
+        let fits = (0..).zip(&self.steps).filter_map(|(step, list)| {
+            let at = list.binary_search_by_key(&place, |held| held.place).ok()?;
+            Some((step, list.get(at)?))
+        });
+        let mut event = Event { place, time, from: None, fits: Vec::new() };
+        for (step, held) in fits {
+            event.from = Some(Arc::clone(&held.from));
+            event.fits.push((step, Arc::clone(&held.captures)));
+        }
+        event.put(out);
+    }
+
+    fn put_rest(&self, out: &mut Vec<u8>) {
+        self.cleared.put(out);
+        self.gate.put(out);
+    }
+
+    fn build(rest: &mut &[u8], numbers: Range<u64>, events: VecDeque<Event>) -> Option<Self> {
+        let cleared = u64::get(rest)?;
+        let gate = Gate::get(rest)?;
+        let mut wait = Wait {
+            steps: gate.starts.iter().map(|_| VecDeque::new()).collect(),
+            places: VecDeque::with_capacity(events.len()),
+            first: numbers.start,
+            cleared,
+            gate,
+        };
+        for (number, Event { place, time, from, fits }) in numbers.zip(events) {
+            if wait.places.back().is_some_and(|(before, _)| *before >= place) {
+                return None;
+            }
+            wait.places.push_back((place, time));
+            if number < cleared {
+                continue;
+            }
+            for (step, captures) in fits {
+                let from = Arc::clone(from.as_ref()?);
+                wait.steps.get_mut(step)?.push_back(Held { place, from, captures });
+            }
+        }
+        Some(wait)
+    }
+}
 
 impl Wait {
     fn new(sequence: &Sequence) -> Self {
         Wait {
             steps: sequence.steps.iter().map(|_| VecDeque::new()).collect(),
             places: VecDeque::new(),
+            first: 0,
+            cleared: 0,
             gate: Gate::new(sequence),
         }
     }
@@ -204,6 +274,7 @@ impl Wait {
     /// What a match used, and all before its end, makes no other.
     fn clear(&mut self) {
         self.steps.iter_mut().for_each(VecDeque::clear);
+        self.cleared = self.things().end;
         self.gate.clear();
     }
 
@@ -216,6 +287,7 @@ impl Wait {
         }
         while self.places.front().is_some_and(|(_, time)| time.saturating_add(sequence.within) <= now) {
             self.places.pop_front();
+            self.first += 1;
         }
     }
 
@@ -224,6 +296,7 @@ impl Wait {
         let mut dropped = 0;
         while self.places.len() > most {
             let Some((place, _)) = self.places.pop_front() else { break };
+            self.first += 1;
             for list in &mut self.steps {
                 if list.front().is_some_and(|held| held.place <= place) {
                     list.pop_front();

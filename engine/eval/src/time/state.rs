@@ -1,4 +1,4 @@
-//! What a store keeps of a machine: a row for each key, waiting event, source and node, and only those that changed.
+//! What a store keeps of a machine: rows for each key, waiting event, source and node, and only those that changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tripline_ir::time::{Time, What};
 
 use super::keep::{self, Keep};
 use super::order::From;
+use super::pile::{OF_KEY, OF_PIECE};
 use super::unit::{Held, Unit};
 use super::{Machine, feature::Remembered, sequence::Sequences, window::Windows};
 
 /// The space of what belongs to no node.
 const COMMON: [u8; 16] = [0; 16];
-/// What a row is, by the first byte of its key.
-const OF_KEY: u8 = b'k';
+/// What a row is, by the first byte of its key; those of keys are in [`super::pile`].
 const OF_WAITING: u8 = b'w';
 const OF_NODE: u8 = b'n';
 const OF_SOURCE: u8 = b's';
@@ -62,7 +62,8 @@ impl Machine<'_> {
         std::iter::once(COMMON).chain(self.rules.time.nodes.iter().map(|node| node.meaning)).collect()
     }
 
-    /// Takes a row back. One of a space that is none of this machine's is passed over.
+    /// Takes a row back. Rows come in the order of their keys. One of a space that is none of this machine's is passed
+    /// over.
     ///
     /// # Errors
     /// Where the bytes are not those of a row.
@@ -120,11 +121,7 @@ impl Unit {
                 Held::Sequences(sequences) => (sequences.waits.changes(), None),
                 Held::Remembered(memory) => (memory.keys.changes(), memory.evicted_at),
             };
-            out.extend(rows.into_iter().map(|(of_key, value)| {
-                let mut key = vec![OF_KEY];
-                key.extend(of_key);
-                Row { space, key, value }
-            }));
+            out.extend(rows.into_iter().map(|(key, value)| Row { space, key, value }));
             if moved {
                 // Places are for sequences; a feature holds the same whatever else its unit takes.
                 let place = if matches!(held, Held::Remembered(_)) { 0 } else { self.place };
@@ -145,6 +142,12 @@ impl Unit {
                     _ => None,
                 }
             }
+            OF_PIECE => match self.nodes.get_mut(&node)? {
+                Held::Each => None,
+                Held::Windows(windows) => windows.groups.restore_piece(key, value),
+                Held::Sequences(sequences) => sequences.waits.restore_piece(key, value),
+                Held::Remembered(memory) => memory.keys.restore_piece(key, value),
+            },
             OF_WAITING => {
                 let (step, from): (usize, From) = keep::read(key)?;
                 let captures: Arc<[Value<'static>]> = keep::read(value)?;

@@ -1,6 +1,7 @@
 //! Windows: what happened under a key within a length of time, kept up to date event by event.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use tripline_event::Value;
@@ -13,6 +14,7 @@ use super::keep::{Keep, keep};
 use super::key::words;
 use super::keyed::Keyed;
 use super::order::From;
+use super::pile::Piled;
 use super::quick::Quick;
 use super::say::record_of;
 use super::sketch::{Sketch, registers};
@@ -168,7 +170,6 @@ impl Windows {
             let fits =
                 |entry: &Entry| entry.values.len() == if has_values(window) { window.aggregates.len() } else { 0 };
             group.entries.iter().all(fits)
-                && group.next >= group.entries.len() as u64
                 && group.len() > 0
                 && group.dropped.as_ref().is_none_or(|dropped| dropped.is_of(window))
         };
@@ -189,20 +190,30 @@ fn has_values(window: &Window) -> bool {
     window.aggregates.iter().any(|aggregate| aggregate.of.is_some())
 }
 
-impl Keep for Group {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.next.put(out);
-        self.entries.put(out);
+impl Piled for Group {
+    type Thing = Entry;
+
+    fn things(&self) -> Range<u64> {
+        self.first()..self.next
+    }
+
+    fn put_thing(&self, number: u64, out: &mut Vec<u8>) {
+        let at = usize::try_from(number.saturating_sub(self.first())).ok();
+        if let Some(entry) = at.and_then(|at| self.entries.get(at)) {
+            entry.put(out);
+        }
+    }
+
+    fn put_rest(&self, out: &mut Vec<u8>) {
         self.dropped.put(out);
         self.latest.put(out);
         self.open.put(out);
     }
 
     /// The aggregates follow from the events.
-    fn get(from: &mut &[u8]) -> Option<Self> {
-        let (next, entries) = Keep::get(from)?;
-        let (dropped, latest) = Keep::get(from)?;
-        Some(Group { next, entries, dropped, states: None, latest, open: Keep::get(from)? })
+    fn build(rest: &mut &[u8], numbers: Range<u64>, entries: VecDeque<Entry>) -> Option<Self> {
+        let (dropped, latest) = Keep::get(rest)?;
+        Some(Group { next: numbers.end, entries, dropped, states: None, latest, open: Keep::get(rest)? })
     }
 }
 
@@ -240,6 +251,11 @@ impl Group {
     fn new() -> Self {
         let (entries, latest) = (VecDeque::new(), Arc::from([]));
         Group { next: 0, entries, dropped: None, states: None, latest, open: None }
+    }
+
+    /// The number of the oldest event that is kept.
+    fn first(&self) -> u64 {
+        self.next - self.entries.len() as u64
     }
 
     /// How many events are in the window.
@@ -292,7 +308,7 @@ impl Group {
 
     /// The oldest event leaves.
     fn leave(&mut self, window: &Window) {
-        let number = self.next - self.entries.len() as u64;
+        let number = self.first();
         let Some(entry) = self.entries.pop_front() else { return };
         if let Some(states) = &mut self.states {
             for ((state, aggregate), value) in states.iter_mut().zip(&window.aggregates).zip(&entry.values) {
@@ -315,7 +331,7 @@ impl Group {
     fn state(&self, window: &Window, at: usize) -> State {
         let kind = window.aggregates.get(at).map_or(AggregateKind::Count, |aggregate| aggregate.kind);
         let mut state = State::new(kind);
-        let first = self.next - self.entries.len() as u64;
+        let first = self.first();
         for (number, entry) in (first..).zip(&self.entries) {
             if let Some(value) = entry.values.get(at) {
                 state.add(kind, number, value.elements());

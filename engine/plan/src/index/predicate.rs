@@ -17,7 +17,7 @@ pub struct Predicate {
 }
 
 /// What is tested.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Test {
     /// There is a value. Eager.
     Exists,
@@ -56,7 +56,7 @@ pub enum Place {
 }
 
 /// What a value is read as before it is tested.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub enum Conversion {
     /// As it is.
     None,
@@ -65,7 +65,7 @@ pub enum Conversion {
 }
 
 /// A test that is not eager.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Check {
     /// Against a constant.
     Compare(Op, Value<'static>, bool),

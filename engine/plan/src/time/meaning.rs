@@ -9,6 +9,9 @@ use tripline_semantic::Program;
 
 use super::Seen;
 
+/// How rows of state are laid out. Another number makes all state begin anew instead of being read as what it is not.
+const LAYOUT: u32 = 2;
+
 pub(super) fn name(program: &Program, time: &mut Time, seen: &Seen) {
     let mut words: Vec<String> = time.nodes.iter().map(|_| String::new()).collect();
     // Features first: who reads one means what it means.
@@ -39,6 +42,7 @@ fn of_node(program: &Program, time: &Time, seen: &Seen, at: usize, known: &[Stri
         out.push('\n');
     };
     let Some(node) = time.nodes.get(at) else { return out };
+    say(format!("layout {LAYOUT}"));
     // Two rules that mean the same have a state each.
     match node.owner {
         Owner::Rule(rule) => say(format!("rule {}", program.rules.get(rule).map_or("", |rule| rule.uid()))),

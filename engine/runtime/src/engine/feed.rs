@@ -123,7 +123,6 @@ impl<'c, 'r> Feed<'c, 'r> {
         let mut done = vec![Done::default(); parcels.len()];
         for (done, parcel) in done.iter_mut().zip(parcels) {
             done.unparsed = parcel.arrival.pieces.iter().map(|(_, batch)| batch.unparsed.len() as u64).sum();
-            self.metrics.bytes.with_label_values(&[&parcel.source]).inc_by(parcel.arrival.bytes);
         }
         let came = Instant::now();
         let limit = now.saturating_add(clock::nanos(self.config.engine.max_ahead));
@@ -162,11 +161,8 @@ impl<'c, 'r> Feed<'c, 'r> {
             }
             stream.take(&judged.taken);
         }
-        for ((done, unknown), parcel) in done.iter().zip(unknown).zip(parcels) {
-            let name: [&str; 1] = [&parcel.source];
-            self.metrics.events.with_label_values(&name).inc_by(done.events);
-            self.metrics.unparsed.with_label_values(&name).inc_by(done.unparsed);
-            self.metrics.unknown.with_label_values(&name).inc_by(unknown);
+        for (unknown, parcel) in unknown.into_iter().zip(parcels) {
+            self.metrics.unknown.with_label_values(&[&parcel.source]).inc_by(unknown);
         }
         for (source, (count, events)) in ahead {
             let name = self.ruleset.ir.sources.get(source).map_or("", |source| source.name.as_str());

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Buckets for each doubling of the lag.
-const PER_DOUBLING: f64 = 2.0;
+const PER_DOUBLING: f64 = 7.0;
 
-/// Counts of lags by bucket. A percentile is the upper end of its bucket: at most 42 % too long, never too short.
+/// Counts of lags by bucket. A percentile is the upper end of its bucket: at most 11 % too long, never too short. The
+/// longest that is told apart is two years.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Histogram(BTreeMap<u8, u32>);
@@ -57,12 +58,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentile_is_never_too_short_and_at_most_half_too_long() {
-        for lag in [0, 1, 7, 1_000, 61_000, 3_600_000, 86_400_000 * 30_i64] {
+    fn a_percentile_is_never_too_short_and_at_most_a_tenth_too_long() {
+        for lag in [0, 1, 7, 1_000, 61_000, 3_600_000, 86_400_000 * 30_i64, 86_400_000 * 700] {
             let mut histogram = Histogram::default();
             histogram.add(lag * 1_000_000);
             let told = histogram.percentile(0.5).unwrap() as f64 / 1e6;
-            assert!(told >= lag as f64 - 0.01 && told <= lag as f64 * 1.42 + 1.0, "{lag}: {told}");
+            assert!(told >= lag as f64 - 0.01 && told <= lag as f64 * 1.11 + 1.0, "{lag}: {told}");
         }
     }
 

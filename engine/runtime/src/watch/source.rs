@@ -29,6 +29,7 @@ pub struct Recent {
     unknown: u64,
     sampled: u64,
     unmapped: u64,
+    #[serde(default, rename = "lags")]
     lag: Histogram,
 }
 

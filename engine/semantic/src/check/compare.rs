@@ -10,6 +10,7 @@ use super::expr::assignable;
 use super::literal::{a, is_literal, natural};
 use super::{Checker, Scope};
 use crate::codes;
+use crate::lint::codes::ALWAYS;
 use crate::typed::{Kind, Negation, Op, Ty, Typed};
 
 fn plain(op: CompareOp) -> Option<Op> {
@@ -284,7 +285,10 @@ impl Checker<'_> {
         match &right.bare().kind {
             ExprKind::List(items) if items.iter().all(is_literal) => {
                 let left = match (&left.ty, items.first()) {
-                    (Ty::Raw, Some(_)) if ranges(items) => self.coerce(left, &Ty::Ip),
+                    (Ty::Raw, Some(_)) if ranges(items) => {
+                        self.look_at_ranges(&left, items, right.span);
+                        self.coerce(left, &Ty::Ip)
+                    }
                     (Ty::Raw, Some(first)) => {
                         let ty = natural(first);
                         self.coerce(left, &ty)
@@ -315,6 +319,7 @@ impl Checker<'_> {
             _ if is_literal(right) => {
                 let left = match (&left.ty, &right.bare().kind) {
                     (Ty::Raw, ExprKind::Text(text)) if text.value.parse::<ipnet::IpNet>().is_ok() => {
+                        self.look_at_ranges(&left, std::slice::from_ref(right), right.span);
                         self.coerce(left, &Ty::Ip)
                     }
                     _ => left,
@@ -376,6 +381,26 @@ impl Checker<'_> {
                 self.make(Kind::InArray { left: Box::new(left), array: Box::new(array), fold: false }, Ty::Bool, span)
             }
         }
+    }
+
+    /// Says that every address lies in these ranges, where that is so: who asks a raw field about the whole internet
+    /// looks for the text.
+    fn look_at_ranges(&mut self, left: &Typed, items: &[Expr], span: Span) {
+        let net = |item: &Expr| item.as_text().and_then(|text| text.value.parse::<ipnet::IpNet>().ok());
+        if items.iter().any(|item| net(item).is_none_or(|net| net.prefix_len() > 0)) {
+            return;
+        }
+        let subject = self.sources.slice(left.span).to_string();
+        let words: Vec<&str> = items.iter().map(|item| self.sources.slice(item.span)).collect();
+        let other = match words.as_slice() {
+            [one] => format!("{subject} == {one}"),
+            all => format!("{subject} == any [{}]", all.join(", ")),
+        };
+        self.report(
+            Diagnostic::new(&ALWAYS, span, "every address lies in this")
+                .label("read as a range of addresses, not as text")
+                .help(format!("to ask for the text itself, write `{other}`")),
+        );
     }
 
     fn in_list(&mut self, left: Typed, list: usize, name: Span, span: Span) -> Typed {

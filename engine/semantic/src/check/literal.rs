@@ -230,13 +230,16 @@ impl Checker<'_> {
             let regex = Engine::Linear(regex);
             Some(Box::new(Pattern { text: text.value.clone(), prefix: text.prefix, regex, span: text.span }))
         };
-        let linear = Linear::new(&source, MAX_REGEX);
-        // A short glob always compiles.
-        if text.prefix != Prefix::Regex && source.len() < 1000 {
-            return found(Arc::new(linear));
+        if let Some(known) = self.expressions.get(&source) {
+            return found(Arc::clone(known));
         }
-        match Linear::build(&source, MAX_REGEX) {
-            Ok(_) => found(Arc::new(linear)),
+        // A short glob always compiles.
+        let linear = match text.prefix != Prefix::Regex && source.len() < 1000 {
+            true => Ok(Linear::new(&source, MAX_REGEX)),
+            false => Linear::tried(&source, MAX_REGEX),
+        };
+        match linear {
+            Ok(linear) => found(Arc::clone(self.expressions.entry(source).or_insert(Arc::new(linear)))),
             Err(error) => {
                 let said = match &error {
                     regex::Error::CompiledTooBig(_) => "the expression needs more than 8 MiB".to_string(),

@@ -5,6 +5,7 @@ use tripline_event::{Path, Value, parse_time};
 use tripline_schema::Class;
 use tripline_syntax::ast::{self, Expr, ExprKind, Matcher, Operand};
 
+use super::compare::is_several;
 use super::{Checker, Scope};
 use crate::codes;
 use crate::typed::{
@@ -357,10 +358,19 @@ impl Checker<'_> {
             ("title", []) => own(self, &["title"], Ty::Text),
             ("severity", []) => own(self, &["severity"], Ty::Int),
             ("count", []) => own(self, &["count"], Ty::Int),
-            ("context", [ast::PathStep::Field { name, .. }]) => {
-                let found = rule.alert.context.iter().find(|(n, _)| *n == name.text).map(|(_, value)| value.ty.clone());
+            ("context", [ast::PathStep::Field { name, .. }, rest @ ..]) => {
+                let found = rule.alert.context.iter().find(|(n, _)| *n == name.text).map(|(_, value)| value);
                 match found {
-                    Some(ty) => own(self, &["context", &name.text.clone()], ty),
+                    Some(value) => {
+                        // Several values are an array there.
+                        let ty = match &value.ty {
+                            ty if !is_several(value) || matches!(ty, Ty::Array(_) | Ty::Error) => ty.clone(),
+                            ty => Ty::Array(Box::new(ty.clone())),
+                        };
+                        let place = Path::keys(["context", &name.text]);
+                        let base = self.make(Kind::Path(Root::Finding, place), ty, path.span);
+                        Some(Some(self.then(base, rest, name.span, path.span)))
+                    }
                     None => {
                         let names: Vec<&str> = rule.alert.context.iter().map(|(n, _)| n.as_str()).collect();
                         self.report(

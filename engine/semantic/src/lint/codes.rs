@@ -18,7 +18,8 @@ has been compared is never absent. The message points at both tests. A path with
 one element and another in the next, and is not reported for that.";
     ALWAYS = "T0304" warning "always-holds" "a condition always holds"
 "Every event fulfils the condition, or this part of it, so it decides nothing. `x != \"a\" or x != \"b\"` is the
-usual slip: some of the two holds whatever x is. Write `x not in [\"a\", \"b\"]`.";
+usual slip: some of the two holds whatever x is. Write `x not in [\"a\", \"b\"]`. And `raw.x in [\"0.0.0.0/0\"]` reads a
+range that every address lies in: the text itself is `raw.x == \"0.0.0.0/0\"`.";
     REDUNDANT = "T0305" warning "redundant-clause" "a clause changes nothing beside another"
 "Another clause says the same or more: beside `x == \"root\"` there is nothing left for `exists x` or
 `x starts_with \"ro\"` to say, and in `x contains \"-e\" or x contains \"-enc\"` the second alternative is part of the
