@@ -52,10 +52,13 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
     encoder.finish().unwrap();
     assert_eq!(post("\r\nContent-Encoding: gzip", &bomb).0, 413);
     assert_eq!(post(&format!("\r\nIdempotency-Key: {}", "x".repeat(257)), b"").0, 400);
-    // A client that takes its time has all the room there is.
+    // A client that takes its time with its last byte has all the room there is.
     let mut slow = std::net::TcpStream::connect(("127.0.0.1", push)).unwrap();
     let head = "Host: localhost\r\nContent-Length: 65536";
     write!(slow, "POST /events HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n{head}\r\n\r\n").unwrap();
+    slow.write_all(&[b' '; 65_535]).unwrap();
+    // It is refused itself where another has some of the room before it came.
+    std::thread::sleep(Duration::from_millis(500));
     until("back-pressure", || {
         let (status, told) = post("\r\nIdempotency-Key: two", lines[0].as_bytes());
         status == 503 && told.to_ascii_lowercase().contains("retry-after: 1")
