@@ -117,6 +117,15 @@ impl Received {
     }
 }
 
+/// Tells who asks at another path, or with another method, where events are taken.
+pub(crate) fn guided(router: Router, taken: &str) -> Router {
+    let text = format!("events are not taken here: {taken}\n");
+    let other = text.clone();
+    router
+        .method_not_allowed_fallback(move || async move { (StatusCode::METHOD_NOT_ALLOWED, other) })
+        .fallback(move || async move { (StatusCode::NOT_FOUND, text) })
+}
+
 pub(crate) fn too_large(most: u64) -> Refusal {
     wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes, decompressed"))
 }

@@ -170,6 +170,21 @@ fn an_event_list_of_kubernetes_is_its_items() {
     assert_eq!(other.events.len(), 2);
 }
 
+#[test]
+fn keys_beside_a_wrong_one_are_not_unknown() {
+    let said = |more: &str| {
+        let text = format!("listen = \"127.0.0.1:0\"\ndelimiter = \";\"\nformat = \"csv\"\n{more}");
+        crate::testing::read(&KIND, &text).1
+    };
+    assert_eq!(said(""), "");
+    for (wrong, about) in [("path = \"events\"", "`path` begins with"), ("columns = 7", "`columns` takes")] {
+        let told = said(wrong);
+        assert!(told.contains(about) && !told.contains("has no key"), "{told}");
+    }
+    let told = crate::testing::read(&KIND, "listen = \"127.0.0.1:0\"\nformat = \"cvs\"\ncolumns = \"a\"").1;
+    assert!(told.contains("did you mean `csv`?") && !told.contains("has no key"), "{told}");
+}
+
 fn client() -> Client {
     Client::new(
         |common| Arc::new(Http { common, path: "/events".into(), layout: Layout::of(Format::Json) }),

@@ -43,7 +43,16 @@ fn memos() -> Vec<(String, Option<String>)> {
     let field = |gone: bool| json!({"types": {}, "first": ago(86_400), "last": ago(45), "from": 0, "upto": 9, "example": "a", "gone": gone});
     let fields = json!({"samples": 1_400, "first": ago(86_400), "by": "idp", "forgotten": 0,
         "paths": {"actor.id": field(false), "debugContext.risk": field(true)}});
-    let all = [("source/idp", watched), ("gaps", gaps), ("told/idp", told), ("open/x", open), ("fields/okta", fields)];
+    // One that the configuration does not have any more is not shown.
+    let removed = json!({ "events": 10, "first": ago(86_400), "last": ago(3_600) });
+    let all = [
+        ("source/idp", watched),
+        ("source/removed", removed),
+        ("gaps", gaps),
+        ("told/idp", told),
+        ("open/x", open),
+        ("fields/okta", fields),
+    ];
     let week = ("watch/week/idp".to_string(), Some(Json::from(vec![slot; 168]).to_string()));
     all.into_iter().map(|(name, kept)| (format!("watch/{name}"), Some(kept.to_string()))).chain([week]).collect()
 }
