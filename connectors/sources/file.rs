@@ -2,15 +2,16 @@
 //! (a header, the first records of an event) are kept with the position. A file that is compressed, or an event log of
 //! Windows, is read as a whole once nobody writes it any more; how many of its records were handed out is its position.
 //!
-//! A file is known by its device, its number and its first bytes, not by its name: renaming it loses nothing and
-//! doubles nothing. One that is shorter than what was read of it, or begins otherwise, was truncated and is read
-//! from its beginning. One that is no longer found under the pattern is read to its end, looked at for a while
-//! longer, and forgotten.
+//! A file is known by its device, its number, its first bytes and those that were read last, not by its name: renaming it
+//! loses nothing and doubles nothing. One that is shorter than what was read of it, or has other bytes there, was truncated
+//! and is read from its beginning; that is looked at whenever its time has changed. One that is no longer found under the pattern is read to its end, looked at for a while
+//! longer, and let go; how far it was read is remembered for days, as a volume may come back.
 
 mod config;
 mod find;
 mod identity;
 mod lines;
+mod place;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -19,52 +20,32 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use tripline_connect::clock;
 use tripline_connect::source::{Arrival, Intake, Source, Stopped};
 
 use tripline_formats::{Decoder, Format, Layout, recognise};
 
 use config::Files;
 pub(crate) use config::KIND;
-use identity::{Id, Prefix, id_of};
+use identity::{Id, id_of};
 use lines::{Cut, Read};
+use place::Place;
 use whole::Whole;
 
 /// How long a file that was renamed or deleted is looked at: who writes it may not know yet.
 const LINGER: Duration = Duration::from_secs(60);
+/// How long it is remembered how far a file was read that is gone, in seconds.
+const REMEMBERED: i64 = 7 * 24 * 60 * 60;
+/// How many files that are gone are remembered.
+const MOST_GONE: usize = 1_000;
 /// How many files a source has at most.
 const MOST_FILES: usize = 10_000;
 /// How many bytes tell what the lines of a file are.
 const HEAD: usize = 64 << 10;
-/// How long nobody has written a file that is read as a whole.
+/// How long nobody has written a file that is read as a whole, or whose time tells of the next change.
 const SETTLED: Duration = Duration::from_secs(2);
 /// How many files are held open while nothing is read of them.
 const MOST_OPEN: usize = 256;
-
-/// A file, as far as it was read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Place {
-    /// Where it was found last.
-    path: PathBuf,
-    /// Up to which byte it was read.
-    offset: u64,
-    /// How many lines that were.
-    line: u64,
-    /// Whether a line that is too long is being passed over.
-    #[serde(default)]
-    skipping: bool,
-    /// How it begins.
-    begin: Prefix,
-    /// What it was recognised as.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    format: Option<String>,
-    /// The lines before that the next ones depend on, each with its number.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    kept: Vec<(u64, String)>,
-    /// How many records were handed out of a file that is read as a whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    records: Option<u64>,
-}
 
 /// A file that is read.
 #[derive(Default)]
@@ -77,8 +58,12 @@ struct Open {
     whole: Option<Whole>,
     /// Whether it was said that it cannot be read.
     complained: bool,
-    /// Since when it is not found any more.
-    gone: Option<Instant>,
+    /// Since when it is not found any more, while it is looked at all the same.
+    lingers: Option<Instant>,
+    /// Whether it was looked at whether it is what was read before.
+    compared: bool,
+    /// Whether nothing more comes of it, as it is gone and was read to its end.
+    ended: bool,
 }
 
 /// Reads files until the service stops, or until their ends where they are not followed.
@@ -86,6 +71,8 @@ struct Reader {
     config: Files,
     folder: PathBuf,
     once: bool,
+    /// How long a file that is gone is looked at.
+    linger: Duration,
     position: Option<Vec<u8>>,
     intake: Intake,
 }
@@ -101,9 +88,10 @@ impl Source for Reader {
                 full = true;
                 self.intake.say(&format!("there are more than {MOST_FILES} files; the others wait"));
             }
+            let looked = Instant::now();
             self.meet(&mut files, found);
-            let Ok(progress) = self.read_all(&mut files, follow) else { return };
-            self.forget(&mut files, follow);
+            let Ok(progress) = self.read_all(&mut files, follow, looked) else { return };
+            self.forget(&mut files);
             if progress {
                 continue;
             }
@@ -126,12 +114,19 @@ impl Reader {
                     BTreeMap::new()
                 }
             };
-        known.into_iter().map(|(id, place)| (id, Open { place, ..Open::default() })).collect()
+        let now = seconds();
+        let open = |mut place: Place| {
+            // Where it would still be looked at, it is missed anew.
+            place.gone = place.gone.filter(|since| now.saturating_sub(*since) >= self.linger.as_secs().cast_signed());
+            Open { place, ..Open::default() }
+        };
+        known.into_iter().map(|(id, place)| (id, open(place))).collect()
     }
 
     /// Looks at what was found under the pattern.
     fn meet(&self, files: &mut BTreeMap<Id, Open>, found: Vec<PathBuf>) {
         let mut here = Vec::new();
+        let mut open = held(files);
         for path in found {
             let Ok(about) = std::fs::metadata(&path) else { continue };
             if !about.is_file() {
@@ -139,16 +134,21 @@ impl Reader {
             }
             let id = id_of(&path, &about);
             here.push(id);
-            let known = files.entry(id).or_default();
-            known.gone = None;
+            let known = files.entry(id).or_insert_with(|| {
+                // It is opened as it is found: it may be gone before its turn.
+                let handle = (open < MOST_OPEN).then(|| identity::open(&path, id).ok().flatten()).flatten();
+                open += usize::from(handle.is_some());
+                Open { handle, ..Open::default() }
+            });
+            (known.place.gone, known.lingers, known.ended) = (None, None, false);
             known.place.path = path;
         }
         here.sort_unstable();
         for (id, file) in files.iter_mut() {
-            if here.binary_search(id).is_ok() || file.gone.is_some() {
+            if here.binary_search(id).is_ok() || file.place.gone.is_some() {
                 continue;
             }
-            file.gone = Some(Instant::now());
+            (file.place.gone, file.lingers) = (Some(seconds()), Some(Instant::now()));
             self.intake.rotated();
             if file.handle.is_none() {
                 // It was renamed while nobody looked: it stands beside where it stood.
@@ -159,75 +159,104 @@ impl Reader {
         }
     }
 
-    /// Reads what there is, a piece of each file in turn. Gives whether there was anything.
-    fn read_all(&self, files: &mut BTreeMap<Id, Open>, follow: bool) -> Result<bool, Stopped> {
+    /// Reads what there is, a piece of each file in turn, until files are to be looked for again. Gives whether there was
+    /// anything.
+    fn read_all(&self, files: &mut BTreeMap<Id, Open>, follow: bool, looked: Instant) -> Result<bool, Stopped> {
         let mut any = false;
         // In the order of names, so that what was rotated comes in a fixed order.
-        let mut order: Vec<(PathBuf, Id)> = files.iter().map(|(id, file)| (file.place.path.clone(), *id)).collect();
+        let looked_at = files.iter().filter(|(_, file)| file.place.gone.is_none() || file.lingers.is_some());
+        let mut order: Vec<(PathBuf, Id)> = looked_at.map(|(id, file)| (file.place.path.clone(), *id)).collect();
         order.sort();
-        for (_, id) in order {
-            loop {
+        while !order.is_empty() {
+            let mut unread = Vec::new();
+            for (path, id) in order {
                 if self.intake.stop().asked() {
                     return Err(Stopped);
                 }
-                let Some(file) = files.get_mut(&id) else { break };
-                let Some(cut) = self.read(id, file, follow) else { break };
+                let Some(file) = files.get_mut(&id) else { continue };
+                // A last line without an end is whole where nobody writes it on.
+                let last = !follow || file.lingers.is_some_and(|since| since.elapsed() >= self.linger);
+                let cut = self.read(id, file, follow, last);
+                file.ended = last && file.lingers.is_some() && !cut.as_ref().is_some_and(|cut| cut.more);
+                let Some(Cut { pieces, bytes, more, .. }) = cut else { continue };
                 any = true;
-                let more = cut.more;
                 let position = Some(position(files));
-                let Cut { pieces, bytes, .. } = cut;
-                let arrival = Arrival { position, ..Arrival::of(pieces, bytes, Instant::now()) };
-                self.intake.hand_over(arrival)?;
-                if !more {
-                    break;
+                self.intake.hand_over(Arrival { position, ..Arrival::of(pieces, bytes, Instant::now()) })?;
+                if more {
+                    unread.push((path, id));
                 }
             }
+            // However much is behind in one file: others may come and go meanwhile.
+            if looked.elapsed() >= self.config.poll {
+                break;
+            }
+            order = unread;
         }
         Ok(any)
     }
 
     /// The next whole lines of a file; none where there are none now.
-    fn read(&self, id: Id, file: &mut Open, follow: bool) -> Option<Cut> {
-        let Open { place, handle, decoder, whole, complained, gone } = file;
+    fn read(&self, id: Id, file: &mut Open, follow: bool, last: bool) -> Option<Cut> {
+        let Open { place, handle, decoder, whole, complained, lingers, compared, .. } = file;
         if handle.is_none() {
             let about = std::fs::metadata(&place.path).ok()?;
             // Who reads to the end lets go of what waited for more.
-            if about.len() == place.offset && gone.is_none() && (follow || place.kept.is_empty()) {
+            let same = about.len() == place.offset && nanos(about.modified().ok()) == place.changed;
+            if same && lingers.is_none() && (follow || place.kept.is_empty()) {
                 return None;
             }
-            let opened = std::fs::File::open(&place.path);
-            let opened = opened.and_then(|opened| Ok((id_of(&place.path, &opened.metadata()?), opened)));
-            match opened {
-                Ok((found, opened)) if found == id => *handle = Some(opened),
-                Ok(_) => return None,
+            match identity::open(&place.path, id) {
+                Ok(Some(opened)) => *handle = Some(opened),
+                Ok(None) => return None,
                 Err(error) => {
-                    if !std::mem::replace(complained, true) {
-                        self.intake.say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
-                    }
+                    complain(&self.intake, complained, place, &error);
                     return None;
                 }
             }
         }
         let handle = handle.as_ref()?;
-        let size = handle.metadata().ok()?.len();
-        if size < place.offset || (size > place.offset && !place.begin.holds(handle)) {
-            self.intake.say(&format!(
-                "`{}` was truncated or written anew, and is read from its beginning",
-                place.path.display()
-            ));
-            self.intake.rotated();
-            *place = Place { path: std::mem::take(&mut place.path), ..Place::default() };
-            (*decoder, *whole) = (None, None);
+        let about = handle.metadata().ok()?;
+        let (size, near) = (about.len(), nanos(about.modified().ok()));
+        if !*compared || size < place.offset || near != place.changed {
+            match place.holds(handle, size) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.intake.say(&format!(
+                        "`{}` was truncated or written anew, and is read from its beginning",
+                        place.path.display()
+                    ));
+                    self.intake.rotated();
+                    *place = Place { path: std::mem::take(&mut place.path), ..Place::default() };
+                    (*decoder, *whole) = (None, None);
+                }
+                Err(error) => {
+                    complain(&self.intake, complained, place, &error);
+                    return None;
+                }
+            }
+            // What was written a moment ago may be written again without another time.
+            place.changed = near.filter(|_| settled(&about));
+            *compared = true;
         }
-        // A last line without an end is whole where nobody writes it on.
-        let last = !follow || gone.is_some_and(|since| since.elapsed() >= LINGER);
         if size == place.offset && (!last || place.kept.is_empty()) {
             return None;
         }
         if place.records.is_some() || place.offset == 0 && identity::is_whole(handle) {
             return self.read_whole(id, place, whole, complained, (handle, size, follow));
         }
-        let near = nanos(handle.metadata().ok()?.modified().ok());
+        let from = Read { offset: place.offset, line: place.line, skipping: place.skipping, size, last };
+        match lines::padding(handle, &from) {
+            Ok(Some(0)) => {}
+            Ok(padding) => {
+                place.offset += padding?;
+                place.keep(handle);
+                return Some(Cut { pieces: Vec::new(), bytes: padding?, next: Read::default(), more: true });
+            }
+            Err(error) => {
+                complain(&self.intake, complained, place, &error);
+                return None;
+            }
+        }
         if decoder.is_none() {
             let format = self.format(place, handle, last)?;
             let layout = Layout { format, near, ..self.config.layout.clone() };
@@ -236,7 +265,6 @@ impl Reader {
         if let (Some(decoder), Some(near)) = (decoder.as_mut(), near) {
             decoder.written_near(near);
         }
-        let from = Read { offset: place.offset, line: place.line, skipping: place.skipping, size, last };
         match lines::cut(handle, &place.path, &from, decoder.as_mut()) {
             Ok(cut) => {
                 let said = cut.pieces.iter().any(|(_, batch)| !batch.is_empty());
@@ -245,14 +273,12 @@ impl Reader {
                     return None;
                 }
                 (place.offset, place.line, place.skipping) = (cut.next.offset, cut.next.line, cut.next.skipping);
-                place.begin.grow(handle, place.offset);
+                place.keep(handle);
                 *complained = false;
                 Some(cut)
             }
             Err(error) => {
-                if !std::mem::replace(complained, true) {
-                    self.intake.say(&format!("`{}` cannot be read on: {}", place.path.display(), error.kind()));
-                }
+                complain(&self.intake, complained, place, &error);
                 None
             }
         }
@@ -266,7 +292,7 @@ impl Reader {
         if let Some(Ok(known)) = place.format.as_deref().map(str::parse::<Format>) {
             return Some(known);
         }
-        let head = identity::head(handle, HEAD).ok()?;
+        let head = identity::bytes(handle, place.offset, HEAD).ok()?;
         let lines = head.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let head = if last || head.len() == HEAD { head.as_slice() } else { head.get(..lines)? };
         if head.is_empty() {
@@ -287,14 +313,13 @@ impl Reader {
         (handle, size, follow): (&std::fs::File, u64, bool),
     ) -> Option<Cut> {
         if whole.is_none() {
-            let settled = || handle.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age >= SETTLED);
-            if follow && settled() == Some(false) {
+            if follow && !settled(&handle.metadata().ok()?) {
                 return None;
             }
             place.begin.grow(handle, size);
             match Whole::open(&place.path, id, &self.config.layout, place.records.unwrap_or(0)) {
                 Ok(opened) => *whole = opened,
-                Err(error) => return self.ended_badly(place, complained, size, &error),
+                Err(error) => return self.ended_badly(place, complained, (handle, size), &error),
             }
         }
         let opened = whole.as_mut()?;
@@ -303,37 +328,75 @@ impl Reader {
                 place.records = Some(opened.records());
                 if !cut.more {
                     (place.offset, *whole, *complained) = (size, None, false);
+                    place.keep(handle);
                 }
                 Some(cut)
             }
             Err(error) => {
                 place.records = Some(opened.records());
                 *whole = None;
-                self.ended_badly(place, complained, size, &error)
+                self.ended_badly(place, complained, (handle, size), &error)
             }
         }
     }
 
     /// Says that a file cannot be read to its end. It is not looked at again before it changes.
-    fn ended_badly(&self, place: &mut Place, complained: &mut bool, size: u64, error: &std::io::Error) -> Option<Cut> {
+    fn ended_badly(
+        &self,
+        place: &mut Place,
+        complained: &mut bool,
+        (handle, size): (&std::fs::File, u64),
+        error: &std::io::Error,
+    ) -> Option<Cut> {
         if !std::mem::replace(complained, true) {
             self.intake.say(&format!("`{}` was read only in part: {error}", place.path.display()));
         }
         place.offset = size;
+        place.keep(handle);
         Some(Cut { pieces: Vec::new(), bytes: 0, next: Read::default(), more: false })
     }
 
-    /// Lets go of what nothing more comes from.
-    fn forget(&self, files: &mut BTreeMap<Id, Open>, follow: bool) {
-        files.retain(|_, file| match file.gone {
-            Some(since) => follow && since.elapsed() < LINGER + Duration::from_secs(1),
-            None => true,
-        });
-        let open = files.values().filter(|file| file.handle.is_some()).count();
-        if open > MOST_OPEN {
-            files.values_mut().filter(|file| file.gone.is_none()).for_each(|file| file.handle = None);
+    /// Lets go of what nothing more comes from. How far it was read is remembered for a while.
+    fn forget(&self, files: &mut BTreeMap<Id, Open>) {
+        for file in files.values_mut().filter(|file| file.ended) {
+            *file = Open { place: std::mem::take(&mut file.place), ..Open::default() };
+        }
+        let now = seconds();
+        let old = |since: i64| now.saturating_sub(since) >= REMEMBERED;
+        let let_go = |file: &Open| file.place.gone.filter(|_| file.lingers.is_none());
+        files.retain(|_, file| let_go(file).is_none_or(|since| !old(since) && file.place.begun()));
+        let mut gone: Vec<(i64, Id)> = files.iter().filter_map(|(id, file)| Some((let_go(file)?, *id))).collect();
+        gone.sort_unstable();
+        for (_, id) in gone.iter().rev().skip(MOST_GONE) {
+            files.remove(id);
+        }
+        if held(files) > MOST_OPEN {
+            files.values_mut().filter(|file| file.lingers.is_none()).for_each(|file| file.handle = None);
         }
     }
+}
+
+/// Whether nobody has written a file for a while.
+fn settled(about: &std::fs::Metadata) -> bool {
+    let age = about.modified().ok().and_then(|changed| changed.elapsed().ok());
+    age.is_none_or(|age| age >= SETTLED)
+}
+
+/// Says once that a file cannot be read.
+fn complain(intake: &Intake, complained: &mut bool, place: &Place, error: &std::io::Error) {
+    if !std::mem::replace(complained, true) {
+        intake.say(&format!("`{}` cannot be read: {}", place.path.display(), error.kind()));
+    }
+}
+
+/// Seconds since 1970.
+fn seconds() -> i64 {
+    clock::now() / 1_000_000_000
+}
+
+/// How many files are held open.
+fn held(files: &BTreeMap<Id, Open>) -> usize {
+    files.values().filter(|file| file.handle.is_some()).count()
 }
 
 /// Nanoseconds since 1970.

@@ -12,7 +12,7 @@ use tripline_connect::Sending;
 use tripline_connect::source::{Opening, Source, SourceKind, SourceSettings};
 use tripline_formats::Layout;
 
-use super::{MOST_FILES, Reader, find};
+use super::{LINGER, MOST_FILES, Reader, find};
 use crate::layout::layout;
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "file", read };
@@ -73,6 +73,6 @@ impl SourceSettings for Files {
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn Source>, String> {
         let Opening { folder, once, position, intake, .. } = opening;
         let (config, folder) = (self.clone(), folder.to_path_buf());
-        Ok(Box::new(Reader { config, folder, once, position, intake }))
+        Ok(Box::new(Reader { config, folder, once, linger: LINGER, position, intake }))
     }
 }

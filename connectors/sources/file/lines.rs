@@ -6,12 +6,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tripline_formats::{Batch, Decoder, MAX_BATCH, MAX_RECORD, RecordRange, UnparsedLine, excerpt};
+use tripline_formats::{Batch, Decoder, MAX_BATCH, MAX_RECORD, RecordRange, UnparsedLine, excerpt, holds_several};
 
 use super::identity::read_at;
 
 /// How much is read at once, unless a line is longer.
 const CHUNK: usize = 1 << 20;
+/// How much of the end of a file tells whether anything stands there.
+const END: u64 = 4 << 10;
 
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +36,29 @@ pub(super) struct Cut {
     pub next: Read,
     /// Whether there may be more at once.
     pub more: bool,
+}
+
+/// How many NUL bytes a line begins with, about a megabyte of them: who writes on at an old offset after the file was
+/// truncated leaves them. None where nothing stands behind them yet: somebody may have made room for what is to come.
+pub(super) fn padding(file: &File, from: &Read) -> io::Result<Option<u64>> {
+    let left = from.size.saturating_sub(from.offset);
+    let mut first = [0; 1];
+    if from.skipping || left == 0 {
+        return Ok(Some(0));
+    }
+    read_at(file, &mut first, from.offset)?;
+    if first != [0] {
+        return Ok(Some(0));
+    }
+    let length = left.min(END);
+    let mut end = vec![0; usize::try_from(length).unwrap_or(0)];
+    read_at(file, &mut end, from.size - length)?;
+    if end.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; CHUNK.min(usize::try_from(left).unwrap_or(CHUNK))];
+    read_at(file, &mut bytes, from.offset)?;
+    Ok(Some(bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len()) as u64))
 }
 
 /// Cuts whole lines, about a megabyte of them; a decoder has taken those before.
@@ -64,9 +89,13 @@ pub(super) fn cut(file: &File, path: &Path, from: &Read, decoder: Option<&mut De
             continue;
         }
         bytes.truncate(end);
+        // A line that NUL bytes stand before is the next piece.
+        let padded = bytes.contains(&0).then(|| bytes.windows(2).position(|pair| pair == b"\n\0")).flatten();
+        bytes.truncate(padded.map_or(end, |at| at + 1));
+        let more = !all || padded.is_some();
         return Ok(match decoder {
-            None => records(path, from, bytes, !all),
-            Some(decoder) => decoded(path, from, &bytes, !all, decoder),
+            None => records(path, from, bytes, more),
+            Some(decoder) => decoded(path, from, &bytes, more, decoder),
         });
     }
 }
@@ -110,7 +139,7 @@ fn records(path: &Path, from: &Read, buffer: Vec<u8>, more: bool) -> Cut {
             continue;
         }
         // A line may hold several events: an array, or an envelope.
-        if record.starts_with(b"[") || record.starts_with(b"{\"Records\"") {
+        if holds_several(record) {
             let mut reader = tripline_formats::Reader::new(io::Cursor::new(record.to_vec()));
             while let Ok(Some(within)) = reader.next_batch() {
                 pieces.push((Arc::from(format!("{name}:{}", next.line)), within));
@@ -176,5 +205,20 @@ mod tests {
     fn events_of_one_line_have_names_of_their_own() {
         let (told, _) = all(b"{\"Records\":[{\"a\":1},{\"a\":1}]}\n", false);
         assert_eq!(told, ["a.jsonl:1:1 {\"a\":1}", "a.jsonl:1:2 {\"a\":1}"]);
+    }
+
+    #[test]
+    fn envelopes_with_blanks_in_them_are_unwrapped() {
+        for text in ["{ \"Records\" : [ {\"a\":1}, {\"a\":1} ]}\n", " [{\"a\":1}, {\"a\":1}]\n"] {
+            let (told, _) = all(text.as_bytes(), false);
+            assert_eq!(told, ["a.jsonl:1:1 {\"a\":1}", "a.jsonl:1:2 {\"a\":1}"], "{text}");
+        }
+        // What only looks like one is an event.
+        for text in
+            ["{ \"Records\": 1}", "{\"Records\":{\"a\":[1]}}", "{\"Recorded\":[{}]}", "{\"a\":1,\"Records\":[{}]}"]
+        {
+            let (told, _) = all(format!("{text}\n").as_bytes(), false);
+            assert_eq!(told, [format!("a.jsonl:1 {text}")]);
+        }
     }
 }

@@ -2,15 +2,19 @@
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use tripline_connect::source::SourceSettings;
+use tripline_connect::source::{Arrival, Intake, Source as _, SourceSettings};
 use tripline_formats::{Format, Layout};
 
 use super::config::Files;
+use super::identity::Id;
+use super::{LINGER, Open, Place, REMEMBERED, Reader, seconds};
 use crate::compliance::{self, Peer};
 
 struct Folder(tempfile::TempDir);
@@ -161,7 +165,7 @@ fn compressed_files_survive_a_restart_too() {
 /// What a source that is opened anew hands over, and its position after it.
 fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) -> (Vec<String>, Option<Vec<u8>>) {
     let files = Files { path: "*.log*".into(), layout, follow: !once, poll: Duration::from_millis(10) };
-    let (intake, arrivals) = tripline_connect::source::Intake::channel("a", 1000);
+    let (intake, arrivals) = Intake::channel("a", 1000);
     let secrets = tripline_config::Secrets::default();
     let opening = tripline_connect::source::Opening {
         secrets: &secrets,
@@ -188,6 +192,119 @@ fn handed(folder: &Path, layout: Layout, once: bool, position: Option<Vec<u8>>) 
         after = arrival.position.or(after);
     }
     (out, after)
+}
+
+/// A source that follows `*.log`, and its arrivals.
+struct Following(Receiver<Arrival>, Intake, std::thread::JoinHandle<()>);
+
+impl Following {
+    /// Opens it. It looks at files that are gone for as long.
+    fn open(folder: &Path, waiting: usize, linger: Duration, position: Option<Vec<u8>>) -> Self {
+        let layout = Layout::of(Format::Json);
+        let config = Files { path: "**/*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
+        let (intake, arrivals) = Intake::channel("a", waiting);
+        let folder = folder.to_path_buf();
+        let reader = Reader { config, folder, once: false, linger, position, intake: intake.clone() };
+        Following(arrivals, intake, std::thread::spawn(move || Box::new(reader).run()))
+    }
+
+    /// What comes until nothing more does, and the position after it.
+    fn told(&self) -> (Vec<String>, Option<Vec<u8>>) {
+        let (mut out, mut after) = (Vec::new(), None);
+        while let Ok(arrival) = self.0.recv_timeout(Duration::from_millis(400)) {
+            for (_, batch) in &arrival.pieces {
+                out.extend(batch.iter().map(|record| String::from_utf8_lossy(record.bytes).into_owned()));
+                out.extend(batch.unparsed.iter().map(|piece| format!("! {}", piece.reason)));
+            }
+            after = arrival.position.or(after);
+        }
+        (out, after)
+    }
+
+    fn stop(self) {
+        self.1.stop().now();
+        drop(self.0);
+        self.2.join().unwrap();
+    }
+}
+
+#[test]
+fn the_backlog_of_one_file_hides_no_rotation_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("{{\"n\":1,\"fill\":\"{}\"}}\n", "x".repeat(9_000));
+    std::fs::write(folder.path().join("a.log"), line.repeat(6_000)).unwrap();
+    std::fs::create_dir(folder.path().join("old")).unwrap();
+    let log = folder.path().join("b.log");
+    let source = Following::open(folder.path(), 1, LINGER, None);
+    let (mut of_a, mut rotated) = (0, 0);
+    append(&log, "{\"b\":0}\n");
+    while of_a < 6_000 {
+        let arrival = source.0.recv_timeout(Duration::from_secs(10)).unwrap();
+        for (name, batch) in &arrival.pieces {
+            if name.ends_with("a.log") {
+                of_a += batch.records.len();
+                continue;
+            }
+            for record in batch.iter() {
+                assert_eq!(record.bytes, format!("{{\"b\":{rotated}}}").as_bytes());
+                std::fs::rename(&log, folder.path().join(format!("old/{rotated}"))).unwrap();
+                rotated += 1;
+                append(&log, &format!("{{\"b\":{rotated}}}\n"));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    source.stop();
+    assert!(rotated >= 3, "{rotated} while there was a backlog");
+}
+
+#[test]
+fn a_folder_that_was_away_for_long_is_read_on_where_it_was() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (here, away) = (folder.path().join("logs"), elsewhere.path().join("logs"));
+    std::fs::create_dir(&here).unwrap();
+    append(&here.join("a.log"), "{\"n\":1}\n");
+    append(&here.join("b.log"), "{\"n\":2}\n");
+    let open = |position| Following::open(folder.path(), 100, Duration::from_millis(50), position);
+    let source = open(None);
+    let (told, before) = source.told();
+    assert_eq!(told, ["{\"n\":1}", "{\"n\":2}"]);
+    std::fs::rename(&here, &away).unwrap();
+    assert!(source.told().0.is_empty());
+    // What is handed over meanwhile carries what is known of those that are gone.
+    append(&folder.path().join("c.log"), "{\"n\":3}\n");
+    let (told, meanwhile) = source.told();
+    assert_eq!(told, ["{\"n\":3}"]);
+    append(&away.join("a.log"), "{\"n\":4}\n");
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(source.told().0, ["{\"n\":4}"]);
+    source.stop();
+    // The same where the service was begun anew while they were away.
+    for (position, first) in [(before, vec!["{\"n\":3}"]), (meanwhile, vec![])] {
+        std::fs::rename(&here, &away).unwrap();
+        let source = open(position);
+        assert_eq!(source.told().0, first);
+        std::fs::rename(&away, &here).unwrap();
+        assert_eq!(source.told().0, ["{\"n\":4}"]);
+        source.stop();
+    }
+}
+
+#[test]
+fn files_that_are_gone_are_remembered_for_a_while_and_not_all_of_them() {
+    let (intake, _arrivals) = Intake::channel("a", 1);
+    let layout = Layout::of(Format::Json);
+    let config = Files { path: "*.log".into(), layout, follow: true, poll: Duration::from_millis(10) };
+    let reader = Reader { config, folder: "".into(), once: false, linger: LINGER, position: None, intake };
+    let gone =
+        |since: i64, offset| Open { place: Place { offset, gone: Some(since), ..Place::default() }, ..Open::default() };
+    let now = seconds();
+    let mut files: BTreeMap<Id, Open> = (0..=1_000u32).map(|n| ((1, n.into()), gone(now - i64::from(n), 1))).collect();
+    files.insert((2, 1), gone(now - REMEMBERED, 1));
+    files.insert((2, 2), gone(now, 0));
+    reader.forget(&mut files);
+    assert_eq!(files.len(), 1_000);
+    assert_eq!(files.last_key_value().unwrap().0, &(1, 999), "those that are gone longest are forgotten");
 }
 
 #[test]
@@ -218,6 +335,101 @@ fn a_truncated_file_has_a_header_of_its_own() {
     std::fs::write(&log, "ip\n192.0.2.1\n").unwrap();
     let (told, _) = handed(folder.path(), Layout::of(Format::Csv), false, position);
     assert_eq!(told, ["{\"ip\":\"192.0.2.1\"}"]);
+}
+
+#[test]
+fn a_file_that_is_rewritten_to_the_same_length_is_read_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let csv = || Layout::of(Format::Csv);
+    std::fs::write(&log, "user,n\nalice,1\n").unwrap();
+    let source = Following::open(folder.path(), 100, LINGER, None);
+    assert_eq!(source.told().0.len(), 2);
+    std::fs::write(&log, "user,n\nalice,2\n").unwrap();
+    assert_eq!(source.told().0.len(), 2, "while it is followed");
+    source.stop();
+    let (told, position) = handed(folder.path(), csv(), false, None);
+    assert_eq!(told, ["{\"user\":\"alice\",\"n\":\"2\"}"]);
+    std::fs::write(&log, "user,n\nalice,3\n").unwrap();
+    let (told, position) = handed(folder.path(), csv(), false, position);
+    assert_eq!(told, ["{\"user\":\"alice\",\"n\":\"3\"}"], "while the service was down");
+    // Another time alone says nothing.
+    let file = std::fs::File::options().write(true).open(&log).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
+    let (told, _) = handed(folder.path(), csv(), false, position);
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn a_file_that_grew_after_it_was_truncated_is_known_behind_a_long_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let header = format!("user,{}\n", "x".repeat(600));
+    std::fs::write(&log, format!("{header}alice,1\nbob,2\n")).unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Csv), false, None);
+    assert_eq!(told.len(), 2);
+    std::fs::write(&log, format!("{header}carol,3\ndave,4\nerin,5\n")).unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Csv), false, position);
+    assert_eq!(told.len(), 3, "{told:?}");
+    append(&log, "frank,6\n");
+    assert_eq!(handed(folder.path(), Layout::of(Format::Csv), false, position).0.len(), 1);
+}
+
+#[test]
+fn positions_of_former_versions_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    std::fs::write(&log, "{\"n\":1}\n{\"n\":2}\n").unwrap();
+    let (device, number) = super::identity::id_of(&log, &std::fs::metadata(&log).unwrap());
+    let hash = "0a8c4d3c9c7d6a8b";
+    let position = |length: u64| {
+        let path = log.display();
+        let begin = format!("{{\"length\":{length},\"hash\":\"{hash}\"}}");
+        let place = format!("{{\"path\":\"{path}\",\"offset\":8,\"line\":1,\"skipping\":false,\"begin\":{begin}}}");
+        Some(format!("[[[{device},{number}],{place}]]").into_bytes())
+    };
+    assert_eq!(handed(folder.path(), Layout::of(Format::Json), true, position(0)).0, ["{\"n\":2}"]);
+    // The bytes that it began with are others.
+    assert_eq!(handed(folder.path(), Layout::of(Format::Json), true, position(8)).0.len(), 2);
+}
+
+#[test]
+fn an_event_behind_the_nul_bytes_of_a_truncated_file_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let mut writer = std::fs::File::create(&log).unwrap();
+    let line = format!("{{\"n\":1,\"fill\":\"{}\"}}\n", "x".repeat(1_000_000));
+    (0..18).for_each(|_| writer.write_all(line.as_bytes()).unwrap());
+    let source = Following::open(folder.path(), 100, LINGER, None);
+    assert_eq!(source.told().0.len(), 18);
+    // Who writes does not append: what is written stands where the file ended before.
+    for n in 2..4 {
+        std::fs::File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+        writer.write_all(format!("{{\"n\":{n}}}\n{{\"n\":{n}}}\n").as_bytes()).unwrap();
+        let told = source.told().0;
+        assert_eq!(told, [format!("{{\"n\":{n}}}"), format!("{{\"n\":{n}}}")]);
+    }
+    source.stop();
+    // Formats that are recognised are those of what stands behind them.
+    let text = "type=CWD msg=audit(1.000:7): cwd=\"/a\"\ntype=CWD msg=audit(1.000:8): cwd=\"/b\"\n";
+    std::fs::write(&log, ["\0".repeat(100_000).as_str(), text].concat()).unwrap();
+    assert_eq!(handed(folder.path(), Layout::of(Format::Auto), true, None).0.len(), 2);
+}
+
+#[test]
+fn room_that_was_made_for_lines_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let text = |lines: &str, room: usize| [lines, "\0".repeat(room).as_str()].concat();
+    std::fs::write(&log, text("{\"n\":1}\n", 100)).unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Json), false, None);
+    assert_eq!(told, ["{\"n\":1}"]);
+    std::fs::write(&log, text("{\"n\":1}\n{\"n\":2}\n", 92)).unwrap();
+    let (told, position) = handed(folder.path(), Layout::of(Format::Json), false, position);
+    assert_eq!(told, ["{\"n\":2}"]);
+    // What a crash left before a line.
+    std::fs::write(&log, text("{\"n\":1}\n{\"n\":2}\n", 92) + "{\"n\":3}\n").unwrap();
+    assert_eq!(handed(folder.path(), Layout::of(Format::Json), false, position).0, ["{\"n\":3}"]);
 }
 
 #[test]

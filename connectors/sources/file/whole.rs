@@ -1,13 +1,12 @@
 //! Files that are read as a whole: compressed ones, and event logs of Windows. They have no place to go on at, so their
 //! records are counted, and those that were handed out are passed over the next time.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use tripline_formats::{Layout, Reader, open_file};
 
-use super::identity::{Id, id_of};
+use super::identity::{self, Id};
 use super::lines::{Cut, Read};
 use super::nanos;
 
@@ -24,12 +23,8 @@ pub(super) struct Whole {
 impl Whole {
     /// Opens a file after so many records; none where another has its name now.
     pub fn open(path: &Path, id: Id, layout: &Layout, records: u64) -> io::Result<Option<Whole>> {
-        let file = File::open(path)?;
-        let about = file.metadata()?;
-        if id_of(path, &about) != id {
-            return Ok(None);
-        }
-        let layout = Layout { near: nanos(about.modified().ok()), ..layout.clone() };
+        let Some(file) = identity::open(path, id)? else { return Ok(None) };
+        let layout = Layout { near: nanos(file.metadata()?.modified().ok()), ..layout.clone() };
         let reader = Reader::with_format(open_file(file)?, layout);
         Ok(Some(Whole { reader, skip: records, records, bytes: 0 }))
     }

@@ -41,6 +41,7 @@ pub use locate::{Found, Locator, NotPlain, Slot, Slots, unescape, unescape_into}
 pub use open::{decompress, is_whole, open, open_file};
 pub use parse::parse;
 pub use reader::Reader;
+pub use scan::holds_several;
 pub use text::{Decoder, recognise, syslog_message, text_event};
 
 /// A record or line longer than this (bytes) is skipped, and counted as unparsed.

@@ -127,6 +127,21 @@ impl Scan {
 /// The beginning of an envelope, with blanks between its parts.
 const HEAD: &[u8] = br#"{"Records":["#;
 
+/// Whether a line may hold several events: it begins as an array, or as an envelope does.
+pub fn holds_several(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let mut head = Head::default();
+    for byte in line {
+        if head.step(*byte) {
+            return true;
+        }
+        if !head.alive() {
+            break;
+        }
+    }
+    line.starts_with(b"[")
+}
+
 /// Whether an object begins as an envelope does.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
