@@ -27,7 +27,7 @@ fn memos() -> Vec<(String, Option<String>)> {
     let watched = json!({
         "events": 72_010, "bytes": 90_001_000, "unparsed": 3, "repeated": 2, "sampled": 1_400, "unmapped": 14,
         "first": ago(30 * 86_400), "last": ago(42), "latest": ago(45),
-        "hour": {"number": hour, "events": 48, "pause": 0, "aside": 0}, "before": 96, "lag": [{"24": 90, "30": 10}, {}],
+        "hour": {"number": hour, "events": 48, "pause": 0, "aside": 0}, "before": 96, "lags": [{"84": 90, "105": 10}, {}],
         "of": {"okta.system_log": {"events": 72_000, "last": ago(42)}, "windows.event_log": {"events": 10, "last": ago(900)}},
         "failing": ["the disk cannot be read", ago(120)],
     });
