@@ -133,6 +133,7 @@ fn with_tip(error: &mut clap::Error) {
 }
 
 fn main() -> ExitCode {
+    let signals = commands::run::listen();
     let cli = Cli::try_parse().unwrap_or_else(|mut error| {
         with_tip(&mut error);
         error.exit()
@@ -141,7 +142,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Fmt(args) => commands::fmt::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
-        Command::Run(args) => commands::run::run(&args),
+        Command::Run(args) => commands::run::run(&args, signals),
         Command::Alerts(args) => commands::alerts::run(&args),
         Command::Silence(args) => commands::silence::run(&args),
         Command::Sources(args) => commands::sources::run(&args),

@@ -30,8 +30,19 @@ pub(crate) use config::KIND;
 const LONGEST_NAME: usize = 512;
 
 /// What clients set up at their start, which is acknowledged and not kept.
-const SET_UP: [&str; 8] =
-    ["_alias", "_component_template", "_data_stream", "_ilm", "_index_template", "_ingest", "_slm", "_template"];
+const SET_UP: [&str; 9] = [
+    "_alias",
+    "_aliases",
+    "_component_template",
+    "_data_stream",
+    "_ilm",
+    "_index_template",
+    "_ingest",
+    "_slm",
+    "_template",
+];
+/// What of an index is acknowledged in the same way.
+const OF_INDEX: [&str; 4] = ["_alias", "_aliases", "_mapping", "_settings"];
 
 /// What all requests share.
 struct Cluster {
@@ -66,7 +77,8 @@ async fn answered(State(cluster): State<Arc<Cluster>>, request: Request) -> Resp
     match parts.as_slice() {
         [] if reads => answer::told(&answer::root(version)),
         ["_bulk"] if writes => take(&cluster, request, Target::Bulk(None)).await,
-        [index, "_bulk"] if writes => {
+        // With a type between, as clients of before version 7 have it.
+        [index, "_bulk"] | [index, "_doc", "_bulk"] if writes => {
             let index = (*index).to_string();
             take(&cluster, request, Target::Bulk(Some(index))).await
         }
@@ -87,8 +99,9 @@ async fn answered(State(cluster): State<Arc<Cluster>>, request: Request) -> Resp
         }
         // Whoever asks whether it is there is told so, and sets nothing up.
         [first, ..] if reads && set_up(first) => answer::told(&json!({})),
-        [_, "_alias" | "_settings" | "_mapping", ..] if reads => answer::told(&json!({})),
+        [_, part, ..] if reads && OF_INDEX.contains(part) => answer::told(&json!({})),
         [first, ..] if writes && set_up(first) => answer::told(&json!({ "acknowledged": true })),
+        [_, part, ..] if writes && OF_INDEX.contains(part) => answer::told(&json!({ "acknowledged": true })),
         [index] if !index.starts_with('_') && reads => answer::told(&json!({})),
         [index] if !index.starts_with('_') && method == Method::PUT => {
             answer::told(&json!({ "acknowledged": true, "shards_acknowledged": true, "index": index }))

@@ -18,11 +18,12 @@ use tripline_connect::clock;
 use tripline_formats::{Layout, Reader, decompress};
 use tripline_serve::unauthorised;
 
-use crate::push::{Events, Push, Received, Refusal, too_large, wrong};
+use crate::push::{Events, Push, Received, Refusal, guided, too_large, wrong};
 pub(crate) use config::KIND;
 
 fn router(push: Push, layout: &Layout, path: &str) -> Router {
-    Router::new().route(path, post(take)).with_state((Arc::new(push), layout.clone()))
+    let router = Router::new().route(path, post(take)).with_state((Arc::new(push), layout.clone()));
+    guided(router, &format!("send them with POST to `{path}` (`path` of the source)"))
 }
 
 async fn take(State((push, layout)): State<(Arc<Push>, Layout)>, request: Request) -> Response {

@@ -6,7 +6,9 @@ use tripline_formats::{Format, Layout};
 
 /// Reads the keys; JSON where they are not there. None where something was wrong and said.
 pub(crate) fn layout(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Layout> {
-    let format = match table.text("format", said) {
+    let written = table.text("format", said);
+    let (columns, delimiter) = (table.has("columns"), table.has("delimiter"));
+    let format = match written {
         None => Format::Json,
         Some(given) => match given.value.parse::<Format>() {
             Ok(format) => format,
@@ -19,14 +21,14 @@ pub(crate) fn layout(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Layou
         },
     };
     let mut layout = Layout::of(format);
-    if table.has("columns") {
+    if columns {
         if !matches!(format, Format::Csv | Format::Vpcflow) {
             said.bad(table.span, "`columns` is for `format = \"csv\"` and `format = \"vpcflow\"`");
             return None;
         }
         layout.columns = table.texts("columns", said)?.into_iter().map(|name| name.value).collect();
     }
-    if table.has("delimiter") {
+    if delimiter {
         if !matches!(format, Format::Csv | Format::Kv) {
             said.bad(table.span, "`delimiter` is for `format = \"csv\"` and `format = \"kv\"`");
             return None;

@@ -19,7 +19,7 @@ use axum::response::Response;
 use axum::routing::post;
 use tripline_serve::Token;
 
-use crate::push::{Events, Push, Received, Refusal, wrong};
+use crate::push::{Events, Push, Received, Refusal, guided, wrong};
 pub(crate) use config::KIND;
 use record::Rejected;
 
@@ -31,7 +31,8 @@ enum Encoding {
 }
 
 fn router(push: Push, path: &str) -> Router {
-    Router::new().route(path, post(take)).with_state(Arc::new(push))
+    let router = Router::new().route(path, post(take)).with_state(Arc::new(push));
+    guided(router, &format!("send log records with POST to `{path}`"))
 }
 
 async fn take(State(push): State<Arc<Push>>, request: Request) -> Response {

@@ -1,10 +1,10 @@
 //! What the kinds share that are sent events over HTTP: their listener, how bodies are read, what of them may wait, and
 //! how a request waits for its commit. What a body means, and how it is answered, is each kind's own.
 //!
-//! A request takes room for its body before it is read (as it grows, where it comes in chunks), and more as it turns out
-//! to hold more: decompressed bytes, and events that take more than the text they came in. Where there is no room, the
-//! client is told to come back. The room is given back once the events are committed, whether the client still waits or
-//! not.
+//! A request takes room for its body as it comes (who announces much and sends little keeps nobody out), and more as it
+//! turns out to hold more: decompressed bytes, and events that take more than the text they came in. Where there is no
+//! room, the client is told to come back. The room is given back once the events are committed, whether the client still
+//! waits or not.
 
 pub mod bodies;
 mod config;
@@ -36,6 +36,9 @@ pub(crate) use room::Room;
 
 /// How long a client may take to send a body.
 const SENDING: Duration = Duration::from_secs(30);
+/// How much of a body that is refused is read, in bytes, and for how long.
+const PASSED_OVER: usize = 64 << 20;
+const PASSING: Duration = Duration::from_secs(5);
 /// How long a request waits for its commit. Where it takes longer, the client is told to send again.
 const COMMITTING: Duration = Duration::from_secs(30);
 /// The longest id of a batch, in bytes.
@@ -114,6 +117,15 @@ impl Received {
     }
 }
 
+/// Tells who asks at another path, or with another method, where events are taken.
+pub(crate) fn guided(router: Router, taken: &str) -> Router {
+    let text = format!("events are not taken here: {taken}\n");
+    let other = text.clone();
+    router
+        .method_not_allowed_fallback(move || async move { (StatusCode::METHOD_NOT_ALLOWED, other) })
+        .fallback(move || async move { (StatusCode::NOT_FOUND, text) })
+}
+
 pub(crate) fn too_large(most: u64) -> Refusal {
     wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes, decompressed"))
 }
@@ -168,11 +180,11 @@ impl Push {
         plain(&headers)?;
         let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > most) {
+            pass_over(body).await;
             return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {most} bytes")));
         }
         let id = id(&headers)?;
-        // What comes in chunks takes room as it grows.
-        let mut room = Room::take(&self.room, length.unwrap_or(0), &self.common)?;
+        let mut room = Room::take(&self.room, &self.common)?;
         let body = read(body, most, &mut room).await?;
         let handing = Arc::clone(self);
         let work = move || {
@@ -244,6 +256,22 @@ fn id(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
             Err(wrong(StatusCode::BAD_REQUEST, why))
         }
     }
+}
+
+/// Reads a little of a body that is refused: many clients look for an answer only once they have sent it.
+async fn pass_over(body: Body) {
+    let passing = async {
+        let mut chunks = body.into_data_stream();
+        let mut left = PASSED_OVER;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Whoever sends no more, or too slowly, is answered all the same.
+    let _ = tokio::time::timeout(PASSING, passing).await;
 }
 
 /// Reads a body into the room that it has, and takes more as it grows.

@@ -15,12 +15,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+
+use tripline_connect::clock;
 
 use crate::push::{Events, Push, Received, Refusal};
 use acks::Acks;
@@ -43,7 +45,8 @@ struct Collector {
 
 /// The paths, each with and without the version of the format.
 fn router(push: Push, settings: &Splunk) -> Router {
-    let collector = Collector { push: Arc::new(push), settings: settings.clone(), acks: Mutex::default() };
+    let collector =
+        Collector { push: Arc::new(push), settings: settings.clone(), acks: Mutex::new(Acks::new(clock::now())) };
     let mut router = Router::new();
     for path in ["", "/event", "/event/1.0", "/1.0"] {
         router = router.route(&format!("/services/collector{path}"), any(event));
@@ -54,7 +57,14 @@ fn router(push: Push, settings: &Splunk) -> Router {
     for path in ["/health", "/health/1.0"] {
         router = router.route(&format!("/services/collector{path}"), get(health));
     }
-    router.route("/services/collector/ack", any(ack)).with_state(Arc::new(collector))
+    router.route("/services/collector/ack", any(ack)).fallback(elsewhere).with_state(Arc::new(collector))
+}
+
+/// No path of the protocol: where events are taken.
+async fn elsewhere() -> Response {
+    let text = "Not found: send events to /services/collector/event, or lines to /services/collector/raw";
+    let told = serde_json::json!({ "text": text, "code": StatusCode::NOT_FOUND.as_u16() });
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], told.to_string()).into_response()
 }
 
 async fn event(State(collector): State<Arc<Collector>>, request: Request) -> Response {

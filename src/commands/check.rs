@@ -1,11 +1,12 @@
 //! `tripline check`: everything that can be known about rules without running them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use tripline_base::{Diagnostic, Level, SourceMap, diagnostic, json, sarif, terminal};
 use tripline_detect::cost::{Cost, cost};
-use tripline_detect::{DiskFiles, Local, harness, packs};
+use tripline_detect::{DiskFiles, Local, Ruleset, harness, packs};
 use tripline_semantic::typed::Rule;
 
 use super::Outcome;
@@ -56,63 +57,18 @@ pub fn run(args: &Args) -> Outcome {
         crate::outln!("{} {} ({})\n\n{}\n\n{}", code.id, code.name, code.level, code.title, code.page);
         return Ok(0);
     }
-    let (configurations, mut paths): (Vec<PathBuf>, Vec<PathBuf>) =
+    let (configurations, paths): (Vec<PathBuf>, Vec<PathBuf>) =
         args.paths.iter().cloned().partition(|path| is_configuration(path));
     if configurations.len() > 1 {
         return Err("check one configuration at a time: each makes something else of the rules".into());
     }
-    let mut sigma = args.sigma.clone();
-    let (mut beside, mut local) = (Vec::new(), Local::default());
-    for path in &configurations {
-        // The rules that it names are checked with it.
-        if let (Some(config), _) = configuration(&mut SourceMap::new(), path)? {
-            paths.extend(config.rules.paths.iter().cloned());
-            sigma.pipelines.extend(config.rules.pipelines.iter().cloned());
-            sigma.taxonomies.extend(config.rules.taxonomies.iter().cloned());
-            if !config.rules.paths.is_empty() {
-                beside = load::configured_texts(&config.rules)?;
-            }
-            local = config.rules.local;
-        }
-    }
-    let mut texts = load::rule_texts(&paths)?;
-    let known: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
-    texts.extend(beside.into_iter().filter(|(name, _)| !known.contains(name)));
-    let watched = !configurations.is_empty() && load::watched(&mut texts);
-    let (mut compiler, mut own) = load::compiler_of(&texts, &sigma)?;
-    // Shipped packs that come beside, and the rules over the service itself, are not what was asked about.
-    let of_sigma = sigma_names(&sigma);
-    own.retain(|name| known.contains(name) || of_sigma.contains(name));
-    compiler.configure(&local);
-    let mut ruleset = compiler.compile(&DiskFiles, load::now());
-    if !configurations.is_empty() && paths.is_empty() {
-        own.clear();
-    }
-    for path in &configurations {
-        let (config, said) = configuration(&mut ruleset.sources, path)?;
-        own.push(path.display().to_string());
-        ruleset.diagnostics.extend(said);
-        if let Some(config) = config {
-            let said = [config.with(&ruleset.sources, &ruleset).1, config.enrichments(&ruleset.sources, &ruleset).1];
-            ruleset.diagnostics.extend(said.into_iter().flatten().chain(config.files()));
-        }
-    }
-    let configured = !configurations.is_empty();
-    // Of shipped content that was not asked about, only errors are of interest (a name taken twice).
-    let named = |said: &Diagnostic| own.iter().any(|name| name == ruleset.sources.name(said.span().file));
-    ruleset.diagnostics.retain(|said| said.level() == Level::Error || named(said));
-    if !paths.is_empty() {
-        ruleset.diagnostics.extend(harness::bad_fixtures(&ruleset, &Program, &own));
-    }
-    if configured || !paths.is_empty() {
-        diagnostic::sort(&mut ruleset.diagnostics);
-    }
+    let Checked { ruleset, watched } = checked(&configurations, paths, args.sigma.clone())?;
     let count = |level| ruleset.diagnostics.iter().filter(|d| d.level() == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     match args.format {
         Format::Text => {
-            for diagnostic in &ruleset.diagnostics {
-                crate::outln!("{}", terminal::render(diagnostic, &ruleset.sources, colour::stdout()));
+            for diagnostic in grouped(&ruleset.diagnostics, &ruleset.sources) {
+                crate::outln!("{}", terminal::render(&diagnostic, &ruleset.sources, colour::stdout()));
             }
             let asked = |rule: &&Rule| !watched || !load::is_watched(ruleset.sources.name(rule.span.file));
             let rules: Vec<&Rule> = ruleset.program.rules.iter().filter(asked).collect();
@@ -141,6 +97,105 @@ pub fn run(args: &Args) -> Outcome {
         }
     }
     Ok(if errors > 0 || (args.strict && warnings > 0) { 2 } else { 0 })
+}
+
+/// Content that was checked.
+pub(super) struct Checked {
+    /// The content, with what is to be said of it.
+    pub ruleset: Ruleset,
+    /// Whether the rules over the service itself came beside.
+    watched: bool,
+}
+
+/// Checks configurations (one at most) with the rules that they name, and the files and folders of `paths`.
+pub(super) fn checked(
+    configurations: &[PathBuf],
+    mut paths: Vec<PathBuf>,
+    mut sigma: load::Sigma,
+) -> Result<Checked, String> {
+    let (mut beside, mut local) = (Vec::new(), Local::default());
+    for path in configurations {
+        // The rules that it names are checked with it.
+        if let (Some(config), _) = configuration(&mut SourceMap::new(), path)? {
+            paths.extend(config.rules.paths.iter().cloned());
+            sigma.pipelines.extend(config.rules.pipelines.iter().cloned());
+            sigma.taxonomies.extend(config.rules.taxonomies.iter().cloned());
+            if !config.rules.paths.is_empty() {
+                beside = load::configured_texts(&config.rules)?;
+            }
+            local = config.rules.local;
+        }
+    }
+    let mut texts = load::rule_texts(&paths)?;
+    let known: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
+    texts.extend(beside.into_iter().filter(|(name, _)| !known.contains(name)));
+    let watched = !configurations.is_empty() && load::watched(&mut texts);
+    let (mut compiler, mut own) = load::compiler_of(&texts, &sigma)?;
+    // Shipped packs that come beside, and the rules over the service itself, are not what was asked about.
+    let of_sigma = sigma_names(&sigma);
+    own.retain(|name| known.contains(name) || of_sigma.contains(name));
+    compiler.configure(&local);
+    let mut ruleset = compiler.compile(&DiskFiles, load::now());
+    if !configurations.is_empty() && paths.is_empty() {
+        own.clear();
+    }
+    for path in configurations {
+        let (config, said) = configuration(&mut ruleset.sources, path)?;
+        own.push(path.display().to_string());
+        ruleset.diagnostics.extend(said);
+        if let Some(config) = config {
+            let said = [config.with(&ruleset.sources, &ruleset).1, config.enrichments(&ruleset.sources, &ruleset).1];
+            ruleset.diagnostics.extend(said.into_iter().flatten().chain(config.files()));
+        }
+    }
+    let configured = !configurations.is_empty();
+    // Of shipped content that was not asked about, only errors are of interest (a name taken twice).
+    let named = |said: &Diagnostic| own.iter().any(|name| name == ruleset.sources.name(said.span().file));
+    ruleset.diagnostics.retain(|said| said.level() == Level::Error || named(said));
+    if !paths.is_empty() {
+        ruleset.diagnostics.extend(harness::bad_fixtures(&ruleset, &Program, &own));
+    }
+    if configured || !paths.is_empty() {
+        diagnostic::sort(&mut ruleset.diagnostics);
+    }
+    Ok(Checked { ruleset, watched })
+}
+
+/// So many equal notes are printed each by itself.
+const FEW: usize = 3;
+
+/// What is said, where the first of many equal notes stands for all of them.
+fn grouped(all: &[Diagnostic], sources: &SourceMap) -> Vec<Diagnostic> {
+    let mut notes: BTreeMap<(&str, &str), Vec<&Diagnostic>> = BTreeMap::new();
+    for note in all.iter().filter(|said| said.level() == Level::Note) {
+        notes.entry((note.code.id, &note.message)).or_default().push(note);
+    }
+    notes.retain(|_, equal| equal.len() > FEW);
+    let mut out = Vec::new();
+    for said in all {
+        let Some(equal) = notes.get(&(said.code.id, said.message.as_str())) else {
+            out.push(said.clone());
+            continue;
+        };
+        let Some((first, others)) = equal.split_first().filter(|(first, _)| std::ptr::eq(**first, said)) else {
+            continue;
+        };
+        let places = others.iter().take(FEW).filter_map(|note| place(note, sources)).collect::<Vec<_>>().join(", ");
+        let more = if others.len() > FEW { format!(" and {} more", others.len() - FEW) } else { String::new() };
+        out.push(
+            (*first)
+                .clone()
+                .help(format!("the same {} times more: {places}{more}; `--format json` has each", others.len())),
+        );
+    }
+    out
+}
+
+/// `FILE:LINE:COLUMN`
+fn place(said: &Diagnostic, sources: &SourceMap) -> Option<String> {
+    let file = sources.get(said.span().file)?;
+    let place = file.place(said.span().start as usize);
+    Some(format!("{}:{}:{}", file.name(), place.line, place.column))
 }
 
 /// A table of what state can take, with its sum.

@@ -83,10 +83,56 @@ fn texts(name: &str) -> Result<Texts, String> {
         return Ok(Texts { name: format!("{name}.toml"), text: found.text.to_string(), tests });
     }
     let path = Path::new(name);
-    let text = text_of(path)?;
+    let text = text_in(path)?;
     let beside = path.with_extension("test.toml");
     let tests = if beside.is_file() { Some((beside.display().to_string(), text_of(&beside)?)) } else { None };
     Ok(Texts { name: name.to_string(), text, tests })
+}
+
+/// The text of a connector's file, which is not that of another kind.
+fn text_in(path: &Path) -> Result<String, String> {
+    let text = text_of(path).map_err(|why| match path.exists() {
+        true => why,
+        false => {
+            let name = path.with_extension("").display().to_string();
+            let own = if shipped::text(&name).is_some() {
+                format!("; `tripline connectors test {name}` tests the connector that the program has")
+            } else {
+                "; name the file of a connector: docs/CONNECTORS.md says how one is written, and `tripline connectors list` \
+                 shows those that the program has"
+                    .to_string()
+            };
+            why + &own
+        }
+    })?;
+    match other_kind(&text, &path.display().to_string()) {
+        Some(why) => Err(why),
+        None => Ok(text),
+    }
+}
+
+/// What a file is that is no connector's, and which command is for it.
+fn other_kind(text: &str, name: &str) -> Option<String> {
+    let mut sources = SourceMap::new();
+    let (found, _) = tripline_config::read(&mut sources, name, text, |root, _| {
+        root.leave();
+        if root.has("stream") {
+            return None;
+        }
+        if root.has("scenario") {
+            return Some(format!(
+                "`{name}` has the tests of a connector: name the connector's file, beside which they stand, with \
+                 `tripline connectors test`"
+            ));
+        }
+        ["source", "output", "destination", "route", "store", "engine"].into_iter().any(|key| root.has(key)).then(|| {
+            format!(
+                "`{name}` is the configuration of a service, and no connector: `tripline check {name}` looks at it, and \
+                 `tripline doctor -c {name}` whether its sources and destinations work"
+            )
+        })
+    });
+    found
 }
 
 /// A connector that can be used; what is wrong is printed.
@@ -203,7 +249,7 @@ fn check(files: &[PathBuf]) -> Outcome {
     let mut wrong = 0;
     for file in files {
         let name = file.display().to_string();
-        let texts = Texts { text: text_of(file)?, tests: None, name: name.clone() };
+        let texts = Texts { text: text_in(file)?, tests: None, name: name.clone() };
         match parsed(&texts) {
             Some(found) => crate::outln!("{}: nothing wrong was found in `{}`", visible(&name), found.name),
             None => wrong += 1,
@@ -222,7 +268,13 @@ fn test(names: &[String]) -> Outcome {
         let texts = texts(name)?;
         let connector = parsed(&texts).ok_or_else(|| format!("the connector `{name}` has errors"))?;
         let Some((tests_name, tests)) = &texts.tests else {
-            return Err(format!("`{name}` has no tests: they stand beside it in `NAME.test.toml`"));
+            return Err(match Path::new(name).with_extension("test.toml") {
+                beside if name.ends_with(".toml") => format!(
+                    "`{name}` has no tests: there is no file `{}`; docs/CONNECTORS.md says what stands in it",
+                    beside.display()
+                ),
+                _ => format!("the connector `{name}` has no tests"),
+            });
         };
         let mut sources = SourceMap::new();
         let outcomes = kit::test(&connector, &mut sources, tests_name, tests).map_err(|said| {

@@ -97,6 +97,7 @@ pub fn run(args: &Args) -> Outcome {
         checks::destinations(&desk, &runtime, &mut all)?;
     }
     analysis::rules(&desk, &mut all)?;
+    analysis::warnings(&args.at.config, &mut all)?;
     let count = |mark| all.iter().filter(|found| found.mark == mark).count();
     let (bad, notes) = (count(Mark::Bad), count(Mark::Note));
     match args.format {

@@ -28,9 +28,15 @@ pub struct Args {
     once: bool,
 }
 
-/// Runs the command.
-pub fn run(args: &Args) -> Outcome {
-    let signals = Signals::listen()?;
+/// Listens to signals where this is the command: before its arguments are read, as whoever starts a service may stop it at
+/// once.
+pub fn listen() -> Option<Result<Signals, String>> {
+    std::env::args_os().nth(1).is_some_and(|command| command == "run").then(Signals::listen)
+}
+
+/// Runs the command, with what [`listen`] gave.
+pub fn run(args: &Args, signals: Option<Result<Signals, String>>) -> Outcome {
+    let signals = signals.unwrap_or_else(Signals::listen)?;
     let mut sources = SourceMap::new();
     let config = usable(&mut sources, &args.config)?;
     let secrets = config.secrets().map_err(|said| {

@@ -26,7 +26,7 @@ pub struct Args {
     /// and destinations for tests that expect something of them
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Only tests whose RULE/TEST contains this
+    /// Only tests whose RULE/TEST contains this; with --mutate, only rules that have such a test or such a name
     #[arg(long, default_value = "")]
     filter: String,
     /// How to print
@@ -200,6 +200,12 @@ fn xml(text: &str) -> String {
 
 fn mutants(args: &Args, ruleset: &Ruleset, errors: usize) -> Outcome {
     let scores = mutate::run(ruleset, &Program, &args.filter);
+    if scores.is_empty() && !args.filter.is_empty() && errors == 0 {
+        return Err(format!(
+            "no rule has `{}` in its name, nor in the RULE/TEST of one of its tests (`--mutate` changes rules, and no mappings)",
+            args.filter
+        ));
+    }
     let (mut killed, mut all) = (0, 0);
     let mut bad = false;
     let mut rows = Vec::new();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backtest;
+mod connectors;
 mod coverage;
 mod formats;
 mod import;
@@ -233,6 +234,49 @@ fn check_prints_text_json_sarif_and_pages() {
     let page = tripline(&["check", "--explain", "T0208"]);
     assert!(page.status.success() && out(&page).contains("captions"));
     assert_eq!(tripline(&["check", "--explain", "T9999"]).status.code(), Some(2));
+}
+
+#[test]
+fn check_prints_the_first_of_many_equal_notes_and_machines_get_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = |count: u32| -> String {
+        let rule = |n| {
+            format!(
+                "rule r{n} {{\n  title: \"x\"\n  owner: \"o\"\n  attack: [T1136]\n  severity: low\n  on api_activity where \
+                 actor.user.credential_uid == \"{n}\"\n  alert {{}}\n}}\n"
+            )
+        };
+        (0..count).map(rule).collect()
+    };
+    let path = write(&dir, "few.trip", &rules(3)).display().to_string();
+    assert_eq!(out(&tripline(&["check", &path])).matches("note[T0230]").count(), 3);
+    let path = write(&dir, "many.trip", &rules(6)).display().to_string();
+    let text = out(&tripline(&["check", &path]));
+    assert_eq!(text.matches("note[T0230]").count(), 1, "{text}");
+    let more = format!("the same 5 times more: {path}:14:36, {path}:22:36, {path}:30:36 and 2 more");
+    assert!(text.contains(&more) && text.contains("6 notes"), "{text}");
+    for format in ["json", "sarif"] {
+        let all = out(&tripline(&["check", "--format", format, &path]));
+        let told: serde_json::Value = serde_json::from_str(&all).unwrap();
+        let told = if format == "json" { &told["diagnostics"] } else { &told["runs"][0]["results"] };
+        assert_eq!(told.as_array().unwrap().iter().filter(|one| one.to_string().contains("T0230")).count(), 6, "{all}");
+    }
+}
+
+#[test]
+fn a_filter_that_names_a_test_mutates_the_rule_that_it_is_of() {
+    let rules = "rules/aws/aws_root_console_login.trip";
+    let named = tripline(&["test", "--mutate", "--filter", "aws_root_console_login/", rules]);
+    assert_eq!(named.status.code(), Some(0), "{}", out(&named));
+    assert_eq!(out(&named), out(&tripline(&["test", "--mutate", "--filter", "root_console", rules])));
+    assert!(
+        out(&named).ends_with(" mutants killed in 1 rules\n") && !out(&named).contains("0 of 0"),
+        "{}",
+        out(&named)
+    );
+    let none = tripline(&["test", "--mutate", "--filter", "aws_root_console_login/none of these", rules]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(err(&none).contains("no rule has `aws_root_console_login/none of these` in its name"), "{}", err(&none));
 }
 
 #[test]

@@ -148,6 +148,18 @@ fn columns_without_a_header_are_named() {
 }
 
 #[test]
+fn the_example_of_auditd_is_normalised_and_each_of_its_conversions_succeeds() {
+    let page = std::fs::read_to_string(root().join("docs/FORMATS.md")).unwrap();
+    let text = page.split("## auditd\n").nth(1).unwrap().split("```text\n").nth(1).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&dir, "audit.log", text.split("```").next().unwrap()).display().to_string();
+    let output = tripline(&["normalize", "--validate", &path]);
+    assert!(output.status.success() && out(&output).is_empty(), "{}", out(&output));
+    let said = "1 event, 0 of no known source, 0 unparsed lines, 0 failed conversions, 0 violations";
+    assert!(err(&output).contains(said), "{}", err(&output));
+}
+
+#[test]
 fn logs_of_text_are_compressed_too() {
     let dir = tempfile::tempdir().unwrap();
     let text = std::fs::read(log("zeek")).unwrap();

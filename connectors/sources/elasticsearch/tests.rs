@@ -142,6 +142,11 @@ fn what_clients_ask_for_at_their_start_is_answered() {
         ok("HEAD", path);
         assert_eq!(ok("PUT", path)["acknowledged"], true);
     }
+    for path in ["/_aliases", "/filebeat/_alias/logs", "/filebeat/_mapping", "/filebeat/_settings"] {
+        assert_eq!(ok("POST", path)["acknowledged"], true);
+    }
+    // Clients of before version 7 name a type, too.
+    assert_eq!(ok("POST", "/filebeat/_doc/_bulk")["items"], json!([]));
     for (method, path) in [("GET", "/_search"), ("POST", "/a/_search"), ("DELETE", "/a"), ("PUT", "/_cluster/settings")]
     {
         assert_eq!(ask(method, path, None, "").0, StatusCode::BAD_REQUEST, "{method} {path}");

@@ -28,6 +28,7 @@ pub struct Http {
 fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSettings>> {
     let common = Common::read(table, "\"127.0.0.1:8514\"", said);
     let path = table.text("path", said);
+    let layout = layout(table, said);
     if let Some(path) = &path
         && (!path.value.starts_with('/') || path.value.contains(['{', '}', '?', '#', '*', ' ']))
     {
@@ -35,8 +36,7 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
         return None;
     }
     let path = path.map_or_else(|| "/events".to_string(), |path| path.value);
-    let layout = layout(table, said)?;
-    Some(Arc::new(Http { common: common?, path, layout }))
+    Some(Arc::new(Http { common: common?, path, layout: layout? }))
 }
 
 impl SourceSettings for Http {

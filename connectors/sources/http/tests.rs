@@ -73,7 +73,7 @@ fn bodies_of_clients_that_went_away_take_their_room_until_they_are_committed() {
 }
 
 #[test]
-fn a_body_that_comes_in_chunks_takes_room_as_it_grows_and_not_at_once() {
+fn a_body_takes_room_as_it_comes_and_not_as_it_is_announced() {
     let (intake, _receive) = Intake::channel("a", 8);
     let common = Common { max_body: 64 << 10, max_waiting: 64 << 10, ..Common::for_tests() };
     let push = Arc::new(Push::new(&common, Token::new(None), intake));
@@ -81,7 +81,7 @@ fn a_body_that_comes_in_chunks_takes_room_as_it_grows_and_not_at_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut slow = Vec::new();
-        for _ in 0..8 {
+        for n in 0..8 {
             let (chunks, body) = tokio::io::duplex(1 << 20);
             let body = futures_util::stream::unfold(body, |mut body| async {
                 use tokio::io::AsyncReadExt as _;
@@ -90,7 +90,10 @@ fn a_body_that_comes_in_chunks_takes_room_as_it_grows_and_not_at_once() {
                 chunk.truncate(read);
                 Some((Ok::<_, std::io::Error>(chunk), body))
             });
-            let (push, request) = (Arc::clone(&push), Request::new(Body::from_stream(body)));
+            let (push, mut request) = (Arc::clone(&push), Request::new(Body::from_stream(body)));
+            if n % 2 == 0 {
+                request.headers_mut().insert("content-length", (60 << 10).into());
+            }
             let task = tokio::spawn(async move { push.take(request, json).await });
             slow.push((chunks, task));
         }
@@ -122,6 +125,25 @@ fn a_body_that_comes_in_chunks_takes_room_as_it_grows_and_not_at_once() {
 }
 
 #[test]
+fn a_body_that_is_too_long_is_read_before_it_is_refused_as_clients_write_before_they_read() {
+    let (intake, _receive) = Intake::channel("a", 8);
+    let common = Common { max_body: 64 << 10, max_waiting: 64 << 10, ..Common::for_tests() };
+    let push = Arc::new(Push::new(&common, Token::new(None), intake));
+    let left = Arc::new(std::sync::atomic::AtomicUsize::new(100));
+    let counted = Arc::clone(&left);
+    let chunks = futures_util::stream::iter((0..100).map(move |_| {
+        counted.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        Ok::<_, std::io::Error>(vec![b' '; 4 << 10])
+    }));
+    let mut request = Request::new(Body::from_stream(chunks));
+    request.headers_mut().insert("content-length", (400 << 10).into());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let refused = runtime.block_on(push.take(request, json));
+    assert!(matches!(refused, Err(Refusal::Wrong(StatusCode::PAYLOAD_TOO_LARGE, _))));
+    assert_eq!(left.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[test]
 fn an_event_list_of_kubernetes_is_its_items() {
     let list = r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[
         {"level":"Metadata","auditID":"a","verb":"get","objectRef":{"kind":"no"}},
@@ -146,6 +168,21 @@ fn an_event_list_of_kubernetes_is_its_items() {
     // An event that speaks of such lists is none.
     let other = cut_by(received(&[], b"{\"a\":\"EventList\"}\n{\"b\":1}\n"), json);
     assert_eq!(other.events.len(), 2);
+}
+
+#[test]
+fn keys_beside_a_wrong_one_are_not_unknown() {
+    let said = |more: &str| {
+        let text = format!("listen = \"127.0.0.1:0\"\ndelimiter = \";\"\nformat = \"csv\"\n{more}");
+        crate::testing::read(&KIND, &text).1
+    };
+    assert_eq!(said(""), "");
+    for (wrong, about) in [("path = \"events\"", "`path` begins with"), ("columns = 7", "`columns` takes")] {
+        let told = said(wrong);
+        assert!(told.contains(about) && !told.contains("has no key"), "{told}");
+    }
+    let told = crate::testing::read(&KIND, "listen = \"127.0.0.1:0\"\nformat = \"cvs\"\ncolumns = \"a\"").1;
+    assert!(told.contains("did you mean `csv`?") && !told.contains("has no key"), "{told}");
 }
 
 fn client() -> Client {

@@ -35,14 +35,14 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
     let cluster = kafka::read(table, WHAT, said);
     let topics = topics(table, said);
     let group = table.needed("group", "\"tripline\"", said);
+    let beginning = table.choice("from", &["beginning", "end"], said).unwrap_or("beginning") == "beginning";
+    let session_timeout = table.duration("session_timeout", Duration::from_secs(45), ("6s", "30m"), said);
     if let Some(group) = &group
         && (group.value.is_empty() || group.value.len() > LONGEST || group.value.chars().any(char::is_control))
     {
         said.bad(group.span, "`group` takes 1 to 255 characters");
         return None;
     }
-    let beginning = table.choice("from", &["beginning", "end"], said).unwrap_or("beginning") == "beginning";
-    let session_timeout = table.duration("session_timeout", Duration::from_secs(45), ("6s", "30m"), said);
     let (cluster, topics, group) = (cluster?, topics?, group?.value);
     Some(Arc::new(Kafka { cluster, topics, group, beginning, session_timeout }))
 }

@@ -3,6 +3,7 @@
 //! memory than its text and one record.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -106,15 +107,31 @@ struct Values<'a> {
     values: Option<&'a RawValue>,
 }
 
+/// Whole numbers below it are floats exactly.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Why a value is not written.
 enum Unwritten {
     Broken(serde_json::Error),
     Deep,
+    /// A number that is none: the name of its field.
+    Number(&'static str),
 }
 
 impl From<serde_json::Error> for Unwritten {
     fn from(error: serde_json::Error) -> Self {
         Unwritten::Broken(error)
+    }
+}
+
+impl Unwritten {
+    /// In words, of a record.
+    fn said(&self) -> String {
+        match self {
+            Unwritten::Deep => TOO_DEEP.to_string(),
+            Unwritten::Number(field) => format!("`{field}` is no number that it can hold"),
+            Unwritten::Broken(error) => format!("no log record: {error}"),
+        }
     }
 }
 
@@ -153,7 +170,7 @@ pub(super) fn cut(body: &[u8], events: &mut Events) -> Result<Result<Rejected, s
     let request: Request<'_> = sound!(serde_json::from_slice(body));
     let cut = all(request.resource_logs, &mut |element| {
         let logs: ResourceLogs<'_> = sound!(serde_json::from_str(element.get()));
-        let resource = sound!(pairs(logs.resource.and_then(|resource| resource.attributes)));
+        let resource = sound!(shared(logs.resource.and_then(|resource| resource.attributes)));
         events.takes(resource.len())?;
         all(logs.scope_logs, &mut |element| scope(element, &resource, events, &mut rejected))
     })?;
@@ -171,7 +188,7 @@ fn scope(
     if let Some(scope) = logs.scope {
         told.text("name", &plain(scope.name));
         told.text("version", &plain(scope.version));
-        told.json("attributes", &sound!(pairs(scope.attributes)));
+        told.json("attributes", &sound!(shared(scope.attributes)));
     }
     let told = if told.none() { Vec::new() } else { told.object() };
     events.takes(told.len())?;
@@ -184,10 +201,7 @@ fn scope(
                 }
             }
             Err(why) => {
-                let why = match why {
-                    Unwritten::Deep => TOO_DEEP.to_string(),
-                    Unwritten::Broken(error) => format!("no log record: {error}"),
-                };
+                let why = why.said();
                 rejected.note(&why);
                 events.unparsed(&why, element.get().as_bytes())?;
             }
@@ -199,8 +213,8 @@ fn scope(
 fn record(element: &RawValue) -> Result<Record<'_>, Unwritten> {
     let read: LogRecord<'_> = serde_json::from_str(element.get())?;
     let mut record = Record {
-        time: whole(read.time_unix_nano),
-        observed: whole(read.observed_time_unix_nano),
+        time: time(read.time_unix_nano, "timeUnixNano")?,
+        observed: time(read.observed_time_unix_nano, "observedTimeUnixNano")?,
         severity: read.severity_number.unwrap_or(0),
         severity_text: plain(read.severity_text),
         event_name: plain(read.event_name),
@@ -232,14 +246,32 @@ fn plain(text: Option<Text<'_>>) -> Cow<'_, str> {
     text.map(|text| text.0).unwrap_or_default()
 }
 
-/// A whole number, as a text or a number; 0 where it is neither.
-fn whole(written: Option<&RawValue>) -> u64 {
-    written.and_then(|written| written.get().trim_matches('"').parse().ok()).unwrap_or(0)
+/// A whole number, as a text or a number, with an exponent where that leaves it whole.
+fn whole<T: FromStr + TryFrom<i64>>(written: &RawValue, field: &'static str) -> Result<T, Unwritten> {
+    let text = written.get().trim_matches('"');
+    let of_float = || {
+        let float = text.parse::<f64>().ok().filter(|float| float.fract() == 0.0 && float.abs() < EXACT)?;
+        T::try_from(float as i64).ok()
+    };
+    text.parse().ok().or_else(of_float).ok_or(Unwritten::Number(field))
+}
+
+/// Nanoseconds since 1970; 0 where nothing is said.
+fn time(written: Option<&RawValue>, field: &'static str) -> Result<u64, Unwritten> {
+    written.filter(|written| !matches!(written.get(), "null" | "\"\"")).map_or(Ok(0), |written| whole(written, field))
+}
+
+/// The attributes of what several records share: what is broken there is the request.
+fn shared(list: Option<&RawValue>) -> Result<Vec<u8>, serde_json::Error> {
+    pairs(list).map_err(|why| match why {
+        Unwritten::Broken(error) => error,
+        other => serde::de::Error::custom(other.said()),
+    })
 }
 
 /// The pairs of a name and a value, as an object; nothing where there are none. What nests too deep is left out with its
 /// name.
-fn pairs(list: Option<&RawValue>) -> Result<Vec<u8>, serde_json::Error> {
+fn pairs(list: Option<&RawValue>) -> Result<Vec<u8>, Unwritten> {
     let mut out = Vec::new();
     let mut broken = None;
     let mut take = |pair: &RawValue| {
@@ -248,7 +280,7 @@ fn pairs(list: Option<&RawValue>) -> Result<Vec<u8>, serde_json::Error> {
         match name_and_value(pair, &mut out, 0) {
             Ok(()) => {}
             Err(Unwritten::Deep) => out.truncate(before),
-            Err(Unwritten::Broken(error)) => broken = Some(error),
+            Err(error) => broken = Some(error),
         }
         Ok(())
     };
@@ -291,10 +323,10 @@ fn put(value: &AnyValue<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Unwr
     } else if let Some(flag) = value.bool_value {
         out.extend_from_slice(if flag { b"true" } else { b"false" });
     } else if let Some(number) = value.int_value {
-        let number = number.get().trim_matches('"').parse::<i64>().unwrap_or(0);
-        out.extend_from_slice(number.to_string().as_bytes());
+        out.extend_from_slice(whole::<i64>(number, "intValue")?.to_string().as_bytes());
     } else if let Some(number) = value.double_value {
-        put_double(number.get().trim_matches('"').parse().unwrap_or(f64::NAN), out);
+        let number = number.get().trim_matches('"').parse().map_err(|_| Unwritten::Number("doubleValue"))?;
+        put_double(number, out);
     } else if let Some(list) = &value.array_value {
         put_all(list.values, (b'[', b']'), out, &mut |element, out| any(Some(element), out, depth + 1))?;
     } else if let Some(list) = &value.kvlist_value {

@@ -147,6 +147,37 @@ fn what_nests_too_deep_is_rejected_and_the_others_are_taken() {
 }
 
 #[test]
+fn numbers_that_are_none_reject_their_record_instead_of_becoming_0() {
+    let of_record = |record: Json| {
+        let records = json!([record, {"body": {"stringValue": "y"}}]);
+        let request = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).to_string();
+        let found = of(Encoding::Json, request.as_bytes());
+        (found.gave.unwrap().count, found.events.len(), found.aside.len())
+    };
+    let pair = |value: Json| json!({"attributes": [{"key": "a", "value": value}]});
+    for wrong in [
+        pair(json!({"intValue": "bad"})),
+        pair(json!({"intValue": "9223372036854775808"})),
+        pair(json!({"intValue": 1.5})),
+        pair(json!({"doubleValue": "one"})),
+        json!({"body": {"intValue": "bad"}}),
+        json!({"timeUnixNano": "today"}),
+        json!({"observedTimeUnixNano": -1}),
+    ] {
+        assert_eq!(of_record(wrong.clone()), (1, 1, 1), "{wrong}");
+    }
+    for right in [
+        pair(json!({"intValue": "-9223372036854775808"})),
+        pair(json!({"intValue": 1e3})),
+        pair(json!({"doubleValue": "NaN"})),
+        json!({"timeUnixNano": "", "observedTimeUnixNano": null}),
+        json!({"timeUnixNano": 1_795_248_000_000_000_000_u64}),
+    ] {
+        assert_eq!(of_record(right.clone()), (0, 2, 0), "{right}");
+    }
+}
+
+#[test]
 fn a_few_bytes_that_share_much_are_no_bomb() {
     let resource = message(&[(1, &pair("a", &text(&"x".repeat(100_000))))]);
     let found = of(Encoding::Protobuf, &request(&resource, &[], &vec![Vec::new(); 10_000]));

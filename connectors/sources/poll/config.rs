@@ -199,7 +199,10 @@ pub fn text_of(path: &Path) -> Result<String, String> {
     match read {
         Ok(length) if length as u64 > LARGEST => Err(format!("`{}` is larger than a connector's file", path.display())),
         Ok(_) => Ok(text),
-        Err(error) => Err(format!("`{}` cannot be read: {}", path.display(), error.kind())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(format!("`{}` cannot be read: there is no such file", path.display()))
+        }
+        Err(error) => Err(format!("`{}` cannot be read: {error}", path.display())),
     }
 }
 

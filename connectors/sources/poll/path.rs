@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::value::RawValue;
 
@@ -65,6 +66,23 @@ impl Path {
     /// The text of that value; numbers and truth values as they are written.
     pub fn text<'v>(&self, value: &'v RawValue) -> Option<Cow<'v, str>> {
         text(self.first(value)?)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) => {
+                    let dot = if at > 0 { "." } else { "" };
+                    let quote = if key.contains(['.', '[']) { "\"" } else { "" };
+                    write!(f, "{dot}{quote}{key}{quote}")?;
+                }
+                Step::Each => f.write_str("[]")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
     }
 }
 

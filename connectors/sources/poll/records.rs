@@ -1,5 +1,7 @@
 //! From the body of an answer to the records that are new.
 
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 use tripline_event::parse_time;
 use tripline_formats::{Batch, MAX_RECORD, RecordRange, UnparsedLine, excerpt};
@@ -98,7 +100,23 @@ fn readable(stream: &Stream, item: &RawValue) -> Result<[u8; 12], String> {
         return Err(format!("the record is longer than {} MiB", MAX_RECORD >> 20));
     }
     tripline_formats::parse(item.get().as_bytes())?;
-    id_of(stream, item).ok_or_else(|| "the record has no id".to_string())
+    id_of(stream, item).ok_or_else(|| without_id(stream, item))
+}
+
+/// Why a record has no id: where nothing stands, and which keys there are instead.
+fn without_id(stream: &Stream, item: &RawValue) -> String {
+    const SHOWN: usize = 12;
+    const LONGEST: usize = 40;
+    let empty = |path: &&Path| path.text(item).is_none_or(|text| text.is_empty());
+    let lacking: Vec<String> = stream.id.iter().filter(empty).map(|path| format!("`{path}`")).collect();
+    let members = serde_json::from_str::<BTreeMap<String, &RawValue>>(item.get()).unwrap_or_default();
+    let mut keys: Vec<String> =
+        members.keys().take(SHOWN).map(|key| format!("`{}`", key.chars().take(LONGEST).collect::<String>())).collect();
+    if members.len() > SHOWN {
+        keys.push(format!("{} more", members.len() - SHOWN));
+    }
+    let keys = if keys.is_empty() { "it has no keys".into() } else { format!("its keys are {}", keys.join(", ")) };
+    format!("the record has no id: nothing stands at {}, which `id` of the stream names; {keys}", lacking.join(" and "))
 }
 
 /// What a record is known by: the values at its paths, or all of it in one order of keys.
@@ -116,7 +134,7 @@ fn id_of(stream: &Stream, item: &RawValue) -> Option<[u8; 12]> {
 fn events(stream: &Stream, item: &RawValue) -> Vec<String> {
     let whole = || vec![item.get().to_string()];
     let Some(split) = &stream.split else { return whole() };
-    let members = serde_json::from_str::<std::collections::BTreeMap<String, &RawValue>>(item.get());
+    let members = serde_json::from_str::<BTreeMap<String, &RawValue>>(item.get());
     let Ok(members) = members else { return whole() };
     let Some(parts) = members.get(split.as_str()).copied().and_then(elements) else { return whole() };
     if parts.len() < 2 {
@@ -125,8 +143,7 @@ fn events(stream: &Stream, item: &RawValue) -> Vec<String> {
     let mut out = Vec::new();
     for part in parts {
         let Ok(one) = serde_json::value::to_raw_value(&[part]) else { continue };
-        let mut copy: std::collections::BTreeMap<&str, &RawValue> =
-            members.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        let mut copy: BTreeMap<&str, &RawValue> = members.iter().map(|(key, value)| (key.as_str(), *value)).collect();
         copy.insert(split, &one);
         out.extend(serde_json::to_string(&copy));
     }

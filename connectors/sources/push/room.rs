@@ -22,10 +22,10 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Takes so many bytes.
-    pub(super) fn take(all: &Arc<Semaphore>, bytes: u64, common: &Common) -> Result<Self, Refusal> {
+    /// Takes what a request has of which nothing came yet.
+    pub(super) fn take(all: &Arc<Semaphore>, common: &Common) -> Result<Self, Refusal> {
         let whole = kibi(common.max_waiting);
-        let held = Arc::clone(all).try_acquire_many_owned(kibi(bytes).min(whole)).map_err(|_| Refusal::Busy)?;
+        let held = Arc::clone(all).try_acquire_many_owned(kibi(0)).map_err(|_| Refusal::Busy)?;
         // Events take about as much as their text; four times that is much room for what each has besides.
         let most = common.max_waiting.max(common.max_body.saturating_mul(4));
         Ok(Room { all: Arc::clone(all), held, whole, most })

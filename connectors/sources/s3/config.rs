@@ -75,7 +75,6 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
             table.span,
             "`access_key` and `secret_key` go together: give both, or neither to use those of the environment",
         );
-        return None;
     }
     let role = table.text("role", said).map(|role| role.value);
     let external_id = table.secret("external_id", false, said);
@@ -84,11 +83,20 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
             Ok(glob) => Some(glob.compile_matcher()),
             Err(error) => {
                 said.bad(span, format!("the pattern cannot be used: {}", error.kind()));
-                return None;
+                None
             }
         },
         None => None,
     };
+    let layout = layout(table, said);
+    let digests = table.flag("digests", false, said);
+    let digest_wait =
+        table.has("digest_wait").then(|| table.duration("digest_wait", Duration::from_secs(7200), ("1s", "30d"), said));
+    let objects = table.number("objects", 4, 1..=64, said);
+    let visibility = table.duration("visibility", Duration::from_secs(300), ("5s", "12h"), said);
+    let max_receives = table.number("max_receives", 5, 1..=1000, said);
+    let max_object = table.size("max_object", 4 << 30, ("1MiB", "1024GiB"), said);
+    let backfill = table.table("backfill", said).map(|table| older(table, said));
     let settings = Settings {
         queue,
         region,
@@ -99,18 +107,15 @@ fn read(table: &mut Table<'_>, said: &mut Said<'_>) -> Option<Arc<dyn SourceSett
         role,
         external_id,
         keys,
-        layout: layout(table, said)?,
-        digests: table.flag("digests", false, said),
-        digest_wait: match table.has("digest_wait") {
-            true => Some(table.duration("digest_wait", Duration::from_secs(7200), ("1s", "30d"), said)),
-            false => None,
-        },
-        objects: usize::try_from(table.number("objects", 4, 1..=64, said)).unwrap_or(4),
-        visibility: table.duration("visibility", Duration::from_secs(300), ("5s", "12h"), said),
-        max_receives: u32::try_from(table.number("max_receives", 5, 1..=1000, said)).unwrap_or(5),
-        max_object: table.size("max_object", 4 << 30, ("1MiB", "1024GiB"), said),
-        backfill: match table.table("backfill", said) {
-            Some(table) => Some(older(table, said)?),
+        layout: layout?,
+        digests,
+        digest_wait,
+        objects: usize::try_from(objects).unwrap_or(4),
+        visibility,
+        max_receives: u32::try_from(max_receives).unwrap_or(5),
+        max_object,
+        backfill: match backfill {
+            Some(older) => Some(older?),
             None => None,
         },
     };

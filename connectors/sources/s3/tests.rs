@@ -437,4 +437,6 @@ fn digests_are_waited_for_where_a_queue_tells_of_them() {
     let queue = "queue = \"https://sqs.eu-central-1.amazonaws.com/111122223333/trail\"\n";
     assert_eq!(said(&format!("{queue}{wait}")), "");
     assert!(said(&format!("{queue}digest_wait = \"0s\"")).contains("1s"));
+    let half = said(&format!("{queue}{wait}secret_key = {{ env = \"A\" }}\nformat = \"csv\"\nobjects = 2"));
+    assert!(half.contains("go together") && !half.contains("has no key"), "{half}");
 }

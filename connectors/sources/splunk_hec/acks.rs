@@ -1,5 +1,6 @@
 //! Acknowledgement: ids by channel, which become true once what they stand for is committed. All of it is forgotten with
-//! the process; a client sends again what was never true.
+//! the process; a client sends again what was never true. Ids begin with the clock, so that one which was given before a
+//! restart is never that of another request after it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,8 +17,12 @@ const MOST_IDS: usize = 10_000;
 const REMEMBER: Duration = Duration::from_secs(600);
 
 /// Channels and their ids.
-#[derive(Debug, Default)]
-pub(super) struct Acks(BTreeMap<String, Channel>);
+#[derive(Debug)]
+pub(super) struct Acks {
+    /// The first id of each channel: microseconds since 1970, which programs that know numbers as floats read exactly.
+    first: u64,
+    channels: BTreeMap<String, Channel>,
+}
 
 #[derive(Debug)]
 struct Channel {
@@ -27,25 +32,30 @@ struct Channel {
 }
 
 impl Acks {
+    /// No channel yet; `now` is the time in nanoseconds since 1970.
+    pub fn new(now: i64) -> Self {
+        Acks { first: now.unsigned_abs() / 1_000, channels: BTreeMap::new() }
+    }
+
     /// Whether a request of this channel can be remembered. What is too old is forgotten first.
     pub fn has_room(&mut self, channel: &str) -> bool {
-        if let Some(known) = self.0.get_mut(channel) {
+        if let Some(known) = self.channels.get_mut(channel) {
             while known.waiting.first_entry().is_some_and(|first| first.get().1.elapsed() > REMEMBER) {
                 known.waiting.pop_first();
             }
             return known.waiting.len() < MOST_IDS;
         }
-        if self.0.len() >= MOST_CHANNELS {
-            self.0.retain(|_, channel| channel.used.elapsed() <= REMEMBER);
+        if self.channels.len() >= MOST_CHANNELS {
+            self.channels.retain(|_, channel| channel.used.elapsed() <= REMEMBER);
         }
-        self.0.len() < MOST_CHANNELS
+        self.channels.len() < MOST_CHANNELS
     }
 
     /// Gives an id to what was handed over.
     pub fn await_commit(&mut self, channel: &str, told: Receiver<Done>) -> u64 {
         let now = Instant::now();
-        let fresh = || Channel { next: 0, waiting: BTreeMap::new(), used: now };
-        let channel = self.0.entry(channel.to_string()).or_insert_with(fresh);
+        let fresh = || Channel { next: self.first, waiting: BTreeMap::new(), used: now };
+        let channel = self.channels.entry(channel.to_string()).or_insert_with(fresh);
         let id = channel.next;
         channel.next += 1;
         channel.used = now;
@@ -55,7 +65,7 @@ impl Acks {
 
     /// Whether these are committed. What was said to be is forgotten.
     pub fn ask(&mut self, channel: &str, ids: &[u64]) -> Vec<(u64, bool)> {
-        let Some(channel) = self.0.get_mut(channel) else { return ids.iter().map(|id| (*id, false)).collect() };
+        let Some(channel) = self.channels.get_mut(channel) else { return ids.iter().map(|id| (*id, false)).collect() };
         channel.used = Instant::now();
         let mut asked = |id: &u64| {
             let (told, _) = channel.waiting.get_mut(id)?;
@@ -77,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_id_is_true_once_and_after_its_commit() {
-        let mut acks = Acks::default();
+        let mut acks = Acks::new(0);
         let (tell, told) = tokio::sync::oneshot::channel();
         let (lost, never) = tokio::sync::oneshot::channel::<Done>();
         assert!(acks.has_room("a"));
@@ -90,8 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn an_id_of_before_a_restart_is_never_that_of_another_request() {
+        let now = 1_795_304_096_123_456_789;
+        let ids = |now: i64| -> Vec<u64> {
+            let mut acks = Acks::new(now);
+            (0..100).map(|_| acks.await_commit("a", tokio::sync::oneshot::channel().1)).collect()
+        };
+        let (before, after) = (ids(now), ids(now + 1_000_000));
+        assert!(before.iter().all(|id| !after.contains(id)));
+        assert!(after.iter().all(|id| *id < 1 << 53));
+    }
+
+    #[test]
     fn channels_and_ids_have_their_bounds() {
-        let mut acks = Acks::default();
+        let mut acks = Acks::new(0);
         let ids = |acks: &mut Acks, channel: &str| acks.await_commit(channel, tokio::sync::oneshot::channel().1);
         for _ in 0..MOST_IDS {
             assert!(acks.has_room("a"));

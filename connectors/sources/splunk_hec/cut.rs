@@ -8,7 +8,7 @@ use std::io::{Cursor, Read as _};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tripline_formats::{Reader, decompress};
+use tripline_formats::{Reader, decompress, parse};
 
 use super::answer::{Code, Found};
 pub(super) use super::config::Takes;
@@ -107,6 +107,10 @@ fn object(bytes: &[u8], takes: &Takes, events: &mut Events) -> Result<Result<(),
         Ok(object) => object,
         Err(error) => return Ok(Err((Code::BadData, format!("no event of HEC: {error}").into()))),
     };
+    // A number that no event may hold would be set aside after it was acknowledged.
+    if let Err(reason) = parse(bytes) {
+        return Ok(Err((Code::BadData, reason.into())));
+    }
     let Some(event) = object.event.map(RawValue::get).filter(|event| *event != "null") else {
         return Ok(Err((Code::NoEvent, "it has no `event`".into())));
     };

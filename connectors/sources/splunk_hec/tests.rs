@@ -176,6 +176,22 @@ fn refusals_have_the_codes_and_texts_of_the_protocol() {
 }
 
 #[test]
+fn a_number_that_no_event_may_hold_is_told_and_not_acknowledged() {
+    let running = start(false);
+    for wrong in ["{\"time\":1e400,\"event\":{\"a\":1}}", "{\"event\":{\"a\":1},\"fields\":{\"b\":1e400}}"] {
+        let at = running.0;
+        let told = std::thread::scope(|scope| {
+            let asked = scope.spawn(move || ask(at, "POST", "/event", AUTH, &format!("{{\"event\":1}}{wrong}")));
+            let arrival = running.1.recv_timeout(Duration::from_secs(20)).unwrap();
+            assert_eq!(arrival.pieces.iter().map(|(_, batch)| batch.unparsed.len()).sum::<usize>(), 1);
+            arrival.done.unwrap().send(Done::default()).unwrap();
+            asked.join().unwrap()
+        });
+        assert_eq!((told.0, &told.1["invalid-event-number"]), (400, &json!(1)), "{told:?}");
+    }
+}
+
+#[test]
 fn an_id_is_true_after_the_commit_alone() {
     let running = start(true);
     let event = "{\"event\":{\"a\":1}}";
@@ -184,22 +200,27 @@ fn an_id_is_true_after_the_commit_alone() {
     let long = format!("{AUTH}\r\nX-Splunk-Request-Channel: {}", "x".repeat(129));
     assert_eq!(running.ask("POST", "/event", &long, event).1["code"], 11);
     let channel = format!("{AUTH}\r\nX-Splunk-Request-Channel: 9d7c");
-    let sent = |n: u64| {
+    let sent = || {
         let (status, told) = running.ask("POST", "/event", &channel, event);
-        assert_eq!((status, &told["ackId"]), (200, &json!(n)), "{told}");
-        running.1.recv_timeout(Duration::from_secs(20)).unwrap()
+        assert_eq!(status, 200, "{told}");
+        (told["ackId"].as_u64().unwrap(), running.1.recv_timeout(Duration::from_secs(20)).unwrap())
     };
-    let (first, second) = (sent(0), sent(1));
-    let acks = || running.ask("POST", "/ack?channel=9d7c", AUTH, "{\"acks\":[0,1,2]}").1["acks"].clone();
-    assert_eq!(acks(), json!({"0": false, "1": false, "2": false}));
+    let ((id, first), (next, second)) = (sent(), sent());
+    assert_eq!(next, id + 1);
+    let acks = || {
+        let asked = json!({"acks": [id, id + 1, id + 2]}).to_string();
+        let told = running.ask("POST", "/ack?channel=9d7c", AUTH, &asked).1["acks"].clone();
+        [id, id + 1, id + 2].map(|id| told[id.to_string()].as_bool().unwrap())
+    };
+    assert_eq!(acks(), [false; 3]);
     second.done.unwrap().send(Done::default()).unwrap();
     drop(first);
     let begun = Instant::now();
     let mut told = acks();
-    while told["1"] != true && begun.elapsed() < Duration::from_secs(10) {
+    while !told[1] && begun.elapsed() < Duration::from_secs(10) {
         told = acks();
     }
-    assert_eq!(told, json!({"0": false, "1": true, "2": false}));
+    assert_eq!(told, [false, true, false]);
     assert_eq!(running.ask("POST", "/ack", &channel, "no").1["code"], 6);
     assert_eq!(running.ask("POST", "/ack", &channel, "").1["code"], 5);
     // Nothing is acknowledged of what is broken altogether.

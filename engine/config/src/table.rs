@@ -81,8 +81,15 @@ impl<'t> Table<'t> {
         Table { name: name.to_string(), span, entries, asked: Vec::new() }
     }
 
+    /// Remembers that there is such a key.
+    fn ask(&mut self, key: &str) {
+        if !self.asked.iter().any(|asked| asked == key) {
+            self.asked.push(key.to_string());
+        }
+    }
+
     fn find(&mut self, key: &str) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
-        self.asked.push(key.to_string());
+        self.ask(key);
         let (_, at, value) = self.entries.iter().find(|(name, ..)| *name == key)?;
         Some((at.clone(), value))
     }
@@ -94,8 +101,9 @@ impl<'t> Table<'t> {
         Some((at, value))
     }
 
-    /// Whether the key is there.
-    pub fn has(&self, key: &str) -> bool {
+    /// Whether the key is there; it is one that the table knows.
+    pub fn has(&mut self, key: &str) -> bool {
+        self.ask(key);
         self.entries.iter().any(|(name, ..)| *name == key)
     }
 
@@ -154,7 +162,7 @@ impl<'t> Table<'t> {
 
     /// Says that a key is needed, with an example of its value.
     pub fn lacks(&mut self, key: &str, example: &str, said: &mut Said<'_>) {
-        self.asked.push(key.to_string());
+        self.ask(key);
         said.push(
             Diagnostic::new(&codes::MISSING_KEY, self.span, format!("{} has no `{key}`", self.name))
                 .help(format!("add `{key} = {example}`")),
@@ -479,5 +487,23 @@ fn article(name: &str) -> String {
     match name {
         "integer" | "array" => format!("an {name}"),
         _ => format!("a {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_a_table_are_listed_once_each_with_those_that_are_seldom_there() {
+        let mut sources = SourceMap::new();
+        let (_, said) = crate::read(&mut sources, "tripline.toml", "evry = \"5m\"\n", |root, said| {
+            root.needed("path", "\"a\"", said);
+            root.flag("watch", true, said);
+            // What is looked for before it is read is a key as well.
+            root.has("every").then(|| root.duration("every", Duration::ZERO, ("0s", "1d"), said))
+        });
+        let unknown = said.iter().find(|one| one.code.id == codes::UNKNOWN_KEY.id).unwrap();
+        assert_eq!(unknown.help, ["did you mean `every`?", "its keys are path, watch, every"]);
     }
 }

@@ -55,6 +55,11 @@ pub trait Routes: Sync {
 /// What a test that expects routes is told where nobody knows them.
 const NO_ROUTES: &str = "everything else holds; where its alerts go is not looked at: name a configuration (-c)";
 
+/// Whether a test is among those that a filter names.
+pub(crate) fn wanted(filter: &str, item: &str, test: &str) -> bool {
+    filter.is_empty() || format!("{item}/{test}").contains(filter)
+}
+
 /// Runs every test whose `ITEM/TEST` contains `filter`, in parallel; outcomes are in the order of the files. A test that
 /// expects routes or payloads is skipped where there are no `routes` and nothing else is wrong with it.
 pub fn run(
@@ -63,7 +68,7 @@ pub fn run(
     filter: &str,
     routes: Option<&dyn Routes>,
 ) -> Vec<Outcome> {
-    let wanted = |item: &str, test: &str| filter.is_empty() || format!("{item}/{test}").contains(filter);
+    let wanted = |item: &str, test: &str| wanted(filter, item, test);
     let rules = ruleset.program.rules.iter().enumerate().map(|(at, rule)| Job::Rule(at, rule));
     let mappings = ruleset.program.mappings.iter().map(Job::Mapping);
     let jobs: Vec<Job<'_>> = mappings.chain(rules).collect();

@@ -13,7 +13,7 @@ use tripline_ir::{self as ir, Id, Severity};
 use tripline_plan::{Options, is_planned};
 use tripline_semantic::typed::{Item, Kind, Negation, Op, Rule, Typed};
 
-use crate::harness::{Fixtures, kills, plan};
+use crate::harness::{Fixtures, kills, plan, wanted};
 use crate::{FixtureFiles, Ruleset};
 
 /// What became of a rule's mutants.
@@ -43,10 +43,14 @@ impl Score {
     }
 }
 
-/// Mutates every rule whose name contains `filter` and runs its tests against each mutant, in parallel.
+/// Mutates every rule whose name contains `filter`, or the `RULE/TEST` of one of its tests, and runs all of its tests
+/// against each mutant, in parallel.
 pub fn run(ruleset: &Ruleset, files: &(dyn FixtureFiles + Sync), filter: &str) -> Vec<Score> {
+    let fits = |rule: &Rule| {
+        rule.name.contains(filter) || rule.tests.iter().any(|test| wanted(filter, &rule.name, &test.name))
+    };
     let rules: Vec<(usize, &Rule)> =
-        ruleset.program.rules.iter().enumerate().filter(|(_, r)| is_planned(r) && r.name.contains(filter)).collect();
+        ruleset.program.rules.iter().enumerate().filter(|(_, rule)| is_planned(rule) && fits(rule)).collect();
     rules.par_iter().map(|(at, rule)| score(ruleset, files, *at, rule)).collect()
 }
 

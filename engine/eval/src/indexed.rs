@@ -121,7 +121,7 @@ impl<'p> Indexed<'p> {
         let event = Event { record, tree: OnceCell::new() };
         let source = source.or_else(|| self.detect(&event));
         let Some(source) = source else { return Ok(None) };
-        let mut candidates = std::mem::take(&mut self.candidates);
+        let candidates = std::mem::take(&mut self.candidates);
         for at in candidates.iter().chain(index.always.get(source).into_iter().flatten()) {
             let Some(entry) = index.entries.get(*at as usize) else { continue };
             if entry.source as usize == source
@@ -132,7 +132,6 @@ impl<'p> Indexed<'p> {
                 self.matches.push(found);
             }
         }
-        candidates.clear();
         self.candidates = candidates;
         self.matches.sort_by_key(|found| found.plan.rule);
         Ok(self.program.sources.get(source))
@@ -173,6 +172,8 @@ impl<'p> Indexed<'p> {
     }
 
     fn next(&mut self) {
+        // An event of no source leaves its candidates where they are.
+        self.candidates.clear();
         self.epoch += 1;
         if self.epoch >= u32::MAX / 2 {
             self.epoch = 1;

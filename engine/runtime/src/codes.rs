@@ -15,7 +15,8 @@ say, with the columns that are named.";
 lists those that there are.";
     UNMATCHED_OVERRIDE = "T0541" warning "unmatched-override" "an override is of no rule"
 "An override names rules by their names or ids; `*` stands for any characters. One that is of no rule changes nothing: the
-rule is misspelt, or gone since an upgrade. `tripline packs diff` tells which rules an upgrade took away.";
+rule is misspelt, or gone since an upgrade. `tripline packs --rules` lists the rules that there are, and `tripline packs
+diff` tells which of them an upgrade took away.";
     UNHEARD = "T0542" warning "unheard-findings" "a rule takes findings that a configuration keeps from it"
 "What a rule in shadow finds is heard by rules in shadow alone, and a rule that is switched off finds nothing. A rule that
 takes findings of such rules only finds nothing itself.";

@@ -17,13 +17,15 @@ const GONE: u8 = 2;
 /// A blob is not begun anew below this (bytes).
 const BLOB: usize = 1 << 20;
 
+/// Room for the change with which a blob passes that.
+const SPARE: usize = 64 << 10;
+
 /// More than any version writes; a journal beyond it is not read into memory (bytes).
 const MAX_JOURNAL: u64 = 3 << 30;
 
-/// The changes as blobs, in order.
-pub(crate) fn encode(changes: &[Change]) -> Vec<Vec<u8>> {
-    let mut blobs = Vec::new();
-    let mut blob = Vec::new();
+/// Hands on the changes as blobs, in order. All are written over the same memory.
+pub(crate) fn encode<E>(changes: &[Change], mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut blob = Vec::with_capacity(size(changes).min(BLOB + SPARE));
     let mut space = None;
     for change in changes {
         let same = space == Some(change.space);
@@ -37,14 +39,19 @@ pub(crate) fn encode(changes: &[Change]) -> Vec<Vec<u8>> {
             write(&mut blob, value);
         }
         if blob.len() >= BLOB {
-            blobs.push(std::mem::take(&mut blob));
+            each(&blob)?;
+            blob.clear();
             space = None;
         }
     }
-    if !blob.is_empty() {
-        blobs.push(blob);
-    }
-    blobs
+    if blob.is_empty() { Ok(()) } else { each(&blob) }
+}
+
+/// How many bytes changes take at most.
+pub(crate) fn size(changes: &[Change]) -> usize {
+    // Flags, space, and two lengths.
+    const BESIDE: usize = 1 + 16 + 2 * 5;
+    changes.iter().map(|change| BESIDE + change.key.len() + change.value.as_ref().map_or(0, Vec::len)).sum()
 }
 
 fn write(blob: &mut Vec<u8>, bytes: &[u8]) {
@@ -81,7 +88,7 @@ pub(crate) struct Index {
 impl Index {
     /// Reads the whole journal.
     pub(crate) fn read(conn: &Connection) -> Result<Self, Problem> {
-        let total = size(conn)?;
+        let total = stored(conn)?;
         if total > MAX_JOURNAL {
             return Err(Problem::Damaged(format!("the journal has {total} bytes")));
         }
@@ -166,7 +173,7 @@ fn slice(bytes: &[u8], (start, length): (u32, u32)) -> &[u8] {
 }
 
 /// How large the journal is (bytes).
-pub(crate) fn size(conn: &Connection) -> Result<u64, Problem> {
+pub(crate) fn stored(conn: &Connection) -> Result<u64, Problem> {
     let total: i64 = conn.query_row("SELECT coalesce(sum(length(changes)), 0) FROM journal", [], |row| row.get(0))?;
     u64::try_from(total).map_err(|_| Problem::Damaged("the journal has less than no bytes".to_owned()))
 }
@@ -184,7 +191,14 @@ mod tests {
                 value: (n % 3 != 0).then(|| vec![n; 150]),
             })
             .collect();
-        let [blob] = &encode(&changes)[..] else { panic!("one blob") };
+        let mut blobs = Vec::new();
+        encode(&changes, |blob| {
+            blobs.push(blob.to_vec());
+            Ok::<_, std::convert::Infallible>(())
+        })
+        .unwrap();
+        let [blob] = &blobs[..] else { panic!("one blob") };
+        assert!(blob.len() <= super::size(&changes));
         let read = |bytes: Vec<u8>| {
             let mut index = Index { bytes, entries: Vec::new(), upto: 0 };
             index.decode(0).map(|()| index)

@@ -33,7 +33,7 @@ pub(crate) struct Step {
 
 impl Folding {
     pub(crate) fn new(conn: &Connection, bound: u64) -> Result<Self, Problem> {
-        Ok(Folding { bound: bound.clamp(1, MAX_BOUND), size: journal::size(conn)?, credit: 0, open: None })
+        Ok(Folding { bound: bound.clamp(1, MAX_BOUND), size: journal::stored(conn)?, credit: 0, open: None })
     }
 
     /// Reads the journal, where it has grown to its bound. Nothing is uncommitted at this moment.
@@ -49,16 +49,15 @@ impl Folding {
     pub(crate) fn append(&self, writing: &Transaction<'_>, changes: &[Change]) -> Result<Step, Problem> {
         let mut added = 0;
         let mut insert = writing.prepare_cached("INSERT INTO journal(changes) VALUES (?1)")?;
-        let blobs = encode(changes);
-        let total: u64 = blobs.iter().map(|blob| blob.len() as u64).sum();
-        if total > crate::MAX_CHANGES as u64 {
+        let most = journal::size(changes) as u64;
+        if most > crate::MAX_CHANGES as u64 {
             let limit = crate::MAX_CHANGES as u64;
-            return Err(Problem::TooLarge { what: "what changed in the state", size: total, limit });
+            return Err(Problem::TooLarge { what: "what changed in the state", size: most, limit });
         }
-        for blob in blobs {
+        encode(changes, |blob| {
             added += blob.len() as u64;
-            insert.execute([blob])?;
-        }
+            insert.execute([blob]).map(|_| ())
+        })?;
         self.step(writing, added, self.credit.saturating_add(added.saturating_mul(3)))
     }
 

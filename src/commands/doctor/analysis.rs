@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tripline_base::Level;
 use tripline_base::terminal::counted;
 use tripline_detect::Ruleset;
 use tripline_detect::fires::{Fires, fires};
@@ -12,6 +13,7 @@ use tripline_runtime::watch::HEALTH;
 use tripline_runtime::watch::report::{self, Seen};
 
 use super::{Found, Mark};
+use crate::commands::check;
 use crate::desk::Desk;
 use crate::load;
 
@@ -66,6 +68,22 @@ pub fn rules(desk: &Desk, all: &mut Vec<Found>) -> Result<(), String> {
     unseen(desk, &ruleset, &come, &configured, &mut found, &mut fine);
     all.push(Found::good("rules", "", format!("{} can fire", counted(fine as u64, "rule"))));
     all.extend(found);
+    Ok(())
+}
+
+/// Tells how much `tripline check` warns of, and by which codes.
+pub fn warnings(config: &std::path::Path, all: &mut Vec<Found>) -> Result<(), String> {
+    let checked = check::checked(&[config.to_path_buf()], Vec::new(), load::Sigma::default())?;
+    let mut codes: BTreeMap<&str, u64> = BTreeMap::new();
+    for said in checked.ruleset.diagnostics.iter().filter(|said| said.level() == Level::Warning) {
+        *codes.entry(said.code.id).or_default() += 1;
+    }
+    if !codes.is_empty() {
+        let each: Vec<String> = codes.iter().map(|(code, count)| format!("{code} ({count})")).collect();
+        let what = format!("{}: {}", counted(codes.values().sum(), "warning"), each.join(", "));
+        let advice = format!("`tripline check {}` shows them", config.display());
+        all.push(Found::new(Mark::Note, "check", "", what, advice));
+    }
     Ok(())
 }
 

@@ -78,7 +78,7 @@ fn find<'r>(ruleset: &'r Ruleset, name: &str) -> Result<What<'r>, String> {
     }
     let rules = rules.iter().map(|rule| rule.name.as_str());
     let hint = load::hint(name, rules.chain(ruleset.packs.iter().map(|pack| pack.name.as_str())));
-    Err(format!("there is no rule and no pack `{name}`{hint}; `tripline packs` lists them"))
+    Err(format!("there is no rule and no pack `{name}`{hint}; `tripline packs --rules` lists them"))
 }
 
 fn is_of(ruleset: &Ruleset, what: What<'_>, rule: &Rule) -> bool {

@@ -27,7 +27,7 @@ fn memos() -> Vec<(String, Option<String>)> {
     let watched = json!({
         "events": 72_010, "bytes": 90_001_000, "unparsed": 3, "repeated": 2, "sampled": 1_400, "unmapped": 14,
         "first": ago(30 * 86_400), "last": ago(42), "latest": ago(45),
-        "hour": {"number": hour, "events": 48, "pause": 0, "aside": 0}, "before": 96, "lag": [{"24": 90, "30": 10}, {}],
+        "hour": {"number": hour, "events": 48, "pause": 0, "aside": 0}, "before": 96, "lags": [{"84": 90, "105": 10}, {}],
         "of": {"okta.system_log": {"events": 72_000, "last": ago(42)}, "windows.event_log": {"events": 10, "last": ago(900)}},
         "failing": ["the disk cannot be read", ago(120)],
     });
@@ -43,7 +43,16 @@ fn memos() -> Vec<(String, Option<String>)> {
     let field = |gone: bool| json!({"types": {}, "first": ago(86_400), "last": ago(45), "from": 0, "upto": 9, "example": "a", "gone": gone});
     let fields = json!({"samples": 1_400, "first": ago(86_400), "by": "idp", "forgotten": 0,
         "paths": {"actor.id": field(false), "debugContext.risk": field(true)}});
-    let all = [("source/idp", watched), ("gaps", gaps), ("told/idp", told), ("open/x", open), ("fields/okta", fields)];
+    // One that the configuration does not have any more is not shown.
+    let removed = json!({ "events": 10, "first": ago(86_400), "last": ago(3_600) });
+    let all = [
+        ("source/idp", watched),
+        ("source/removed", removed),
+        ("gaps", gaps),
+        ("told/idp", told),
+        ("open/x", open),
+        ("fields/okta", fields),
+    ];
     let week = ("watch/week/idp".to_string(), Some(Json::from(vec![slot; 168]).to_string()));
     all.into_iter().map(|(name, kept)| (format!("watch/{name}"), Some(kept.to_string()))).chain([week]).collect()
 }

@@ -125,6 +125,11 @@ impl Found {
         })
     }
 
+    /// The time of its last event, where that came after it fired: the finding is told as it was updated then.
+    pub fn went_on(&self) -> Option<i64> {
+        Some(self.span.1).filter(|last| self.timed && *last > self.time)
+    }
+
     /// Whether a finding is behind it.
     pub fn is_over_findings(&self) -> bool {
         self.behind.iter().any(|one| one.finding)

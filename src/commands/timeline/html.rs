@@ -100,6 +100,9 @@ fn finding(out: &mut String, at: usize, clock: &str, found: &Found, links: &Link
     for (kind, value) in &found.entities {
         let _ = write!(out, " &middot; {} {}", safe(kind), safe(value));
     }
+    if let Some(last) = found.went_on() {
+        let _ = write!(out, " &middot; updated until {}", format_time(last));
+    }
     out.push_str("</p><ul>\n");
     let more = found.count.saturating_sub(found.behind.len() as u64);
     if more > 0 {

@@ -81,7 +81,9 @@ fn finding(out: &mut String, clock: &str, found: &Found, colour: Colour) {
         paint(colour, BOLD, &visible(&found.title))
     );
     let who: Vec<String> = found.entities.iter().map(|(kind, value)| format!("{kind} {value}")).collect();
-    let _ = writeln!(out, "{:17}{}", "", visible(&format!("{} {} ({})", found.rule, found.uid, who.join(", "))));
+    let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(", ")) };
+    let on = found.went_on().map(|last| format!(", updated until {}", format_time(last))).unwrap_or_default();
+    let _ = writeln!(out, "{:17}{}", "", visible(&format!("{} {}{who}{on}", found.rule, found.uid)));
     for behind in found.behind.iter().rev().take(SHOWN).rev() {
         let time = behind.time.map(|time| format_time(time) + " ").unwrap_or_default();
         let what = if behind.finding { "finding " } else { "" };

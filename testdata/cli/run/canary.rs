@@ -311,6 +311,22 @@ fn what_the_configuration_filters_is_held_and_not_lost() {
 }
 
 #[test]
+fn a_rule_that_is_misspelt_is_told_with_the_nearest() {
+    let place = Place::new();
+    place.write("rules.trip", TRIED);
+    configure(&place, &Endpoint::new(), "", "");
+    for command in ["status", "run"] {
+        let output = tripline(&place, &["canary", command, "denied_thrise"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains("there is no rule `denied_thrise`") && said.contains("did you mean `denied_thrice`?"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_service_stops_soon_however_many_canaries_are_due() {
     let place = Place::new();
     place.append("live.jsonl", "");

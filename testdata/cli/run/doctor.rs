@@ -30,7 +30,7 @@ fn a_configuration_that_works_has_nothing_wrong() {
     let place = Place::new();
     place.configure("a", &format!("{FILE}[metrics]\nlisten = \"127.0.0.1:{}\"\n", super::port()));
     place.append("live.jsonl", &events(300).concat());
-    let (code, found) = doctor(&place, &["--strict"]);
+    let (code, found) = doctor(&place, &[]);
     assert_eq!(code, Some(0), "{found:#?}");
     has(&found, "source", "idp", "good", "1 file can be read");
     has(&found, "metrics", "", "good", "is free");
@@ -90,6 +90,33 @@ fn rules_that_can_never_fire_are_named_with_the_test_that_cannot_hold() {
     has(&found, "rule", "unseen", "note", "events of demo.idp that were looked at");
     has(&found, "rules", "", "note", "no source brings okta.system_log");
     assert_eq!(found.iter().filter(|one| one[0] == "rule").count(), 2, "{found:#?}");
+}
+
+#[test]
+fn what_check_warns_of_is_counted_with_the_command_that_shows_it() {
+    let place = Place::new();
+    place.append("live.jsonl", "{}\n");
+    place.write(
+        "rules.trip",
+        r#"rule an_event {
+  title: "An event" severity: low owner: "o" attack: [T1078]
+  on event from okta.system_log where raw.eventType == "x"
+  alert {}
+  test "one" { event okta.system_log { eventType: "x" } expect alert }
+  test "another" { event okta.system_log { eventType: "y" } expect nothing }
+}
+"#,
+    );
+    let clean = format!("{FILE}source = \"okta.system_log\"\n[[output]]\nname = \"out\"\nkind = \"stdout\"\n");
+    place.configure("a", &clean);
+    let (code, found) = doctor(&place, &["--strict"]);
+    assert_eq!(code, Some(0), "{found:#?}");
+    let unmatched = "[[override]]\nrule = \"nothing_of_this_name\"\nseverity = \"low\"\n";
+    place.configure("a", &format!("{clean}{unmatched}{unmatched}[[pack]]\nname = \"none\"\nenabled = true\n"));
+    let (code, found) = doctor(&place, &[]);
+    assert_eq!(code, Some(0), "{found:#?}");
+    has(&found, "check", "", "note", "3 warnings: T0540 (1), T0541 (2)");
+    assert_eq!(doctor(&place, &["--strict"]).0, Some(1));
 }
 
 #[test]

@@ -27,7 +27,11 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
     assert_eq!(request(push, "POST /events HTTP/1.1", all.as_bytes()).unwrap().0, 401);
     let wrong = "POST /events HTTP/1.1\r\nAuthorization: Bearer hunter2";
     assert_eq!(request(push, wrong, all.as_bytes()).unwrap().0, 401);
-    assert_eq!(request(push, "GET /events HTTP/1.1", b"").unwrap().0, 405);
+    let (status, told) = request(push, "GET /events HTTP/1.1", b"").unwrap();
+    assert!(status == 405 && told.to_ascii_lowercase().contains("allow: post"), "{told}");
+    assert!(told.contains("send them with POST to `/events`"), "{told}");
+    let (status, told) = request(push, "POST /event HTTP/1.1", all.as_bytes()).unwrap();
+    assert!(status == 404 && told.contains("events are not taken here: send them with POST to `/events`"), "{told}");
     let (status, told) = post("\r\nIdempotency-Key: one", all.as_bytes());
     assert!(status == 200 && told.contains(&format!("\"events\":{}", lines.len())), "{told}");
     let (status, told) = post("\r\nIdempotency-Key: one", all.as_bytes());
@@ -48,10 +52,13 @@ fn a_listener_takes_what_it_may_and_refuses_the_rest() {
     encoder.finish().unwrap();
     assert_eq!(post("\r\nContent-Encoding: gzip", &bomb).0, 413);
     assert_eq!(post(&format!("\r\nIdempotency-Key: {}", "x".repeat(257)), b"").0, 400);
-    // A client that takes its time has all the room there is.
+    // A client that takes its time with its last byte has all the room there is.
     let mut slow = std::net::TcpStream::connect(("127.0.0.1", push)).unwrap();
     let head = "Host: localhost\r\nContent-Length: 65536";
     write!(slow, "POST /events HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n{head}\r\n\r\n").unwrap();
+    slow.write_all(&[b' '; 65_535]).unwrap();
+    // It is refused itself where another has some of the room before it came.
+    std::thread::sleep(Duration::from_millis(500));
     until("back-pressure", || {
         let (status, told) = post("\r\nIdempotency-Key: two", lines[0].as_bytes());
         status == 503 && told.to_ascii_lowercase().contains("retry-after: 1")

@@ -143,6 +143,30 @@ fn a_service_that_is_stopped_has_committed_and_goes_on() {
     same(&place, "a", "undisturbed");
 }
 
+/// From the moment at which a signal is caught, until then it ends any process.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_that_is_stopped_as_soon_as_it_listens_to_signals_ends_in_order() {
+    const TERM: u32 = 15;
+    let place = Place::new();
+    place.configure("a", FILE);
+    place.append("live.jsonl", &events(100).concat());
+    for _ in 0..10 {
+        let service = place.start("a", &[]);
+        let status = format!("/proc/{}/status", service.0.id());
+        let listens = || {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            caught.is_some_and(|bits| u64::from_str_radix(bits.trim(), 16).unwrap() >> (TERM - 1) & 1 == 1)
+        };
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !listens() {
+            assert!(std::time::Instant::now() < end, "it never listens");
+        }
+        service.stop();
+    }
+}
+
 #[test]
 fn files_are_rotated_and_truncated_and_each_line_counts_once() {
     let place = Place::new();

@@ -105,6 +105,24 @@ fn a_sourcetype_names_the_event_source_of_its_events() {
 }
 
 #[test]
+fn who_asks_at_a_path_that_is_none_is_told_where_events_are_taken() {
+    let place = Place::new();
+    let [hec, otlp] = [port(), port()];
+    let source =
+        |kind: &str, port| format!("[[source]]\nname = \"{kind}\"\nkind = \"{kind}\"\nlisten = \"127.0.0.1:{port}\"\n");
+    place.configure("a", &[source("splunk_hec", hec), source("otlp", otlp)].concat());
+    let service = place.start("a", &[]);
+    until("the listeners", || place.log("a").matches("listens on").count() == 2);
+    let (status, told) = request(hec, "POST /services/collect HTTP/1.1", b"{}").unwrap();
+    let body: Json = serde_json::from_str(told.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!((status, &body["code"]), (404, &Json::from(404)), "{told}");
+    assert!(body["text"].as_str().unwrap().contains("send events to /services/collector/event"), "{told}");
+    let (status, told) = request(otlp, "POST /v1/log HTTP/1.1", b"{}").unwrap();
+    assert!(status == 404 && told.contains("send log records with POST to `/v1/logs`"), "{told}");
+    service.stop();
+}
+
+#[test]
 fn what_was_not_acknowledged_is_sent_again_and_counts_once() {
     let place = Place::new();
     let lines = events(3_000);

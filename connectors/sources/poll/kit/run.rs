@@ -1,6 +1,6 @@
 //! Plays a scenario, and compares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as File;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ struct Delivered {
     events: Vec<String>,
     sources: BTreeMap<String, u64>,
     aside: u64,
+    /// Why records were set aside, each once.
+    reasons: BTreeSet<String>,
     gaps: u64,
     said: Vec<String>,
     failing: BTreeMap<String, String>,
@@ -124,6 +126,7 @@ async fn play(tests: &Tests, scenario: &Scenario, killed: bool) -> Result<Delive
             out.gaps += gaps;
             for (_, batch) in &arrival.pieces {
                 out.aside += batch.unparsed.len() as u64;
+                out.reasons.extend(batch.unparsed.iter().map(|line| line.reason.clone()));
                 for record in batch.iter() {
                     out.events.push(shown(tests, &spec, record.bytes));
                     *out.sources.entry(spec.source.clone()).or_default() += 1;
@@ -151,6 +154,7 @@ fn shown(tests: &Tests, spec: &Stream, record: &[u8]) -> String {
 
 fn compare(expect: &Expect, found: &Delivered, killed: bool, wrong: &mut Vec<String>) {
     let how = if killed { " with a process that is killed" } else { "" };
+    let before = wrong.len();
     for asked in &found.strange {
         wrong.push(format!("no answer is written for {}{how}", asked.trim_end()));
     }
@@ -189,6 +193,15 @@ fn compare(expect: &Expect, found: &Delivered, killed: bool, wrong: &mut Vec<Str
     for words in &expect.says {
         if !found.said.iter().any(|said| said.contains(words.as_str())) {
             wrong.push(format!("nothing was said{how} with `{words}`; said was [{}]", found.said.join("; ")));
+        }
+    }
+    // What was set aside and not expected is often why something else is missing.
+    if wrong.len() > before && found.aside > expect.aside.unwrap_or(0) {
+        for reason in &found.reasons {
+            let why = format!("set aside: {reason}");
+            if !wrong.contains(&why) {
+                wrong.push(why);
+            }
         }
     }
 }

@@ -37,6 +37,9 @@ fn what_is_wrong_is_said_in_the_words_of_the_connector() {
     says(&format!("{okta}url = \"http://example.com\""), "an address beyond this machine begins with `https://`");
     says(&format!("{okta}source = \"okta.system_log\""), "has no `source`");
     says(&format!("{okta}ever = \"5m\""), "has no key `ever`");
+    let keys = "source, connector, url, token_url, client_id, domain, key_id, private_key, token, streams, every, from, ca, \
+                timeout, max_body";
+    says(&format!("{okta}evry = \"5m\""), &format!("did you mean `every`?; its keys are {keys}"));
     says("connector = \"./absent.toml\"", "absent.toml` cannot be read");
     says(
         "connector = \"github\"\norganization = \"o\"\ninclude = \"al\"\ntoken = { env = \"T\" }",

@@ -110,7 +110,7 @@ pub(super) fn unmatched(local: &Local, ruleset: &Ruleset) -> Vec<Diagnostic> {
                     .maybe_help(
                         own.then(|| format!("a `*` does not stand for rules of the pack `{OWN}`: name each in full")),
                     )
-                    .help("`tripline packs` lists the rules that there are"),
+                    .help("`tripline packs --rules` lists the rules that there are"),
             );
         }
     }

@@ -98,6 +98,7 @@ pub struct Watched {
     recent: Recent,
     earlier: Recent,
     /// How late events of this hour and of the one before came.
+    #[serde(default, rename = "lags")]
     lag: [Histogram; 2],
     /// How far ahead of the clock the furthest event of this hour, and of the one before, was as it came.
     early: [i64; 2],
