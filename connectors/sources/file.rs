@@ -3,9 +3,10 @@
 //! Windows, is read as a whole once nobody writes it any more; how many of its records were handed out is its position.
 //!
 //! A file is known by its device, its number, its first bytes and those that were read last, not by its name: renaming it
-//! loses nothing and doubles nothing. One that is shorter than what was read of it, or has other bytes there, was truncated
-//! and is read from its beginning; that is looked at whenever its time has changed. One that is no longer found under the pattern is read to its end, looked at for a while
-//! longer, and let go; how far it was read is remembered for days, as a volume may come back.
+//! loses nothing and doubles nothing. One that is shorter than what was read of it, or has other bytes there, was
+//! truncated and is read from its beginning; that is looked at whenever its time has changed. One that is no longer found
+//! under the pattern is read to its end, looked at for a while longer, and let go; how far it was read is remembered for
+//! days, as a volume may come back.
 
 mod config;
 mod find;

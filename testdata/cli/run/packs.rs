@@ -289,7 +289,8 @@ fn an_error_in_the_file_of_a_pack_keeps_the_service_from_starting_and_from_reloa
     configure(&place, "a", "[[pack]]\nname = \"idp\"\nmode = \"shadow\"\n");
     place.append("live.jsonl", &events(20).concat());
     let service = place.start("a", &[]);
-    until("the start", || place.path("a.db").exists() && !place.findings("a").is_empty());
+    // A store that is being made is none yet.
+    until("the start", || place.log("a").contains("at work") && !place.findings("a").is_empty());
     let wrong = PACK.replace("version", "versin");
     place.write("idp/pack.toml", &wrong);
     service.signal("HUP");
