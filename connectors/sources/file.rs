@@ -44,6 +44,9 @@ const HEAD: usize = 64 << 10;
 /// How long nobody has written a file that is read as a whole, or whose time tells of the next change.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// For how long a file that was written between two looks counts as one that grows.
+const GROWS: Duration = Duration::from_secs(10);
+
 /// A file that is read.
 #[derive(Default)]
 struct Open {
@@ -55,6 +58,10 @@ struct Open {
     whole: Option<Whole>,
     /// Whether it was said that it cannot be read.
     complained: bool,
+    /// When it had been written last as it was looked at last, in nanoseconds since 1970.
+    modified: Option<i64>,
+    /// When it was found to have been written since the look before.
+    grew: Option<Instant>,
     /// Since when it is not found any more, while it is looked at all the same.
     lingers: Option<Instant>,
     /// Whether it was looked at whether it is what was read before.
@@ -63,6 +70,35 @@ struct Open {
     read: Option<Instant>,
     /// Whether nothing more comes of it, as it is gone and was read to its end.
     ended: bool,
+}
+
+impl Open {
+    /// Whether somebody writes it.
+    fn grows(&self) -> bool {
+        self.lingers.is_none() && self.grew.is_some_and(|at| at.elapsed() < GROWS)
+    }
+}
+
+/// What is known while files are read in turn.
+struct Turn {
+    /// How many files are held open that are still found.
+    open: usize,
+    /// Whether a file is being unpacked. That takes memory: one at a time.
+    unpacking: bool,
+    /// Whether anything was read.
+    any: bool,
+}
+
+/// What came of a look at a file.
+#[derive(PartialEq)]
+enum Came {
+    /// Nothing; it may wait for another file to be unpacked.
+    Nothing,
+    Waits,
+    /// A piece, after which there may be more at once.
+    Piece {
+        more: bool,
+    },
 }
 
 /// Reads files until the service stops, or until their ends where they are not followed.
@@ -161,6 +197,11 @@ impl Reader {
             }
             (known.place.gone, known.lingers, known.ended) = (None, None, false);
             known.place.path = path;
+            let modified = nanos(about.modified().ok());
+            if known.modified.is_some() && known.modified != modified {
+                known.grew = Some(Instant::now());
+            }
+            known.modified = modified;
         }
         here.sort_unstable();
         for (id, file) in files.iter_mut() {
@@ -179,54 +220,36 @@ impl Reader {
         }
     }
 
-    /// Reads what there is, a piece of each file in turn, until files are to be looked for again. Gives whether there was
-    /// anything.
+    /// Reads what there is, until files are to be looked for again. Files that nobody writes come first, each to its end,
+    /// and the one that was written longest ago before the others: so logs of the past come in their order. Of those that
+    /// grow a piece each in turn, as they belong together. Gives whether there was anything.
     fn read_all(&mut self, files: &mut BTreeMap<Id, Open>, follow: bool, looked: Instant) -> Result<bool, Stopped> {
-        let mut any = false;
-        let mut open = held(files);
-        // What unpacks a file takes memory: one at a time.
-        let mut unpacking = files.values().any(|file| file.whole.is_some());
-        // In the order of names, so that what was rotated comes in a fixed order.
+        let mut turn =
+            Turn { open: held(files), unpacking: files.values().any(|file| file.whole.is_some()), any: false };
         let looked_at = files.iter().filter(|(_, file)| file.place.gone.is_none() || file.lingers.is_some());
-        let mut order: Vec<(PathBuf, Id)> = looked_at.map(|(id, file)| (file.place.path.clone(), *id)).collect();
+        let mut order: Vec<(bool, Option<i64>, PathBuf, Id)> = looked_at
+            .map(|(id, file)| {
+                let grows = file.grows();
+                (grows, file.modified.filter(|_| !grows), file.place.path.clone(), *id)
+            })
+            .collect();
         order.sort();
+        let (growing, still): (Vec<_>, Vec<_>) = order.into_iter().partition(|(grows, ..)| *grows);
+        for (.., id) in still {
+            while self.look(files, id, follow, &mut turn)? == (Came::Piece { more: true }) {
+                if looked.elapsed() >= self.config.poll {
+                    return Ok(true);
+                }
+            }
+        }
+        let mut order: Vec<Id> = growing.into_iter().map(|(.., id)| id).collect();
         while !order.is_empty() {
             let (mut unread, mut read) = (Vec::new(), false);
-            for (path, id) in order {
-                if self.intake.stop().asked() {
-                    return Err(Stopped);
-                }
-                let Some(file) = files.get_mut(&id) else { continue };
-                // A last line without an end is whole where nobody writes it on.
-                let last = !follow || file.lingers.is_some_and(|since| since.elapsed() >= self.linger);
-                let before = (file.handle.is_some(), file.whole.is_some());
-                let cut = self.read(id, file, follow, last, !unpacking);
-                let after = (file.handle.is_some(), file.whole.is_some());
-                if before.1 || after.1 {
-                    unpacking = after.1;
-                }
-                file.ended = last && file.lingers.is_some() && !cut.as_ref().is_some_and(|cut| cut.more);
-                if after.0 && file.lingers.is_none() {
-                    open += usize::from(!before.0);
-                    file.read = cut.is_some().then(Instant::now).or(file.read);
-                }
-                if open > self.most_open {
-                    close_one(files);
-                    open -= 1;
-                }
-                let Some(Cut { pieces, bytes, more, .. }) = cut else { continue };
-                if more && bytes == 0 && pieces.is_empty() {
-                    unread.push((path, id));
-                    continue;
-                }
-                (any, read) = (true, true);
-                self.changed.insert(id);
-                let row = |id: Id| (place::key(id), files.get(&id).and_then(|file| file.place.row()));
-                let rows = std::mem::take(&mut self.changed).into_iter().map(row).collect();
-                let position = serde_json::to_vec(&Position::default()).ok();
-                self.intake.hand_over(Arrival { position, rows, ..Arrival::of(pieces, bytes, Instant::now()) })?;
-                if more {
-                    unread.push((path, id));
+            for id in order {
+                let came = self.look(files, id, follow, &mut turn)?;
+                read |= matches!(came, Came::Piece { .. });
+                if matches!(came, Came::Waits | Came::Piece { more: true }) {
+                    unread.push(id);
                 }
             }
             // However much is behind in one file: others may come and go meanwhile.
@@ -235,7 +258,43 @@ impl Reader {
             }
             order = unread;
         }
-        Ok(any)
+        Ok(turn.any)
+    }
+
+    /// Reads a piece of a file, and hands it over.
+    fn look(&mut self, files: &mut BTreeMap<Id, Open>, id: Id, follow: bool, turn: &mut Turn) -> Result<Came, Stopped> {
+        if self.intake.stop().asked() {
+            return Err(Stopped);
+        }
+        let Some(file) = files.get_mut(&id) else { return Ok(Came::Nothing) };
+        // A last line without an end is whole where nobody writes it on.
+        let last = !follow || file.lingers.is_some_and(|since| since.elapsed() >= self.linger);
+        let before = (file.handle.is_some(), file.whole.is_some());
+        let cut = self.read(id, file, follow, last, !turn.unpacking);
+        let after = (file.handle.is_some(), file.whole.is_some());
+        if before.1 || after.1 {
+            turn.unpacking = after.1;
+        }
+        file.ended = last && file.lingers.is_some() && !cut.as_ref().is_some_and(|cut| cut.more);
+        if after.0 && file.lingers.is_none() {
+            turn.open += usize::from(!before.0);
+            file.read = cut.is_some().then(Instant::now).or(file.read);
+        }
+        if turn.open > self.most_open {
+            close_one(files);
+            turn.open -= 1;
+        }
+        let Some(Cut { pieces, bytes, more, .. }) = cut else { return Ok(Came::Nothing) };
+        if more && bytes == 0 && pieces.is_empty() {
+            return Ok(Came::Waits);
+        }
+        turn.any = true;
+        self.changed.insert(id);
+        let row = |id: Id| (place::key(id), files.get(&id).and_then(|file| file.place.row()));
+        let rows = std::mem::take(&mut self.changed).into_iter().map(row).collect();
+        let position = serde_json::to_vec(&Position::default()).ok();
+        self.intake.hand_over(Arrival { position, rows, ..Arrival::of(pieces, bytes, Instant::now()) })?;
+        Ok(Came::Piece { more })
     }
 
     /// The next whole lines of a file; none where there are none now.

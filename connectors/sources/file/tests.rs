@@ -252,26 +252,84 @@ fn the_backlog_of_one_file_hides_no_rotation_of_another() {
     std::fs::create_dir(folder.path().join("old")).unwrap();
     let log = folder.path().join("b.log");
     let source = Following::open(folder.path(), 1, LINGER, None);
-    let (mut of_a, mut rotated) = (0, 0);
+    let (mut of_a, mut rotated, mut of_b) = (0, 0, Vec::new());
     append(&log, "{\"b\":0}\n");
-    while of_a < 6_000 {
-        let arrival = source.0.recv_timeout(Duration::from_secs(10)).unwrap();
+    let mut take = |arrival: Arrival| {
         for (name, batch) in &arrival.pieces {
-            if name.ends_with("a.log") {
-                of_a += batch.records.len();
-                continue;
-            }
-            for record in batch.iter() {
-                assert_eq!(record.bytes, format!("{{\"b\":{rotated}}}").as_bytes());
-                std::fs::rename(&log, folder.path().join(format!("old/{rotated}"))).unwrap();
-                rotated += 1;
-                append(&log, &format!("{{\"b\":{rotated}}}\n"));
+            match name.ends_with("a.log") {
+                true => of_a += batch.records.len(),
+                false => of_b.extend(batch.iter().map(|record| String::from_utf8_lossy(record.bytes).into_owned())),
             }
         }
-        std::thread::sleep(Duration::from_millis(5));
+        of_a
+    };
+    for n in 1.. {
+        if take(source.0.recv_timeout(Duration::from_secs(10)).unwrap()) >= 6_000 {
+            break;
+        }
+        // Files are looked for meanwhile.
+        std::thread::sleep(Duration::from_millis(15));
+        if n % 5 == 0 {
+            std::fs::rename(&log, folder.path().join(format!("old/{rotated}"))).unwrap();
+            rotated += 1;
+            append(&log, &format!("{{\"b\":{rotated}}}\n"));
+        }
+    }
+    while let Ok(arrival) = source.0.recv_timeout(Duration::from_millis(400)) {
+        take(arrival);
     }
     source.stop();
     assert!(rotated >= 3, "{rotated} while there was a backlog");
+    let wanted: Vec<String> = (0..=rotated).map(|n| format!("{{\"b\":{n}}}")).collect();
+    assert_eq!(of_b, wanted);
+}
+
+/// What was written long ago would come too late behind what was written just now.
+#[test]
+fn logs_of_the_past_come_in_the_order_in_which_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let fill = "x".repeat(9_000);
+    for (name, age) in [("a.log", 10), ("b.log", 3_000), ("c.log", 2_000)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("{{\"fill\":\"{fill}\"}}\n").repeat(300)).unwrap();
+        let file = std::fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+    let source = Following::open(folder.path(), 1, LINGER, None);
+    let mut names: Vec<String> = Vec::new();
+    while let Ok(arrival) = source.0.recv_timeout(Duration::from_millis(800)) {
+        names.extend(arrival.pieces.iter().map(|(name, _)| name.rsplit('/').next().unwrap().to_string()));
+        // Files are looked for between the pieces of one.
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    source.stop();
+    names.dedup();
+    assert_eq!(names, ["b.log", "c.log", "a.log"]);
+}
+
+#[test]
+fn of_files_that_grow_none_waits_for_the_end_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("{{\"a\":1,\"fill\":\"{}\"}}\n", "x".repeat(9_000));
+    let (a, b) = (folder.path().join("a.log"), folder.path().join("b.log"));
+    std::fs::write(&a, line.repeat(4_000)).unwrap();
+    append(&b, "{\"b\":0}\n");
+    let source = Following::open(folder.path(), 1, LINGER, None);
+    let (mut of_a, mut before) = (0, 0);
+    while of_a < 4_000 {
+        let arrival = source.0.recv_timeout(Duration::from_secs(10)).unwrap();
+        for (name, batch) in &arrival.pieces {
+            match name.ends_with("a.log") {
+                true => of_a += batch.records.len(),
+                false => before += batch.records.len(),
+            }
+        }
+        std::thread::sleep(Duration::from_millis(15));
+        append(&a, "{\"a\":2}\n");
+        append(&b, "{\"b\":1}\n");
+    }
+    source.stop();
+    assert!(before >= 3, "{before} of the one before the end of the other");
 }
 
 #[test]
